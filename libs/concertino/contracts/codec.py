@@ -1,0 +1,73 @@
+"""Bytes to messages and back: decoded once, at the boundary, into the type that the subject or the header names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from concertino.contracts import messages as m
+from concertino.contracts.errors import InvalidMessage, MessageTooLarge, UnknownSchema
+
+M = TypeVar("M", bound=m.Message)
+
+MAX_MESSAGE = 512 * 1024
+"""Bytes in one message, headers apart. The server's own limit is higher: exceeding *that* one closes the connection."""
+
+VERSION = 1
+
+TYPES: Mapping[str, type[m.Message]] = {
+    "submitted": m.Submitted,
+    "plan": m.Planned,
+    "dispatched": m.Dispatched,
+    "result": m.Result,
+    "synthesis": m.Synthesized,
+    "cancel": m.Cancel,
+    "outcome": m.Outcome,
+    "work": m.Work,
+    "progress": m.Progress,
+    "signal": m.Signal,
+    "announcement": m.Announcement,
+}
+"""What each schema name means; facts are named after the token in their subject."""
+
+_NAMES: Mapping[type[m.Message], str] = {t: name for name, t in TYPES.items()}
+_encoder = msgspec.json.Encoder()
+_decoders: Mapping[type[m.Message], msgspec.json.Decoder[m.Message]] = {
+    t: msgspec.json.Decoder(t) for t in TYPES.values()
+}
+
+
+def schema_of(message: type[m.Message]) -> str:
+    """The value of the header ``Ctn-Schema``, as ``result/1``."""
+    return f"{_NAMES[message]}/{VERSION}"
+
+
+def encode(message: m.Message) -> bytes:
+    """Compact JSON, defaults left out."""
+    return _encoder.encode(message)
+
+
+def decode(type_: type[M], data: bytes, schema: str | None = None) -> M:
+    """``data`` as ``type_``.
+
+    ``schema`` is the header if the writer set one; a raw writer need not. Raises :class:`UnknownSchema` where it names
+    another type or a newer major version, :class:`MessageTooLarge`, and :class:`InvalidMessage`, whose text names the field.
+    """
+    name = _NAMES[type_]
+    if schema is not None and schema != f"{name}/{VERSION}":
+        raise UnknownSchema(
+            f"the message says it is {schema[:80]!r}, and {name}/{VERSION} belongs here: "
+            f"set the header Ctn-Schema to that or leave it out"
+        )
+    if len(data) > MAX_MESSAGE * 64:
+        raise MessageTooLarge(f"{name}: {len(data)} bytes are too many for one message")
+    try:
+        message = _decoders[type_].decode(data)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise InvalidMessage(f"{name}: {e}") from e
+    assert isinstance(message, type_)
+    if isinstance(message, m.Submitted) and not message.request.strip():
+        raise InvalidMessage("submitted: `request` is blank: say what you want to know")
+    return message

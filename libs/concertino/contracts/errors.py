@@ -1,0 +1,133 @@
+"""Every error that Concertino raises on purpose: one tree, whose types say whose fault it is and whether to try again.
+
+::
+
+    ConcertinoError
+    ├── Invalid            the caller must change something; trying again cannot help
+    │   ├── InvalidMessage      not JSON, wrong types, or a value outside its range
+    │   ├── UnknownSchema       a message type or version that this release does not read
+    │   ├── MessageTooLarge     over 512 KiB in one message
+    │   ├── InvalidId           an id that cannot stand in a subject
+    │   ├── InvalidPlan         a cycle, an unknown kind, too many subtasks, ...
+    │   ├── TaskExists          the id names another task already
+    │   ├── TaskNotFound        no task of that id on this bus
+    │   ├── BadSetting          an environment variable or option that does not parse
+    │   └── SourceError         a source that does not exist, may not be read, or cannot be read
+    ├── Refused            a rule of the installation or a limit of the task forbids it
+    │   └── QuoteNotSeen        a quote that is in nothing the worker has read
+    ├── Transient          the world was at fault; the same call may succeed later
+    │   ├── BusUnavailable      no server, or no answer in time
+    │   └── DeadlineExceeded    the time was up
+    └── Cancelled          the caller asked to stop
+
+``error.code`` is stable and goes over the wire (:class:`concertino.contracts.messages.Failure`); ``str(error)`` says what
+happened and what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ConcertinoError(Exception):
+    """The root. ``code`` is stable; ``retryable`` says whether the same work may succeed if tried again."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+
+class Invalid(ConcertinoError):
+    """What was asked cannot be done as asked. Change it and ask again."""
+
+    code = "invalid"
+
+
+class InvalidMessage(Invalid):
+    """A payload that is not JSON, has a field of the wrong type, or a value outside its range."""
+
+    code = "invalid_message"
+
+
+class UnknownSchema(Invalid):
+    """The header ``Ctn-Schema`` names a type or a version that this release does not read. Upgrade the reader."""
+
+    code = "unknown_schema"
+
+
+class MessageTooLarge(Invalid):
+    """More than 512 KiB in one message. Put the material into a source and name it in the task."""
+
+    code = "message_too_large"
+
+
+class InvalidId(Invalid):
+    """An id is 1 to 64 letters, digits, ``_`` or ``-``: it stands as one token in a subject."""
+
+    code = "invalid_id"
+
+
+class InvalidPlan(Invalid):
+    """The plan cannot be run as it is: the text names every reason."""
+
+    code = "invalid_plan"
+
+
+class TaskExists(Invalid):
+    """Another task was submitted under this id. Take a new id, or none: the client makes one."""
+
+    code = "task_exists"
+
+
+class TaskNotFound(Invalid):
+    """No task of that id is in the log: mistyped, on another bus, or older than the log keeps."""
+
+    code = "task_not_found"
+
+
+class BadSetting(Invalid):
+    """A setting that does not parse. The text names the environment variable or option and what it takes."""
+
+    code = "bad_setting"
+
+
+class SourceError(Invalid):
+    """A source that does not exist, may not be read, cannot be cloned or fetched, or holds nothing readable."""
+
+    code = "source"
+
+
+class Refused(ConcertinoError):
+    """A rule of this installation, or a limit of the task, forbids it."""
+
+    code = "refused"
+
+
+class QuoteNotSeen(Refused):
+    """The quote stands in nothing that this worker has read, so it cannot be evidence."""
+
+    code = "quote_not_seen"
+
+
+class Transient(ConcertinoError):
+    """Not the caller's fault and not for ever: try again, later."""
+
+    code = "transient"
+    retryable = True
+
+
+class BusUnavailable(Transient):
+    """No NATS server answers at that address, or it did not answer in time. Is it running, with JetStream on?"""
+
+    code = "bus_unavailable"
+
+
+class DeadlineExceeded(Transient):
+    """The time given was up before the work was done."""
+
+    code = "deadline"
+
+
+class Cancelled(ConcertinoError):
+    """The task was cancelled, or has its outcome already."""
+
+    code = "cancelled"

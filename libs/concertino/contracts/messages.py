@@ -1,0 +1,353 @@
+"""Every message on the bus, as frozen structs.
+
+Rules that keep old and new releases talking: fields are only added, always with a default; a field never changes its
+meaning or type; readers ignore what they do not know; defaults are left out when written. Payloads are JSON. Times are
+Unix seconds (UTC), durations are seconds, sizes are bytes, costs are US dollars.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Effort = Literal["auto", "low", "medium", "high"]
+Lane = Literal["interactive", "batch"]
+Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+Kind = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+DEADLINE = 600.0
+"""Seconds a task may take where the caller sets none: every task ends."""
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The base of all: frozen, keyword-only, defaults left out on the wire, unknown fields ignored when read."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- task
+
+
+class Source(Message):
+    """Material that the caller points at. ``location`` is a path, a URL or a git URL; ``kind`` says who reads it."""
+
+    kind: Kind
+    location: Annotated[str, Meta(min_length=1, max_length=4096)]
+    ref: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    """A branch, tag or commit, for a git URL."""
+
+
+class Limits(Message):
+    """What a task may use. Nothing in a plan can widen them."""
+
+    deadline: Annotated[float, Meta(gt=0, le=7 * 86400)] = DEADLINE
+    """Seconds from submission to outcome."""
+    max_tokens: Count | None = None
+    max_subtasks: Count | None = None
+    """Over all rounds. Unset: 20 for a planner, 10,000 for a plan that the caller brings."""
+    max_rounds: Annotated[int, Meta(ge=1, le=10)] = 2
+    effort: Effort = "auto"
+
+
+class Subtask(Message):
+    """A bounded, self-contained brief for one worker of one kind."""
+
+    id: Name
+    kind: Kind
+    objective: Annotated[str, Meta(min_length=1, max_length=20_000)]
+    why: str = ""
+    expected_output: str = ""
+    boundaries: str = ""
+    """What the siblings do and this one therefore leaves alone."""
+    starting_points: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    """Sources that count more than others."""
+    sources: tuple[Source, ...] | None = None
+    """Unset: every source of the task whose kind is this subtask's."""
+    tools: tuple[str, ...] | None = None
+    """Unset: every tool of the kind."""
+    max_calls: Count | None = None
+    """Tool calls at the most."""
+    effort: Effort = "auto"
+    depends_on: tuple[Name, ...] = ()
+    params: dict[str, Any] = {}
+    """Whatever else a kind of your own needs."""
+
+
+class Plan(Message):
+    """Which subtasks, in what order, and why: one per round."""
+
+    subtasks: tuple[Subtask, ...]
+    why: str = ""
+    synthesize: bool = True
+    """False: the caller wants the results joined, and no report."""
+
+
+class Submitted(Message):
+    """A task: what a caller asks for. ``ctn.task.<task>.submitted``."""
+
+    request: Annotated[str, Meta(min_length=1, max_length=100_000)]
+    sources: tuple[Source, ...] = ()
+    limits: Limits = Limits()
+    lane: Lane = "interactive"
+    plan: Plan | None = None
+    """A plan of the caller's own: the planner is not asked."""
+
+
+# ------------------------------------------------------------------------------------------------------------ evidence
+
+
+class Locator(Message):
+    """Where in a source: exactly one field is set."""
+
+    lines: tuple[int, int] | None = None
+    """First and last line, counted from 1, both included."""
+    page: int | None = None
+    """Counted from 1."""
+    fragment: str | None = None
+    """An anchor, a heading path, a cell or a JSON pointer: whatever the format has."""
+
+
+class Passage(Message):
+    """A piece of a source as it was read: what tools return and what evidence is made of.
+
+    ``text`` is literal: for files of lines it is lines ``a`` to ``b`` joined by ``\\n``; for formats that must be extracted
+    (PDF, HTML, DOCX) it is the extracted text.
+    """
+
+    source: str
+    """A path relative to the given source, with forward slashes, or a URL."""
+    text: str
+    locator: Locator
+    title: str = ""
+    """Heading path, qualified symbol, or operation: the names this passage goes by."""
+    role: Literal["text", "definition", "test", "changelog", "example", "generated", "data"] = "text"
+    """What part the passage plays in its source: ranking puts tests and changelogs below what they are about."""
+    language: str = ""
+    """Programming language, in lower case; empty for prose."""
+
+
+class Evidence(Message):
+    """A quote, and where its evidence is kept: ``blob(digest)[span[0]:span[1]] == quote``, in characters."""
+
+    digest: Digest
+    span: tuple[int, int]
+    source: str
+    locator: Locator
+    quote: str
+
+
+class Finding(Message):
+    """One claim with its evidence. Without evidence it is an assertion of the worker, and is reported as one."""
+
+    claim: str
+    evidence: tuple[Evidence, ...] = ()
+    quality: Share = 0.5
+    """How far the source can be trusted on this: primary and definitive 1, hearsay 0."""
+    confidence: Share = 0.5
+    """How sure the worker is that this answers its objective."""
+
+
+class Citation(Message):
+    """A checked quote of the report. ``id`` is what stands in the text, as ``[id]``."""
+
+    id: str
+    source: str
+    locator: Locator
+    quote: str
+    digest: Digest | None = None
+
+
+class Position(Message):
+    """One side of a conflict."""
+
+    claim: str
+    citations: tuple[str, ...] = ()
+
+
+class Conflict(Message):
+    """Findings that cannot both be true, and what the synthesizer made of it."""
+
+    statement: str
+    positions: tuple[Position, ...]
+    resolution: str = ""
+    """Empty where both sides stand."""
+    why: str = ""
+
+
+class Report(Message):
+    """The synthesizer's answer. ``text`` is Markdown."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    gaps: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+    """The gaps that another round may close."""
+
+
+# ------------------------------------------------------------------------------------------------------------- results
+
+
+class Usage(Message):
+    """What was spent."""
+
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            model_calls=self.model_calls + other.model_calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+        )
+
+
+class Failure(Message):
+    """Why something failed: a code of :mod:`concertino.contracts.errors`, and a text that says what to do."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class ResultStatus(StrEnum):
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class Settled(Message):
+    """What all work has in common when it is done: how it ended, who did it, and what it took."""
+
+    status: ResultStatus = ResultStatus.COMPLETE
+    error: Failure | None = None
+    attempts: int = 1
+    worker: str = ""
+    """The replica that did it."""
+    seconds: float = 0.0
+    """From its start by the attempt that ended it."""
+    model: str = ""
+    usage: Usage = Usage()
+
+
+class Planned(Settled):
+    """``ctn.task.<task>.plan.<round>``, by a planner."""
+
+    plan: Plan | None = None
+
+
+class Result(Settled):
+    """``ctn.task.<task>.result.<subtask>``, by the first attempt that ends."""
+
+    findings: tuple[Finding, ...] = ()
+    gaps: tuple[str, ...] = ()
+    """What was looked for in vain."""
+
+
+class Synthesized(Settled):
+    """``ctn.task.<task>.synthesis.<round>``, by a synthesizer."""
+
+    report: Report | None = None
+
+
+class Dispatched(Message):
+    """``ctn.task.<task>.dispatched.<wave>``, by a coordinator: this work is in its queues, acknowledged."""
+
+    work: tuple[tuple[str, int], ...]
+    """Work ids and attempts."""
+
+
+class Cancel(Message):
+    """``ctn.task.<task>.cancel``, by a client."""
+
+    reason: str = ""
+
+
+class OutcomeStatus(StrEnum):
+    ANSWERED = "answered"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Outcome(Message):
+    """``ctn.task.<task>.outcome``: the one terminal fact, by a coordinator."""
+
+    status: OutcomeStatus
+    reason: str
+    report: Report | None = None
+    usage: Usage = Usage()
+
+
+# ---------------------------------------------------------------------------------------------------------------- work
+
+
+class Input(Message):
+    """An earlier result, as a later piece of work receives it."""
+
+    subtask: Subtask
+    result: Result | None
+    """None: nothing came before the join closed."""
+
+
+class Work(Message):
+    """``ctn.work.<lane>.<kind>``: one attempt at one piece of work; everything a worker needs, in one message.
+
+    ``id`` is also where the result belongs in the log: ``plan.0``, ``result.<subtask>``, ``synthesis.1``.
+    """
+
+    task: Name
+    id: str
+    attempt: int
+    request: str
+    brief: Subtask
+    """What to do. For planning and synthesis the brief of the round."""
+    sources: tuple[Source, ...] = ()
+    """Those that the brief may read."""
+    limits: Limits = Limits()
+    deadline: float
+    """Unix seconds at which a result is of no use any more."""
+    inputs: tuple[Input, ...] = ()
+    """Results of ``depends_on``; for synthesis every result; for another round's plan every result so far."""
+    gaps: tuple[str, ...] = ()
+    """For the plan of another round: what it is to close."""
+
+
+# --------------------------------------------------------------------------------------------------- not in any stream
+
+
+class Progress(Message):
+    """``ctn.progress.<task>.<work id>``: what is happening now. Not stored."""
+
+    doing: str
+    at: float
+    attempt: int = 1
+    worker: str = ""
+
+
+class Signal(Message):
+    """``ctn.signal.<task>``: running work of this task is of no use any more. Not stored."""
+
+    reason: str
+
+
+class Announcement(Message):
+    """In the bucket ``ctn_workers``, under ``<kind>.<replica>``: who can do what. Expires unless renewed."""
+
+    kind: Kind
+    description: str
+    """One or two sentences: what the planner reads when it chooses."""
+    replica: str
+    slots: Count = 1
+    tools: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    """The kinds of source it reads. Empty: it needs none."""
+    internal: bool = False
+    """True for planning and synthesis: not to be chosen by a plan."""

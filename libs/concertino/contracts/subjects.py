@@ -1,0 +1,131 @@
+"""The subject grammar, spelt once. Every name on the bus comes from here.
+
+The prefix (``ctn``) is configurable, so that several installations can share an account.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from concertino.contracts.errors import InvalidId
+from concertino.contracts.messages import Lane
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+LANES: tuple[Lane, ...] = ("interactive", "batch")
+
+PLAN, SYNTHESIZE = "plan", "synthesize"
+"""The kinds that every installation has: planner and synthesizer are workers too."""
+
+
+class Header:
+    """Header names. The ``Nats-*`` ones belong to the server."""
+
+    SCHEMA = "Ctn-Schema"
+    BLOB = "Ctn-Blob"
+    """The payload is the blob of this digest: it was too large to travel inline."""
+    TRACEPARENT = "traceparent"
+    MESSAGE_ID = "Nats-Msg-Id"
+    EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
+    SCHEDULE = "Nats-Schedule"
+    SCHEDULE_TARGET = "Nats-Schedule-Target"
+    SUBJECT = "Nats-Subject"
+    SEQUENCE = "Nats-Sequence"
+    TIME_STAMP = "Nats-Time-Stamp"
+
+
+def check_id(value: str) -> str:
+    """``value`` if it can stand as one token of a subject; else :class:`InvalidId`."""
+    if not _TOKEN.fullmatch(value):
+        raise InvalidId(f"{value[:80]!r} is no id: use 1 to 64 letters, digits, '_' or '-'")
+    return value
+
+
+class FactName(NamedTuple):
+    """The part of a fact's subject after the task: its type and what it is about (``result``, ``s1``)."""
+
+    type: str
+    about: str
+
+    def __str__(self) -> str:
+        return f"{self.type}.{self.about}" if self.about else self.type
+
+
+class Subjects(Struct, frozen=True):
+    """All names of one installation."""
+
+    prefix: str = "ctn"
+
+    # --- streams and buckets
+
+    @property
+    def tasks_stream(self) -> str:
+        return f"{self.prefix.upper()}_TASKS"
+
+    @property
+    def work_stream(self) -> str:
+        return f"{self.prefix.upper()}_WORK"
+
+    @property
+    def blobs_stream(self) -> str:
+        return f"{self.prefix.upper()}_BLOBS"
+
+    @property
+    def workers_bucket(self) -> str:
+        return f"{self.prefix}_workers"
+
+    # --- the log
+
+    def task(self, task: str) -> str:
+        """All facts of one task."""
+        return f"{self.prefix}.task.{task}.>"
+
+    def fact(self, task: str, name: str) -> str:
+        """One fact: ``name`` is ``submitted``, ``plan.0``, ``result.s1``, ``outcome`` ..."""
+        return f"{self.prefix}.task.{task}.{name}"
+
+    def timer(self, task: str, name: str) -> str:
+        return self.fact(task, f"timer.{name}")
+
+    def due(self, task: str, name: str) -> str:
+        return self.fact(task, f"due.{name}")
+
+    def parse_fact(self, subject: str) -> tuple[str, FactName]:
+        """Task and name of a fact. The task is returned as it stands: :func:`check_id` judges it."""
+        rest = subject[len(self.prefix) + len(".task.") :]
+        task, _, name = rest.partition(".")
+        type_, _, about = name.partition(".")
+        return task, FactName(type_, about)
+
+    # --- work
+
+    def work(self, lane: Lane, kind: str) -> str:
+        return f"{self.prefix}.work.{lane}.{kind}"
+
+    def work_consumer(self, lane: Lane, kind: str) -> str:
+        """The durable consumer of one kind and lane."""
+        return f"{lane}-{kind}"
+
+    @property
+    def coordinator_consumer(self) -> str:
+        return "coordinator"
+
+    def message_id(self, task: str, work: str, attempt: int) -> str:
+        return f"{task}.{work}.{attempt}"
+
+    # --- not stored
+
+    def progress(self, task: str, work: str = "") -> str:
+        """What one piece of work, or (without ``work``) every piece of work of a task, is doing now."""
+        return f"{self.prefix}.progress.{task}.{work or '>'}"
+
+    def signal(self, task: str) -> str:
+        return f"{self.prefix}.signal.{task}"
+
+    # --- blobs
+
+    def blob(self, digest: str) -> str:
+        return f"{self.prefix}.blob.{digest}"

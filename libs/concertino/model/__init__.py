@@ -1,0 +1,1 @@
+"""Model access: a port and its adapters."""
