@@ -34,9 +34,7 @@ TYPES: Mapping[str, type[m.Message]] = {
 
 _NAMES: Mapping[type[m.Message], str] = {t: name for name, t in TYPES.items()}
 _encoder = msgspec.json.Encoder()
-_decoders: Mapping[type[m.Message], msgspec.json.Decoder[m.Message]] = {
-    t: msgspec.json.Decoder(t) for t in TYPES.values()
-}
+_decoders: Mapping[type[m.Message], msgspec.json.Decoder[m.Message]] = {t: msgspec.json.Decoder(t) for t in TYPES.values()}
 
 
 def schema_of(message: type[m.Message]) -> str:

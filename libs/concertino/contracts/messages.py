@@ -25,13 +25,13 @@ DEADLINE = 600.0
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The base of all: frozen, keyword-only, defaults left out on the wire, unknown fields ignored when read."""
+    """The base of all: frozen, defaults left out on the wire, unknown fields ignored when read."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- task
 
 
-class Source(Message):
+class Source(Message, frozen=True, kw_only=True):
     """Material that the caller points at. ``location`` is a path, a URL or a git URL; ``kind`` says who reads it."""
 
     kind: Kind
@@ -40,7 +40,7 @@ class Source(Message):
     """A branch, tag or commit, for a git URL."""
 
 
-class Limits(Message):
+class Limits(Message, frozen=True, kw_only=True):
     """What a task may use. Nothing in a plan can widen them."""
 
     deadline: Annotated[float, Meta(gt=0, le=7 * 86400)] = DEADLINE
@@ -52,7 +52,7 @@ class Limits(Message):
     effort: Effort = "auto"
 
 
-class Subtask(Message):
+class Subtask(Message, frozen=True, kw_only=True):
     """A bounded, self-contained brief for one worker of one kind."""
 
     id: Name
@@ -77,7 +77,7 @@ class Subtask(Message):
     """Whatever else a kind of your own needs."""
 
 
-class Plan(Message):
+class Plan(Message, frozen=True, kw_only=True):
     """Which subtasks, in what order, and why: one per round."""
 
     subtasks: tuple[Subtask, ...]
@@ -86,7 +86,7 @@ class Plan(Message):
     """False: the caller wants the results joined, and no report."""
 
 
-class Submitted(Message):
+class Submitted(Message, frozen=True, kw_only=True):
     """A task: what a caller asks for. ``ctn.task.<task>.submitted``."""
 
     request: Annotated[str, Meta(min_length=1, max_length=100_000)]
@@ -100,7 +100,7 @@ class Submitted(Message):
 # ------------------------------------------------------------------------------------------------------------ evidence
 
 
-class Locator(Message):
+class Locator(Message, frozen=True, kw_only=True):
     """Where in a source: exactly one field is set."""
 
     lines: tuple[int, int] | None = None
@@ -111,7 +111,7 @@ class Locator(Message):
     """An anchor, a heading path, a cell or a JSON pointer: whatever the format has."""
 
 
-class Passage(Message):
+class Passage(Message, frozen=True, kw_only=True):
     """A piece of a source as it was read: what tools return and what evidence is made of.
 
     ``text`` is literal: for files of lines it is lines ``a`` to ``b`` joined by ``\\n``; for formats that must be extracted
@@ -130,7 +130,7 @@ class Passage(Message):
     """Programming language, in lower case; empty for prose."""
 
 
-class Evidence(Message):
+class Evidence(Message, frozen=True, kw_only=True):
     """A quote, and where its evidence is kept: ``blob(digest)[span[0]:span[1]] == quote``, in characters."""
 
     digest: Digest
@@ -140,7 +140,7 @@ class Evidence(Message):
     quote: str
 
 
-class Finding(Message):
+class Finding(Message, frozen=True, kw_only=True):
     """One claim with its evidence. Without evidence it is an assertion of the worker, and is reported as one."""
 
     claim: str
@@ -151,7 +151,7 @@ class Finding(Message):
     """How sure the worker is that this answers its objective."""
 
 
-class Citation(Message):
+class Citation(Message, frozen=True, kw_only=True):
     """A checked quote of the report. ``id`` is what stands in the text, as ``[id]``."""
 
     id: str
@@ -161,14 +161,14 @@ class Citation(Message):
     digest: Digest | None = None
 
 
-class Position(Message):
+class Position(Message, frozen=True, kw_only=True):
     """One side of a conflict."""
 
     claim: str
     citations: tuple[str, ...] = ()
 
 
-class Conflict(Message):
+class Conflict(Message, frozen=True, kw_only=True):
     """Findings that cannot both be true, and what the synthesizer made of it."""
 
     statement: str
@@ -178,7 +178,7 @@ class Conflict(Message):
     why: str = ""
 
 
-class Report(Message):
+class Report(Message, frozen=True, kw_only=True):
     """The synthesizer's answer. ``text`` is Markdown."""
 
     text: str
@@ -192,7 +192,7 @@ class Report(Message):
 # ------------------------------------------------------------------------------------------------------------- results
 
 
-class Usage(Message):
+class Usage(Message, frozen=True, kw_only=True):
     """What was spent."""
 
     model_calls: int = 0
@@ -209,7 +209,7 @@ class Usage(Message):
         )
 
 
-class Failure(Message):
+class Failure(Message, frozen=True, kw_only=True):
     """Why something failed: a code of :mod:`concertino.contracts.errors`, and a text that says what to do."""
 
     code: str
@@ -223,7 +223,7 @@ class ResultStatus(StrEnum):
     FAILED = "failed"
 
 
-class Settled(Message):
+class Settled(Message, frozen=True, kw_only=True):
     """What all work has in common when it is done: how it ended, who did it, and what it took."""
 
     status: ResultStatus = ResultStatus.COMPLETE
@@ -237,13 +237,13 @@ class Settled(Message):
     usage: Usage = Usage()
 
 
-class Planned(Settled):
+class Planned(Settled, frozen=True, kw_only=True):
     """``ctn.task.<task>.plan.<round>``, by a planner."""
 
     plan: Plan | None = None
 
 
-class Result(Settled):
+class Result(Settled, frozen=True, kw_only=True):
     """``ctn.task.<task>.result.<subtask>``, by the first attempt that ends."""
 
     findings: tuple[Finding, ...] = ()
@@ -251,20 +251,20 @@ class Result(Settled):
     """What was looked for in vain."""
 
 
-class Synthesized(Settled):
+class Synthesized(Settled, frozen=True, kw_only=True):
     """``ctn.task.<task>.synthesis.<round>``, by a synthesizer."""
 
     report: Report | None = None
 
 
-class Dispatched(Message):
+class Dispatched(Message, frozen=True, kw_only=True):
     """``ctn.task.<task>.dispatched.<wave>``, by a coordinator: this work is in its queues, acknowledged."""
 
     work: tuple[tuple[str, int], ...]
     """Work ids and attempts."""
 
 
-class Cancel(Message):
+class Cancel(Message, frozen=True, kw_only=True):
     """``ctn.task.<task>.cancel``, by a client."""
 
     reason: str = ""
@@ -277,7 +277,7 @@ class OutcomeStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Outcome(Message):
+class Outcome(Message, frozen=True, kw_only=True):
     """``ctn.task.<task>.outcome``: the one terminal fact, by a coordinator."""
 
     status: OutcomeStatus
@@ -289,7 +289,7 @@ class Outcome(Message):
 # ---------------------------------------------------------------------------------------------------------------- work
 
 
-class Input(Message):
+class Input(Message, frozen=True, kw_only=True):
     """An earlier result, as a later piece of work receives it."""
 
     subtask: Subtask
@@ -297,7 +297,7 @@ class Input(Message):
     """None: nothing came before the join closed."""
 
 
-class Work(Message):
+class Work(Message, frozen=True, kw_only=True):
     """``ctn.work.<lane>.<kind>``: one attempt at one piece of work; everything a worker needs, in one message.
 
     ``id`` is also where the result belongs in the log: ``plan.0``, ``result.<subtask>``, ``synthesis.1``.
@@ -323,7 +323,7 @@ class Work(Message):
 # --------------------------------------------------------------------------------------------------- not in any stream
 
 
-class Progress(Message):
+class Progress(Message, frozen=True, kw_only=True):
     """``ctn.progress.<task>.<work id>``: what is happening now. Not stored."""
 
     doing: str
@@ -332,13 +332,13 @@ class Progress(Message):
     worker: str = ""
 
 
-class Signal(Message):
+class Signal(Message, frozen=True, kw_only=True):
     """``ctn.signal.<task>``: running work of this task is of no use any more. Not stored."""
 
     reason: str
 
 
-class Announcement(Message):
+class Announcement(Message, frozen=True, kw_only=True):
     """In the bucket ``ctn_workers``, under ``<kind>.<replica>``: who can do what. Expires unless renewed."""
 
     kind: Kind

@@ -52,9 +52,7 @@ class Toolbox:
         if name not in self._tools:
             raise Invalid(f"there is no tool {name!r} here; there are: {', '.join(self._tools) or 'none'}")
         if self._max_calls is not None and self.calls >= self._max_calls:
-            raise Refused(
-                f"this brief allows {self._max_calls} tool calls, and they are used up: write up what there is"
-            )
+            raise Refused(f"this brief allows {self._max_calls} tool calls, and they are used up: write up what there is")
         _, type_, function = self._tools[name]
         try:
             checked = msgspec.to_builtins(msgspec.convert(arguments, type_, strict=False))
