@@ -102,10 +102,10 @@ class Subjects(Struct, frozen=True):
 
     # --- work
 
-    def work(self, lane: Lane, kind: str) -> str:
+    def work(self, lane: str, kind: str) -> str:
         return f"{self.prefix}.work.{lane}.{kind}"
 
-    def work_consumer(self, lane: Lane, kind: str) -> str:
+    def work_consumer(self, lane: str, kind: str) -> str:
         """The durable consumer of one kind and lane."""
         return f"{lane}-{kind}"
 

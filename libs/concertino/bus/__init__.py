@@ -1,0 +1,1 @@
+"""The message bus: a port, NATS JetStream behind it, and a twin in memory."""

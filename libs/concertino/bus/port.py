@@ -1,0 +1,135 @@
+"""The bus port: everything that services ask of NATS JetStream, in bytes. Two adapters, one contract suite.
+
+:class:`~concertino.bus.jetstream.JetStream` is the real one, :class:`~concertino.bus.memory.MemoryBus` its twin in one process.
+Both raise :class:`~concertino.contracts.errors.BusUnavailable` where the server does not answer in time; a call may then have
+taken effect or not, and every call here may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from concertino.bus.topology import Consumer, Topology
+
+Headers: TypeAlias = Mapping[str, str]
+
+
+class Stored(Struct, frozen=True):
+    """A message as it stands in a stream, or as it passed by (then ``sequence`` is 0)."""
+
+    subject: str
+    data: bytes
+    headers: Headers
+    sequence: int
+    time: float
+    """Unix seconds at which the server stored it."""
+
+
+class Delivery(Protocol):
+    """A message that a consumer handed to us. It comes back unless settled before its lease ends."""
+
+    @property
+    def message(self) -> Stored: ...
+
+    @property
+    def attempt(self) -> int:
+        """How often it was delivered, this time included."""
+
+    async def ack(self, *, confirm: bool = False) -> None:
+        """Done. ``confirm`` waits until the server knows: for work whose repetition is dear."""
+
+    async def nak(self, delay: float = 0) -> None:
+        """Not done: deliver again, after ``delay`` seconds."""
+
+    async def in_progress(self) -> None:
+        """Keep the lease for another ``ack_wait``."""
+
+
+Handler: TypeAlias = Callable[[Delivery], Awaitable[None]]
+Listener: TypeAlias = Callable[[Stored], Awaitable[None]]
+
+
+class Consumption(Protocol):
+    """Messages of one consumer, flowing to a handler."""
+
+    @property
+    def alive(self) -> bool:
+        """False where nothing, not even an idle heartbeat, came from the server for too long."""
+
+    async def stop(self) -> None:
+        """Ask for nothing more; handlers that run go on. What was on its way and not handled yet goes back."""
+
+
+class Subscription(Protocol):
+    async def stop(self) -> None: ...
+
+
+class Bus(Protocol):
+    @property
+    def connected(self) -> bool: ...
+
+    async def provision(self, topology: Topology) -> None:
+        """Make streams, consumers and buckets what ``topology`` says. Harmless when repeated."""
+
+    # --- streams
+
+    async def write_once(self, subject: str, data: bytes, headers: Headers | None = None) -> int | None:
+        """Store the first message on ``subject``. Its sequence, or None where there is one already: then nothing changes."""
+
+    async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
+        """Store ``data``; a repetition with the same ``message_id`` within the duplicate window is dropped."""
+
+    async def schedule(self, subject: str, at: float, target: str) -> None:
+        """Have the server publish an empty message on ``target`` (of the same stream) at Unix time ``at``, once."""
+
+    async def unschedule(self, subject: str) -> None:
+        """Forget the schedule on ``subject``, if there is one."""
+
+    async def read(self, stream: str, subjects: str, after: int = 0, reach: int = 0) -> list[Stored]:
+        """All messages on ``subjects`` (wildcards allowed) with a sequence above ``after``, in order.
+
+        The read sees the stream at least as far as sequence ``reach``: a replica that lags is asked again.
+        """
+
+    async def last(self, stream: str, subjects: str) -> list[Stored]:
+        """The newest message of each subject that matches ``subjects``."""
+
+    async def depth(self, consumer: Consumer) -> tuple[int, int]:
+        """Messages waiting, and messages delivered and not settled. (0, 0) where there is no such consumer."""
+
+    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
+        """Hand messages to ``handler``, at most ``slots`` at once, for as long as the process lives and whatever happens to
+        the connection, the server or the consumer in between. A handler settles its delivery itself."""
+
+    # --- blobs
+
+    async def put_blob(self, data: bytes) -> str:
+        """Keep ``data`` under its SHA-256, which is returned. Storing it twice is storing it once."""
+
+    async def get_blob(self, digest: str) -> bytes | None:
+        """The bytes, checked against ``digest``; None where there is no such blob (any more)."""
+
+    # --- buckets
+
+    async def put_key(self, bucket: str, key: str, value: bytes) -> None: ...
+
+    async def delete_key(self, bucket: str, key: str) -> None: ...
+
+    async def keys(self, bucket: str) -> dict[str, bytes]:
+        """All live keys with their values."""
+
+    # --- not stored
+
+    async def publish(self, subject: str, data: bytes, headers: Headers | None = None) -> None:
+        """To whoever listens now. Not stored, not confirmed."""
+
+    async def subscribe(self, subject: str, listener: Listener) -> Subscription:
+        """Call ``listener`` with every message on ``subject``, facts included. Active when this returns."""
+
+    def on_reconnect(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever messages may have been missed by subscriptions."""
+
+    async def close(self) -> None: ...

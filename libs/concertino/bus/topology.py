@@ -1,0 +1,160 @@
+"""What has to exist on the server, as data: streams, consumers and buckets of one installation.
+
+Services provision what they need when they start; in a cluster a job does it for them and they need no right to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from concertino.contracts.codec import MAX_MESSAGE
+from concertino.contracts.messages import Lane
+from concertino.contracts.subjects import LANES, Subjects
+
+DAY = 86_400.0
+LEASE = 15.0
+"""Seconds after which work of a worker that fell silent is given to another. Kept by a heartbeat at a third of it."""
+
+# A coordinator settles a delivery in milliseconds: what it has not settled by then it will never settle.
+COORDINATOR_LEASE = 5.0
+
+ANNOUNCEMENT_LIFE = 30.0
+"""Seconds for which a worker's announcement stands unless renewed."""
+
+FACTS = ("submitted", "plan.*", "dispatched.*", "result.*", "synthesis.*", "cancel", "timer.*", "due.*", "outcome")
+TRIGGERS = ("submitted", "plan.*", "result.*", "synthesis.*", "cancel", "due.*")
+"""Facts after which there may be something to do."""
+
+
+class Stream(Struct, frozen=True):
+    """A stream; ``options`` are further fields of the server's own stream configuration."""
+
+    name: str
+    subjects: tuple[str, ...]
+    max_age: float
+    retention: str = "limits"
+    replicas: int = 1
+    duplicate_window: float = 120.0
+    options: dict[str, Any] = {}
+
+    def config(self) -> dict[str, Any]:
+        """The server's JSON. Durations in nanoseconds."""
+        return {
+            "name": self.name,
+            "subjects": list(self.subjects),
+            "retention": self.retention,
+            "storage": "file",
+            "discard": "new" if self.retention == "workqueue" else "old",
+            "max_age": _ns(self.max_age),
+            "duplicate_window": _ns(min(self.duplicate_window, self.max_age)),
+            "num_replicas": self.replicas,
+            "max_msgs": -1,
+            "max_bytes": -1,
+            "max_consumers": -1,
+            **self.options,
+        }
+
+
+class Consumer(Struct, frozen=True):
+    """A durable pull consumer. ``ack_wait`` is the lease, in seconds."""
+
+    stream: str
+    name: str
+    filters: tuple[str, ...]
+    ack_wait: float
+    max_ack_pending: int = 20_000
+
+    def config(self) -> dict[str, Any]:
+        """The server's JSON. No ``max_deliver``: the runtime ends poison itself, where it leaves a trace in the log."""
+        return {
+            "durable_name": self.name,
+            "name": self.name,
+            "ack_policy": "explicit",
+            "deliver_policy": "all",
+            "ack_wait": _ns(self.ack_wait),
+            "max_deliver": -1,
+            "max_ack_pending": self.max_ack_pending,
+            "max_waiting": 512,
+            **({"filter_subject": self.filters[0]} if len(self.filters) == 1 else {"filter_subjects": list(self.filters)}),
+        }
+
+
+class Topology(Struct, frozen=True):
+    streams: tuple[Stream, ...] = ()
+    consumers: tuple[Consumer, ...] = ()
+
+
+def coordinator(subjects: Subjects) -> Consumer:
+    """Every fact that may call for something to be done, shared by all coordinators."""
+    return Consumer(
+        stream=subjects.tasks_stream,
+        name=subjects.coordinator_consumer,
+        filters=tuple(subjects.fact("*", name) for name in TRIGGERS),
+        ack_wait=COORDINATOR_LEASE,
+    )
+
+
+def work(subjects: Subjects, kind: str, lane: Lane, lease: float = LEASE) -> Consumer:
+    """The queue of one kind and lane, shared by all its workers."""
+    return Consumer(
+        stream=subjects.work_stream,
+        name=subjects.work_consumer(lane, kind),
+        filters=(subjects.work(lane, kind),),
+        ack_wait=lease,
+    )
+
+
+def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY) -> Topology:
+    """Streams, the coordinators' consumer and the bucket of announcements. ``keep`` is how long a task's log stays."""
+    return Topology(
+        streams=(
+            Stream(
+                name=subjects.tasks_stream,
+                subjects=tuple(subjects.fact("*", name) for name in FACTS),
+                max_age=keep,
+                replicas=replicas,
+                options={
+                    "allow_direct": True,
+                    "allow_msg_schedules": True,
+                    "allow_rollup_hdrs": True,
+                    "max_msg_size": MAX_MESSAGE,
+                },
+            ),
+            Stream(
+                name=subjects.work_stream,
+                subjects=(subjects.work("*", "*"),),
+                retention="workqueue",
+                max_age=keep,
+                replicas=replicas,
+                options={"allow_direct": True, "max_msg_size": MAX_MESSAGE},
+            ),
+            Stream(
+                name=subjects.blobs_stream,
+                subjects=(subjects.blob("*"), subjects.blob("*") + ".*"),
+                max_age=keep,
+                replicas=replicas,
+                options={"allow_direct": True},
+            ),
+            # A bucket is a stream by another name; this is how the server's own tools find it.
+            Stream(
+                name=f"KV_{subjects.workers_bucket}",
+                subjects=(f"$KV.{subjects.workers_bucket}.>",),
+                max_age=ANNOUNCEMENT_LIFE,
+                replicas=replicas,
+                options={"max_msgs_per_subject": 1, "allow_direct": True, "allow_rollup_hdrs": True, "deny_delete": True},
+            ),
+        ),
+        consumers=(coordinator(subjects),),
+    )
+
+
+def queues(subjects: Subjects, kinds: Iterable[str], lease: float = LEASE) -> Topology:
+    """The consumers of ``kinds``, in every lane."""
+    return Topology(consumers=tuple(work(subjects, kind, lane, lease) for kind in kinds for lane in LANES))
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
