@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -24,3 +25,19 @@ class SearchResult(Struct, frozen=True):
     """Of each term of the query as the index knows it (normalised and stemmed): in how many passages it stands."""
     passages: int
     """How many passages were searched."""
+
+
+def merge(results: Iterable[SearchResult], limit: int) -> SearchResult:
+    """One result of several indexes that were asked the same: the best hits of all, frequencies and passages added up.
+
+    Scores of different indexes are close enough to compare: they are made by one formula from sources of one kind.
+    """
+    hits: list[Hit] = []
+    frequencies: Counter[str] = Counter()
+    passages = 0
+    for result in results:
+        hits.extend(result.hits)
+        frequencies.update(result.frequencies)
+        passages += result.passages
+    hits.sort(key=lambda hit: -hit.score)
+    return SearchResult(tuple(hits[:limit]), dict(frequencies), passages)

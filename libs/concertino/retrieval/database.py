@@ -1,0 +1,166 @@
+"""The SQLite file below an index: schema, statements, and what to do when it is damaged or somebody else's."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from concertino.contracts.errors import SourceError, Transient
+from concertino.retrieval.tree import File
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS file (
+    id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS passage (id INTEGER PRIMARY KEY, file INTEGER NOT NULL REFERENCES file, json BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS passage_file ON passage (file);
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (title, path, body, tokenize = 'ascii');
+"""
+_LAYOUT = 1
+"""Changes with the schema and with the terms: an index of another layout starts anew."""
+
+_WAIT = 120.0
+"""Seconds to wait for another process that refreshes the same index."""
+
+
+class Known(Struct, frozen=True):
+    """What the index knows of a file. A time stamp of -1 means: read it again."""
+
+    size: int
+    mtime_ns: int
+    digest: str
+
+
+class Database:
+    """One connection. Not locked: its owner sees to it that one thread at a time uses it."""
+
+    def __init__(self, path: Path | None, *, version: str) -> None:
+        self._path = path
+        self._version = f"{_LAYOUT}/{version}"
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._connection = self._open()
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                self._discard()
+                self._connection = self._open()
+        except (sqlite3.Error, OSError) as e:
+            raise SourceError(f"the index {path} cannot be opened ({e}): choose a cache folder that can be written") from e
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("damaged")
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA.strip().split(";\n"):
+            connection.execute(statement)
+        connection.execute("CREATE TABLE IF NOT EXISTS made (version TEXT NOT NULL)")
+        row = connection.execute("SELECT version FROM made").fetchone()
+        if row != (self._version,):
+            for table in ("made", "words", "passage", "file"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
+            connection.execute("INSERT INTO made VALUES (?)", (self._version,))
+        connection.execute("COMMIT")
+        connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab (main, words, row)")
+
+    def _discard(self) -> None:
+        assert self._path is not None
+        for ending in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + ending).unlink()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction that no other process can be in at the same time. :class:`Transient` where it stays busy."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as e:
+            raise Transient(f"the index {self._path} is kept busy by another process ({e}): try again") from e
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One state of the index for several questions."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
+    def files(self) -> dict[str, Known]:
+        rows = self._connection.execute("SELECT path, size, mtime_ns, digest FROM file")
+        return {path: Known(size, mtime_ns, digest) for path, size, mtime_ns, digest in rows}
+
+    def add(self, file: File, digest: str, rows: Iterable[tuple[str, str, str, bytes]], *, settled: bool) -> None:
+        """``rows``: the terms of title, path and text of each passage, and its JSON."""
+        cursor = self._connection.execute(
+            "INSERT INTO file (path, size, mtime_ns, digest) VALUES (?, ?, ?, ?)",
+            (file.path, file.size, file.mtime_ns if settled else -1, digest),
+        )
+        owner = cursor.lastrowid
+        for title, path, body, json in rows:
+            cursor.execute("INSERT INTO passage (file, json) VALUES (?, ?)", (owner, json))
+            cursor.execute(
+                "INSERT INTO words (rowid, title, path, body) VALUES (?, ?, ?, ?)", (cursor.lastrowid, title, path, body)
+            )
+
+    def touch(self, file: File, *, settled: bool) -> None:
+        """The file is as it was, whatever its time stamp says."""
+        stamp = file.mtime_ns if settled else -1
+        self._connection.execute("UPDATE file SET size = ?, mtime_ns = ? WHERE path = ?", (file.size, stamp, file.path))
+
+    def remove(self, path: str) -> None:
+        (owner,) = self._connection.execute("SELECT id FROM file WHERE path = ?", (path,)).fetchone()
+        self._connection.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM passage WHERE file = ?)", (owner,))
+        self._connection.execute("DELETE FROM passage WHERE file = ?", (owner,))
+        self._connection.execute("DELETE FROM file WHERE id = ?", (owner,))
+
+    def count(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM passage").fetchone()[0])
+
+    def frequency(self, term: str) -> int:
+        row = self._connection.execute("SELECT doc FROM temp.vocabulary WHERE term = ?", (term,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def match(self, terms: Sequence[str], weights: tuple[float, float, float], limit: int) -> list[tuple[bytes, float]]:
+        """JSON and score of the passages that hold any of ``terms``, best first; the order is the same every time."""
+        rows = self._connection.execute(
+            "SELECT passage.json, -found.score FROM "
+            "(SELECT rowid, bm25(words, ?, ?, ?) AS score FROM words WHERE words MATCH ? ORDER BY score, rowid LIMIT ?) "
+            "AS found JOIN passage ON passage.id = found.rowid ORDER BY found.score, found.rowid",
+            (*weights, " OR ".join(f'"{term}"' for term in terms), limit),
+        )
+        return [(json, score) for json, score in rows]
+
+    def passages(self, path: str) -> list[bytes]:
+        rows = self._connection.execute(
+            "SELECT passage.json FROM passage JOIN file ON file.id = passage.file WHERE file.path = ? ORDER BY passage.id",
+            (path,),
+        )
+        return [json for (json,) in rows]

@@ -1,0 +1,126 @@
+"""The full-text index of one source: SQLite FTS5 over terms of our own making, kept on disk and refreshed by content."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from concertino.contracts.messages import Passage
+from concertino.retrieval import database
+from concertino.retrieval.database import Database
+from concertino.retrieval.search import Hit, SearchResult
+from concertino.retrieval.tokens import query_terms, terms
+from concertino.retrieval.tree import File
+
+WEIGHTS = (4.0, 2.0, 1.0)
+"""How much a term counts in the title, in the path and in the text of a passage."""
+
+ROLE_WEIGHTS = {"definition": 1.0, "text": 1.0, "example": 0.8, "data": 0.6, "changelog": 0.5, "test": 0.5, "generated": 0.4}
+"""What the score of a passage is multiplied with: tests and changelogs stay below what they are about."""
+
+_UNSETTLED = 20_000_000
+"""Nanoseconds. A file that changed this shortly before it was read may change again without its time stamp moving."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Passage).decode
+
+
+class Refreshed(Struct, frozen=True):
+    """How many files a refresh found new, changed, gone, and as they were."""
+
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    unchanged: int = 0
+
+
+class Index:
+    """Passages of one source, searchable. Usable from any thread; several processes may share one file."""
+
+    def __init__(self, path: Path | None, *, version: str) -> None:
+        """``path`` None: in memory. ``version`` is that of whatever made the passages: an index of another one starts anew.
+
+        A file that is damaged, or no database, is replaced. :class:`SourceError` where it cannot be written at all.
+        """
+        self._lock = threading.RLock()
+        self._database = Database(path, version=version)
+
+    def refresh(self, files: Sequence[File], read: Callable[[File], list[Passage]]) -> Refreshed:
+        """Bring the index up to ``files``, calling ``read`` for those that are new or may have changed.
+
+        Size and time stamp decide whether a file is read, the digest of its passages whether it is indexed again. It is one
+        transaction: killed in between, the index is as it was; a second process waits, and then finds nothing to do.
+        """
+        with self._lock:
+            known = self._database.files()
+            if not _changes(files, known) and len(files) == len(known):
+                return Refreshed(unchanged=len(files))
+            with self._database.writing():
+                return self._bring_up(files, read)
+
+    def _bring_up(self, files: Sequence[File], read: Callable[[File], list[Passage]]) -> Refreshed:
+        known = self._database.files()
+        gone = known.keys() - {file.path for file in files}
+        for path in gone:
+            self._database.remove(path)
+        added = updated = 0
+        for file in _changes(files, known):
+            now = time.time_ns()
+            encoded = [(passage, _encode(passage)) for passage in read(file)]
+            digest = hashlib.sha256(b"\n".join(text for _, text in encoded)).hexdigest()
+            before = known.get(file.path)
+            settled = file.mtime_ns < now - _UNSETTLED
+            if before is not None and before.digest == digest:
+                self._database.touch(file, settled=settled)
+                continue
+            if before is not None:
+                self._database.remove(file.path)
+            self._database.add(file, digest, [(*_fields(p), text) for p, text in encoded], settled=settled)
+            added, updated = added + (before is None), updated + (before is not None)
+        return Refreshed(added, updated, len(gone), len(files) - added - updated)
+
+    def search(self, query: str, limit: int = 20) -> SearchResult:
+        """The passages that match any term of ``query`` best, by BM25 over title, path and text, weighted by role."""
+        wanted = query_terms(query)
+        with self._lock, self._database.reading():
+            count = self._database.count()
+            frequencies = {term: self._database.frequency(term) for term in wanted}
+            present = [term for term in wanted if frequencies[term]]
+            rows = self._database.match(present, WEIGHTS, limit * 4) if present else []
+        hits = [Hit(passage, score * ROLE_WEIGHTS[passage.role]) for passage, score in ((_decode(r), s) for r, s in rows)]
+        hits.sort(key=lambda hit: -hit.score)
+        return SearchResult(tuple(hits[:limit]), frequencies, count)
+
+    def passages(self, source: str) -> list[Passage]:
+        """All passages of one file, in order; none where the index does not hold it."""
+        with self._lock:
+            return [_decode(row) for row in self._database.passages(source)]
+
+    def sources(self) -> list[str]:
+        """The paths of all files, sorted."""
+        with self._lock:
+            return sorted(self._database.files())
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+
+def index_path(root: Path | str, cache: Path) -> Path:
+    """Where the index of ``root`` (a folder, or a URL) is kept below ``cache``: always the same name for the same root."""
+    name = str(root.resolve()) if isinstance(root, Path) else root
+    return cache / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.sqlite"
+
+
+def _fields(passage: Passage) -> tuple[str, str, str]:
+    return " ".join(terms(passage.title)), " ".join(terms(passage.source)), " ".join(terms(passage.text))
+
+
+def _changes(files: Sequence[File], known: dict[str, database.Known]) -> list[File]:
+    return [file for file in files if (k := known.get(file.path)) is None or (k.size, k.mtime_ns) != (file.size, file.mtime_ns)]
