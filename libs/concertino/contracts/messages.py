@@ -95,6 +95,8 @@ class Submitted(Message, frozen=True, kw_only=True):
     lane: Lane = "interactive"
     plan: Plan | None = None
     """A plan of the caller's own: the planner is not asked."""
+    until: Literal["plan", "report"] = "report"
+    """Where to stop: with the plan alone, nothing run, or with the report."""
 
 
 # ------------------------------------------------------------------------------------------------------------ evidence

@@ -1,0 +1,123 @@
+"""The log of facts: typed messages of one task, written once, read in order, and followed without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from concertino.bus.port import Bus, Stored
+from concertino.contracts.codec import decode, encode, schema_of
+from concertino.contracts.errors import InvalidMessage, Transient
+from concertino.contracts.facts import Fact, read_fact
+from concertino.contracts.messages import Lane, Message, Progress, Work
+from concertino.contracts.subjects import Header, Subjects
+
+INLINE = 32 * 1024
+"""Bytes up to which a payload travels in its message; what is larger is kept as a blob and travels by its digest."""
+
+
+class TaskLog:
+    """The facts of every task on ``bus``."""
+
+    def __init__(self, bus: Bus, subjects: Subjects) -> None:
+        self._bus, self._subjects = bus, subjects
+
+    async def write(self, task: str, name: str, message: Message, headers: Mapping[str, str] | None = None) -> bool:
+        """Store the fact ``name``. False: there is one already, and it stays."""
+        data, headers = await self._pack(message, headers)
+        return await self._bus.write_once(self._subjects.fact(task, name), data, headers) is not None
+
+    async def enqueue(self, lane: Lane, work: Work, headers: Mapping[str, str] | None = None) -> None:
+        """Put ``work`` into the queue of its kind; the same attempt twice is once."""
+        data, headers = await self._pack(work, headers)
+        message_id = self._subjects.message_id(work.task, work.id, work.attempt)
+        await self._bus.enqueue(self._subjects.work(lane, work.brief.kind), data, message_id, headers)
+
+    async def read(self, task: str, after: int = 0, reach: int = 0) -> list[Fact]:
+        """The facts after sequence ``after``, in order, at least as far as sequence ``reach``."""
+        stored = await self._bus.read(self._subjects.tasks_stream, self._subjects.task(task), after, reach)
+        return [await self._fact(s) for s in stored]
+
+    async def read_one(self, task: str, name: str) -> Fact | None:
+        """One fact, if it is there."""
+        stored = await self._bus.last(self._subjects.tasks_stream, self._subjects.fact(task, name))
+        return await self._fact(stored[0]) if stored else None
+
+    async def read_all(self, subjects: str, since: float) -> list[tuple[str, Fact]]:
+        """Facts of every task on ``subjects`` that were stored after Unix time ``since``, in order, each with its task."""
+        stored = await self._bus.read(self._subjects.tasks_stream, subjects, since=since)
+        return [(self._subjects.parse_fact(s.subject)[0], await self._fact(s)) for s in stored]
+
+    async def work_in(self, message: Stored) -> Work:
+        """The work in a delivery. Raises :class:`InvalidMessage` and :class:`UnknownSchema`."""
+        return decode(Work, await self._payload(message), message.headers.get(Header.SCHEMA))
+
+    @asynccontextmanager
+    async def follow(self, task: str) -> AsyncIterator[AsyncIterator[Fact | Progress]]:
+        """Everything about ``task`` from its first fact on, as it happens, and what its workers say they are doing.
+
+        Subscribe first, then read, then wait: nothing falls between. After a reconnect the log is read again.
+        """
+        queue: asyncio.Queue[Fact | Progress | None] = asyncio.Queue()
+
+        async def on_fact(message: Stored) -> None:
+            # A passing fact has no sequence and its blob may not be there yet: it only says that there is something to read.
+            queue.put_nowait(None)
+
+        async def on_progress(message: Stored) -> None:
+            queue.put_nowait(decode(Progress, message.data, message.headers.get(Header.SCHEMA)))
+
+        facts = await self._bus.subscribe(self._subjects.task(task), on_fact)
+        progress = await self._bus.subscribe(self._subjects.progress(task), on_progress)
+        self._bus.on_reconnect(lambda: queue.put_nowait(None))
+
+        async def events() -> AsyncIterator[Fact | Progress]:
+            sequence, item = 0, None
+            while True:
+                if item is None:
+                    while not queue.empty() and (item := queue.get_nowait()) is None:
+                        pass
+                    for fact in await self.read(task, sequence):
+                        sequence = fact.sequence
+                        yield fact
+                if item is not None:
+                    yield item
+                item = await queue.get()
+
+        try:
+            yield events()
+        finally:
+            await facts.stop()
+            await progress.stop()
+
+    async def _pack(self, message: Message, headers: Mapping[str, str] | None) -> tuple[bytes, dict[str, str]]:
+        data = encode(message)
+        packed = {**(headers or {}), Header.SCHEMA: schema_of(type(message))}
+        if len(data) > INLINE:
+            digest = await self._bus.put_blob(data)
+            packed[Header.BLOB] = digest
+            data = msgspec.json.encode({"blob": digest, "size": len(data)})
+        return data, packed
+
+    async def _payload(self, message: Stored) -> bytes:
+        digest = message.headers.get(Header.BLOB)
+        if digest is None:
+            return message.data
+        if len(digest) != hashlib.sha256().digest_size * 2:
+            raise InvalidMessage(f"{message.subject}: the header {Header.BLOB} holds no SHA-256")
+        data = await self._bus.get_blob(digest)
+        if data is None:
+            raise Transient(f"{message.subject}: its payload, blob {digest[:12]}…, is not there (any more)")
+        return data
+
+    async def _fact(self, stored: Stored) -> Fact:
+        _, name = self._subjects.parse_fact(stored.subject)
+        try:
+            data = await self._payload(stored)
+        except InvalidMessage:
+            data = b""
+        return read_fact(name, data, stored.headers, stored.sequence, stored.time)

@@ -1,0 +1,227 @@
+"""The client: what other services import, and what the command line is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+
+import msgspec
+from msgspec import Struct
+
+from concertino.bus import topology
+from concertino.bus.announcements import announcements
+from concertino.bus.jetstream import JetStream
+from concertino.bus.port import Bus
+from concertino.bus.tasklog import TaskLog
+from concertino.contracts.codec import decode
+from concertino.contracts.errors import DeadlineExceeded, InvalidPlan, TaskExists, TaskNotFound
+from concertino.contracts.facts import Fact
+from concertino.contracts.ids import task_id
+from concertino.contracts.messages import (
+    Announcement,
+    Cancel,
+    Lane,
+    Limits,
+    Plan,
+    Progress,
+    Source,
+    Submitted,
+)
+from concertino.contracts.plans import problems
+from concertino.contracts.state import State, fold
+from concertino.contracts.subjects import LANES, Subjects, check_id
+from concertino.contracts.view import TaskView, view
+from concertino.runtime.clock import Clock
+from concertino.runtime.settings import Settings, settings
+
+
+class WorkerKind(Struct, frozen=True):
+    """A kind that is announced on the bus, with its live replicas and its queue over all lanes."""
+
+    kind: str
+    description: str
+    replicas: int
+    slots: int
+    waiting: int
+    running: int
+    internal: bool
+
+
+class TaskSummary(Struct, frozen=True):
+    """A line of ``concertino list``."""
+
+    task: str
+    submitted: float
+    status: str
+    request: str
+
+
+class Client:
+    """One connection to the bus, for one program. Use it as ``async with Client() as client``.
+
+    ``url`` defaults to the setting ``CTN_NATS_URL``. Errors are those of :mod:`concertino.contracts.errors`.
+    """
+
+    def __init__(
+        self, url: str | None = None, *, config: Settings | None = None, bus: Bus | None = None, clock: Clock = time.time
+    ) -> None:
+        self._config = config or settings()
+        self._url = url or self._config.nats_url
+        self._subjects = Subjects(self._config.prefix)
+        self._clock = clock
+        self._given = bus
+        self._bus_: Bus | None = bus
+
+    async def __aenter__(self) -> Client:
+        if self._bus_ is None:
+            self._bus_ = await JetStream.connect(
+                self._url, "client", self._subjects, patience=3.0, credentials=self._config.nats_creds or None
+            )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bus_ is not None and self._given is None:
+            await self._bus_.close()
+
+    # --- tasks
+
+    async def submit(
+        self,
+        request: str,
+        *,
+        sources: Sequence[Source] = (),
+        limits: Limits | None = None,
+        plan: Plan | None = None,
+        lane: Lane = "interactive",
+        plan_only: bool = False,
+        task: str | None = None,
+    ) -> str:
+        """Put a task into the log; its id. With an id of your own, submitting again is harmless.
+
+        Raises :class:`InvalidMessage` and :class:`InvalidPlan` before anything is stored, and :class:`TaskExists` where another
+        request stands under ``task``.
+        """
+        submitted = Submitted(
+            request=request,
+            sources=tuple(sources),
+            limits=limits or Limits(),
+            plan=plan,
+            lane=lane,
+            until="plan" if plan_only else "report",
+        )
+        # What would be refused by every reader is refused here, with the same words.
+        submitted = decode(Submitted, msgspec.json.encode(submitted))
+        if plan is not None:
+            found = problems(plan, submitted.limits, kinds={w.kind for w in await self.workers()}, brought=True)
+            if found:
+                raise InvalidPlan("the plan cannot be run: " + "; ".join(found))
+        name = check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
+        if not await self._log.write(name, "submitted", submitted):
+            there = await self._log.read_one(name, "submitted")
+            if there is None or there.message != submitted:
+                raise TaskExists(f"another task was submitted as {name!r}: take another id, or none")
+        return name
+
+    async def ask(
+        self,
+        request: str,
+        *,
+        sources: Sequence[Source] = (),
+        limits: Limits | None = None,
+        plan: Plan | None = None,
+        lane: Lane = "interactive",
+        task: str | None = None,
+    ) -> TaskView:
+        """Submit, and wait for the outcome."""
+        name = await self.submit(request, sources=sources, limits=limits, plan=plan, lane=lane, task=task)
+        return await self.wait(name)
+
+    async def wait(self, task: str, timeout: float | None = None) -> TaskView:
+        """The task once it has its outcome. Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then."""
+        state = State(task)
+        try:
+            async with asyncio.timeout(timeout), self.follow(task) as events:
+                async for event in events:
+                    if isinstance(event, Fact):
+                        state.apply(event)
+                    if state.outcome:
+                        break
+        except TimeoutError as e:
+            raise DeadlineExceeded(f"task {task} has no outcome after {timeout:g} s; it goes on") from e
+        return view(state)
+
+    def follow(self, task: str) -> AbstractAsyncContextManager[AsyncIterator[Fact | Progress]]:
+        """Everything about ``task``, from its first fact on, as it happens. Ends only with the ``async with``."""
+        return self._log.follow(check_id(task))
+
+    async def state(self, task: str) -> State:
+        """What the log says of ``task`` now. Raises :class:`TaskNotFound`."""
+        facts = await self._log.read(check_id(task))
+        if not facts:
+            raise TaskNotFound(f"no task {task!r} in the log: see `concertino list`")
+        return fold(task, facts)
+
+    async def show(self, task: str) -> TaskView:
+        """The task as it stands now. Raises :class:`TaskNotFound`."""
+        return view(await self.state(task))
+
+    async def cancel(self, task: str, reason: str = "") -> bool:
+        """Ask for ``task`` to end now. False: it had ended, or was cancelled already. Raises :class:`TaskNotFound`."""
+        if (await self.state(task)).outcome:
+            return False
+        return await self._log.write(task, "cancel", Cancel(reason=reason))
+
+    async def tasks(self, since: float = 86_400.0) -> list[TaskSummary]:
+        """Tasks submitted in the last ``since`` seconds, newest first."""
+        start = self._clock() - since
+        submitted = await self._log.read_all(self._subjects.fact("*", "submitted"), start)
+        outcomes = dict(await self._log.read_all(self._subjects.fact("*", "outcome"), start))
+        return [_summary(task, f, outcomes.get(task)) for task, f in reversed(submitted)]
+
+    async def evidence(self, digest: str) -> str | None:
+        """The passage that a citation's ``digest`` names, as its worker read it."""
+        data = await self._bus.get_blob(digest)
+        return None if data is None else data.decode()
+
+    # --- the fleet
+
+    async def workers(self) -> list[WorkerKind]:
+        """The kinds on the bus."""
+        by_kind: dict[str, list[Announcement]] = {}
+        for announcement in await announcements(self._bus, self._subjects):
+            by_kind.setdefault(announcement.kind, []).append(announcement)
+        return [await self._worker_kind(kind, replicas) for kind, replicas in sorted(by_kind.items())]
+
+    async def _worker_kind(self, kind: str, replicas: Sequence[Announcement]) -> WorkerKind:
+        depths = [await self._bus.depth(topology.work(self._subjects, kind, lane)) for lane in LANES]
+        return WorkerKind(
+            kind=kind,
+            description=replicas[0].description,
+            replicas=len(replicas),
+            slots=sum(a.slots for a in replicas),
+            waiting=sum(waiting for waiting, _ in depths),
+            running=sum(running for _, running in depths),
+            internal=replicas[0].internal,
+        )
+
+    @property
+    def _bus(self) -> Bus:
+        if self._bus_ is None:
+            raise RuntimeError("use the client inside `async with Client() as client:`")
+        return self._bus_
+
+    @property
+    def _log(self) -> TaskLog:
+        return TaskLog(self._bus, self._subjects)
+
+
+def _summary(task: str, submitted: Fact, outcome: Fact | None) -> TaskSummary:
+    request = submitted.message.request if isinstance(submitted.message, Submitted) else "(unreadable)"
+    status = "running" if outcome is None else getattr(outcome.message, "status", "failed")
+    return TaskSummary(task, submitted.time, str(status), request)

@@ -1,0 +1,60 @@
+"""A fact: one message of a task's log, decoded. What cannot be decoded is a fact too, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from concertino.contracts.codec import TYPES, decode
+from concertino.contracts.errors import ConcertinoError
+from concertino.contracts.messages import Cancel, Failure, Message, Planned, Result, ResultStatus, Synthesized
+from concertino.contracts.subjects import FactName, Header
+
+
+class Unreadable(Struct, frozen=True):
+    """In place of a message: somebody wrote what this release cannot read."""
+
+    error: Failure
+
+
+class Fact(Struct, frozen=True):
+    """``message`` is None for facts that say all by being there (timers). ``time`` is when the server stored it."""
+
+    name: FactName
+    message: Message | Unreadable | None
+    sequence: int
+    time: float
+
+
+def failure(error: BaseException) -> Failure:
+    """``error`` as it goes over the wire."""
+    if isinstance(error, ConcertinoError):
+        return Failure(code=error.code, message=str(error), retryable=error.retryable)
+    return Failure(code="bug", message=f"{type(error).__name__}: {error}")
+
+
+def read_fact(name: FactName, data: bytes, headers: Mapping[str, str], sequence: int, time: float) -> Fact:
+    """The fact in ``data``.
+
+    A result, plan or synthesis that cannot be read counts as failed, so that the task goes on without it; a cancellation
+    counts whatever it says. Only a task that cannot be read stays :class:`Unreadable`.
+    """
+    type_ = TYPES.get(name.type)
+    if type_ is None:
+        return Fact(name, None, sequence, time)
+    message: Message | Unreadable
+    try:
+        message = decode(type_, data, headers.get(Header.SCHEMA))
+    except ConcertinoError as e:
+        message = _in_place_of(type_, failure(e))
+    return Fact(name, message, sequence, time)
+
+
+def _in_place_of(type_: type[Message], error: Failure) -> Message | Unreadable:
+    if type_ is Cancel:
+        return Cancel()
+    for settled in (Planned, Result, Synthesized):
+        if type_ is settled:
+            return settled(status=ResultStatus.FAILED, error=error)
+    return Unreadable(error)

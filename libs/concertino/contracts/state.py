@@ -1,0 +1,127 @@
+"""What the facts of a task add up to: the fold. Orchestrator, clients and tests read a task through it.
+
+Applying a fact twice, or facts in another order, gives the same state: each fact has its own place, and the first one stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from concertino.contracts.facts import Fact, Unreadable
+from concertino.contracts.messages import (
+    Cancel,
+    Dispatched,
+    Failure,
+    Outcome,
+    Plan,
+    Planned,
+    Result,
+    Submitted,
+    Subtask,
+    Synthesized,
+    Usage,
+)
+
+
+class Round(Struct, frozen=True):
+    """One plan with what came of it."""
+
+    number: int
+    plan: Plan
+    synthesis: Synthesized | None
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that is known of one task. Keys of ``times`` are fact names as in the subject (``result.s1``)."""
+
+    task: str
+    sequence: int = 0
+    submitted: Submitted | None = None
+    unreadable: Failure | None = None
+    plans: dict[int, Planned] = field(default_factory=dict)
+    dispatched: dict[int, Dispatched] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    syntheses: dict[int, Synthesized] = field(default_factory=dict)
+    cancel: Cancel | None = None
+    timers: set[str] = field(default_factory=set)
+    due: set[str] = field(default_factory=set)
+    outcome: Outcome | None = None
+    times: dict[str, float] = field(default_factory=dict)
+    sent: dict[str, int] = field(default_factory=dict)
+    """Work id to the highest attempt that is in a queue."""
+
+    def apply(self, fact: Fact) -> None:
+        """Add one fact. Unknown types are left aside: a newer release wrote them."""
+        self.sequence = max(self.sequence, fact.sequence)
+        name, about, message = str(fact.name), fact.name.about, fact.message
+        if name in self.times:
+            return
+        match message:
+            case Submitted():
+                self.submitted = message
+                if message.plan is not None:
+                    self.plans[0] = Planned(plan=message.plan)
+            case Unreadable() if fact.name.type == "submitted":
+                self.unreadable = message.error
+            case Planned() if about.isdecimal():
+                self.plans.setdefault(int(about), message)
+            case Dispatched() if about.isdecimal():
+                self.dispatched[int(about)] = message
+                for work, attempt in message.work:
+                    self.sent[work] = max(attempt, self.sent.get(work, 0))
+            case Result():
+                self.results[about] = message
+            case Synthesized() if about.isdecimal():
+                self.syntheses[int(about)] = message
+            case Cancel():
+                self.cancel = message
+            case Outcome():
+                self.outcome = message
+            case None if fact.name.type == "timer":
+                self.timers.add(about)
+            case None if fact.name.type == "due":
+                self.due.add(about)
+            case _:
+                return
+        self.times[name] = fact.time
+
+    @property
+    def submitted_at(self) -> float:
+        return self.times.get("submitted", 0.0)
+
+    @property
+    def rounds(self) -> list[Round]:
+        """Rounds that have a plan, from the first on without a hole."""
+        rounds: list[Round] = []
+        while (planned := self.plans.get(len(rounds))) and planned.plan is not None:
+            rounds.append(Round(len(rounds), planned.plan, self.syntheses.get(len(rounds))))
+        return rounds
+
+    @property
+    def subtasks(self) -> list[Subtask]:
+        """Of all rounds, in the order of the plans."""
+        return [subtask for round_ in self.rounds for subtask in round_.plan.subtasks]
+
+    @property
+    def usage(self) -> Usage:
+        """What all settled work of the task took."""
+        total = Usage()
+        for settled in (*self.plans.values(), *self.results.values(), *self.syntheses.values()):
+            if settled.usage != _NOTHING:
+                total = total + settled.usage
+        return total
+
+
+_NOTHING = Usage()
+
+
+def fold(task: str, facts: Iterable[Fact]) -> State:
+    """The state after ``facts``."""
+    state = State(task)
+    for fact in facts:
+        state.apply(fact)
+    return state

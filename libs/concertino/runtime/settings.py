@@ -1,0 +1,67 @@
+"""All settings, read once, from environment variables that begin with ``CTN_``. Each field is one variable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from concertino.contracts.errors import BadSetting
+from concertino.contracts.subjects import Subjects
+
+DEFAULT_URL = "nats://127.0.0.1:4222"
+
+
+def default_cache() -> str:
+    """Where indexes, clones and fetched documents are kept unless ``CTN_CACHE`` says otherwise."""
+    return str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concertino")
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Durations in seconds. ``CTN_NATS_URL`` is ``nats_url``, and so on."""
+
+    nats_url: Annotated[str, Meta(min_length=1)] = DEFAULT_URL
+    """One server or several, separated by commas."""
+    nats_creds: str = ""
+    """A credentials file (JWT and NKey)."""
+    prefix: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,15}$")] = "ctn"
+    """Of every subject, stream and bucket: installations with different prefixes can share an account."""
+    replicas: Annotated[int, Meta(ge=1, le=5)] = 1
+    """Copies of each stream, in a cluster."""
+    keep: Annotated[float, Meta(ge=60)] = 7 * 86_400.0
+    """How long the log of a task, its evidence and its results stay."""
+    lease: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
+    """After which work of a worker that fell silent goes to another."""
+    attempts: Annotated[int, Meta(ge=1, le=50)] = 4
+    """Deliveries of one piece of work before it counts as failed."""
+    grace: Annotated[float, Meta(ge=0, le=3600)] = 20.0
+    """How long running work may go on after SIGTERM."""
+    slots: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    """Pieces of work at once in one worker process. 0: what the worker says itself."""
+    model: Literal["extractive"] = "extractive"
+    cache: str = msgspec.field(default_factory=default_cache)
+    source_roots: str = "/"
+    """Folders (separated by ``:``) that a task's local sources must lie in."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "human", "json"] = "auto"
+
+    @property
+    def subjects(self) -> Subjects:
+        return Subjects(self.prefix)
+
+
+def settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in ``environment`` (default: the process's own). Raises :class:`BadSetting`, which names the variable."""
+    environment = os.environ if environment is None else environment
+    given = {
+        name: environment[variable] for name in Settings.__struct_fields__ if (variable := f"CTN_{name.upper()}") in environment
+    }
+    try:
+        return msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as e:
+        message, _, path = str(e).partition(" - at `$.")
+        raise BadSetting(f"CTN_{path.rstrip('`').upper()}: {message}") from e
