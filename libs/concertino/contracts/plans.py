@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from graphlib import CycleError, TopologicalSorter
 
-from concertino.contracts.messages import Limits, Plan, Subtask
+from concertino.contracts.messages import Limits, Plan, Submitted, Subtask
 
 PLANNED_SUBTASKS = 20
 """Subtasks at the most, where a model plans and the caller sets no limit."""
@@ -20,17 +20,19 @@ def max_subtasks(limits: Limits, *, brought: bool) -> int:
 
 
 def problems(
-    plan: Plan, limits: Limits, kinds: Collection[str], *, brought: bool, earlier: Iterable[Subtask] = ()
+    plan: Plan, task: Submitted, kinds: Collection[str], *, brought: bool, earlier: Iterable[Subtask] = ()
 ) -> list[str]:
     """Everything that keeps ``plan`` from being run, in words for its author; empty if it is sound.
 
     ``kinds`` are those on the bus, ``brought`` says that the caller wrote it, ``earlier`` are subtasks of previous rounds.
+    A planner's plan may read no source that the caller did not name, and may not repeat a brief.
     """
-    before = {subtask.id for subtask in earlier}
+    done = list(earlier)
+    before = {subtask.id for subtask in done}
     found: list[str] = []
     if not plan.subtasks:
         found.append("it has no subtasks")
-    limit = max_subtasks(limits, brought=brought)
+    limit = max_subtasks(task.limits, brought=brought)
     if len(plan.subtasks) + len(before) > limit:
         found.append(f"it has {len(plan.subtasks) + len(before)} subtasks, and {limit} are allowed")
     counts = Counter(subtask.id for subtask in plan.subtasks)
@@ -45,8 +47,19 @@ def problems(
             for needed in subtask.depends_on
             if needed not in counts and needed not in before
         ]
+    if not brought:
+        strange = {source.location for s in plan.subtasks for source in s.sources or () if source not in task.sources}
+        found += [f"source {location!r} was not given by the caller" for location in sorted(strange)]
+        briefs = {brief(subtask) for subtask in done}
+        found += [f"subtask {s.id!r} repeats an earlier brief" for s in plan.subtasks if brief(s) in briefs]
     try:
         TopologicalSorter({s.id: s.depends_on for s in plan.subtasks}).prepare()
     except CycleError as e:
         found.append(f"its dependencies form a cycle: {' → '.join(reversed(e.args[1]))}")
     return found
+
+
+def brief(subtask: Subtask) -> tuple[str, str, tuple[str, ...]]:
+    """What makes two subtasks the same piece of work: kind, objective, sources."""
+    locations = tuple(source.location for source in subtask.sources or ())
+    return subtask.kind, " ".join(subtask.objective.casefold().split()), locations

@@ -1,0 +1,174 @@
+"""What is to be done about a task now. This page is how a task lives.
+
+``decide(state, now, kinds)`` is pure, and is asked again after every fact: whoever asks, in whatever order, twice or after a
+crash, gets effects with the same names, and the server keeps the first of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from concertino.contracts.errors import InvalidId
+from concertino.contracts.messages import Input, Outcome, ResultStatus, Source, Subtask, Work
+from concertino.contracts.plans import problems
+from concertino.contracts.state import Round, State
+from concertino.contracts.subjects import PLAN, SYNTHESIZE, check_id
+from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
+from concertino.orchestrator.core.lifecycle import Phase
+from concertino.orchestrator.core.policies import ending, join, rounds
+
+
+def decide(state: State, now: float, kinds: Collection[str]) -> list[Effect]:
+    """The effects that ``state`` calls for at Unix time ``now``, while workers of ``kinds`` are on the bus."""
+    if state.outcome or (state.submitted is None and state.unreadable is None):
+        return []
+    step = _step(state, now, kinds)
+    if isinstance(step, Outcome):
+        return [_end(state, step)]
+    effects: list[Effect] = []
+    name, at = (join.DEADLINE, join.ends_at(state)) if join.closed(state, now) else (join.JOIN, join.join_at(state))
+    if name not in state.timers | state.due:
+        effects.append(SetTimer(name, at))
+    work = tuple(w for w in step if w.attempt > state.sent.get(w.id, 0))
+    if work:
+        effects.append(Dispatch(max(state.dispatched, default=0) + 1, work))
+    return effects
+
+
+def phase(state: State, now: float) -> Phase:
+    """Where the task stands."""
+    if state.outcome:
+        return Phase.ENDED
+    number = _current_round(state)
+    planned = state.plans.get(number)
+    if planned is None or planned.plan is None:
+        return Phase.PLANNING
+    return Phase.WRITING if join.closed(state, now) or not _missing(state, planned.plan.subtasks) else Phase.WORKING
+
+
+def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Work]:
+    """The work that should be in the queues now (sent or not), or how the task ends."""
+    if state.unreadable:
+        return ending.failed(state, state.unreadable.message)
+    try:
+        check_id(state.task)
+    except InvalidId as e:
+        return ending.failed(state, f"the task's id: {e}")
+    if state.cancel:
+        return ending.cancelled(state)
+    if join.over(state, now):
+        return ending.concluded(state, "the deadline has passed")
+
+    assert state.submitted is not None
+    number = _current_round(state)
+    planned = state.plans.get(number)
+    closed = join.closed(state, now)
+    if planned is None:
+        if not closed:
+            return [_planning(state, number)]
+        return ending.concluded(state) if number else ending.failed(state, "no plan came before the deadline")
+    if planned.plan is None:
+        why = f"planning failed: {planned.error.message if planned.error else 'no reason given'}"
+        return ending.concluded(state, why) if number else ending.failed(state, why)
+    round_ = Round(number, planned.plan, state.syntheses.get(number))
+    if not _started(state, round_):
+        wrong = _problems(state, round_, kinds)
+        if wrong:
+            why = f"the plan cannot be run: {'; '.join(wrong)}"
+            return ending.concluded(state, f"round {number + 1}: {why}") if number else ending.failed(state, why)
+    if state.submitted.until == "plan":
+        return ending.planned(state)
+    if _missing(state, round_.plan.subtasks) and not closed:
+        return list(_ready(state, round_.plan.subtasks))
+    if not round_.plan.synthesize or not _anything_to_write_about(state):
+        return ending.concluded(state)
+    if round_.synthesis is None:
+        return [_writing(state, number)]
+    if round_.synthesis.status == ResultStatus.FAILED:
+        return ending.concluded(state, ending.unwritten(round_.synthesis))
+    return ending.concluded(state)
+
+
+def _current_round(state: State) -> int:
+    """The first round that is not over: rounds follow each other only where a report named gaps worth one."""
+    number = 0
+    while rounds.gaps_worth_a_round(state, number):
+        number += 1
+    return number
+
+
+def _started(state: State, round_: Round) -> bool:
+    return any(f"result.{s.id}" in state.sent or s.id in state.results for s in round_.plan.subtasks)
+
+
+def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
+    assert state.submitted is not None
+    earlier = [s for r in state.rounds[: round_.number] for s in r.plan.subtasks]
+    brought = state.submitted.plan is not None and round_.number == 0
+    return problems(round_.plan, state.submitted, kinds, brought=brought, earlier=earlier)
+
+
+def _missing(state: State, subtasks: Sequence[Subtask]) -> bool:
+    return any(subtask.id not in state.results for subtask in subtasks)
+
+
+def _anything_to_write_about(state: State) -> bool:
+    """A subtask that found nothing is something to write about; a fleet of failures is not."""
+    return any(result.status != ResultStatus.FAILED for result in state.results.values())
+
+
+def _ready(state: State, subtasks: Sequence[Subtask]) -> Iterator[Work]:
+    """Work whose dependencies have results, good or bad: whoever depends on a failed part is told, and does what it can."""
+    by_id = {subtask.id: subtask for subtask in state.subtasks}
+    for subtask in subtasks:
+        if subtask.id not in state.results and all(needed in state.results for needed in subtask.depends_on):
+            inputs = tuple(Input(subtask=by_id[i], result=state.results[i]) for i in subtask.depends_on)
+            yield _work(state, f"result.{subtask.id}", subtask, join.join_at(state), inputs)
+
+
+def _planning(state: State, number: int) -> Work:
+    assert state.submitted is not None
+    brief = Subtask(id=f"{PLAN}-{number}", kind=PLAN, objective=state.submitted.request, sources=state.submitted.sources)
+    gaps = rounds.gaps_worth_a_round(state, number - 1) if number else ()
+    return _work(state, f"plan.{number}", brief, join.join_at(state), _everything(state), gaps)
+
+
+def _writing(state: State, number: int) -> Work:
+    assert state.submitted is not None
+    brief = Subtask(id=f"{SYNTHESIZE}-{number}", kind=SYNTHESIZE, objective=state.submitted.request, sources=())
+    return _work(state, f"synthesis.{number}", brief, join.ends_at(state), _everything(state))
+
+
+def _everything(state: State) -> tuple[Input, ...]:
+    return tuple(Input(subtask=subtask, result=state.results.get(subtask.id)) for subtask in state.subtasks)
+
+
+def _work(
+    state: State, id_: str, brief: Subtask, deadline: float, inputs: tuple[Input, ...], gaps: tuple[str, ...] = ()
+) -> Work:
+    assert state.submitted is not None
+    return Work(
+        task=state.task,
+        id=id_,
+        attempt=1,
+        request=state.submitted.request,
+        brief=brief,
+        sources=_sources(state.submitted.sources, brief),
+        limits=state.submitted.limits,
+        deadline=deadline,
+        inputs=inputs,
+        gaps=gaps,
+    )
+
+
+def _sources(given: tuple[Source, ...], brief: Subtask) -> tuple[Source, ...]:
+    return tuple(s for s in given if s.kind == brief.kind) if brief.sources is None else brief.sources
+
+
+def _end(state: State, outcome: Outcome) -> WriteOutcome:
+    done = {
+        *(f"plan.{n}" for n in state.plans),
+        *(f"result.{i}" for i in state.results),
+        *(f"synthesis.{n}" for n in state.syntheses),
+    }
+    return WriteOutcome(outcome, abort=bool(set(state.sent) - done), timers=tuple(sorted(state.timers - state.due)))

@@ -1,0 +1,34 @@
+"""What can be done about a task. Effects are values; doing one twice is doing it once, as their names derive from the state."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from concertino.contracts.messages import Outcome, Work
+
+
+class Dispatch(Struct, frozen=True):
+    """Put ``work`` into its queues, then write ``dispatched.<wave>``."""
+
+    wave: int
+    work: tuple[Work, ...]
+
+
+class SetTimer(Struct, frozen=True):
+    """Have ``due.<name>`` in the log at Unix time ``at``."""
+
+    name: str
+    at: float
+
+
+class WriteOutcome(Struct, frozen=True):
+    """End the task. ``abort`` says that work of it may still be running, and ``timers`` which may still go off."""
+
+    outcome: Outcome
+    abort: bool
+    timers: tuple[str, ...]
+
+
+Effect: TypeAlias = Dispatch | SetTimer | WriteOutcome

@@ -1,0 +1,31 @@
+"""When the join closes: with the last result, or when the time for results is up."""
+
+from __future__ import annotations
+
+from concertino.contracts.state import State
+
+JOIN, DEADLINE = "join", "deadline"
+"""The two timers of a task. At the first, work ends and writing begins; at the second, everything ends."""
+
+_WRITING_SHARE = 0.2
+_WRITING_MOST = 30.0
+
+
+def ends_at(state: State) -> float:
+    """Unix time at which the task has its outcome, whatever there is by then."""
+    assert state.submitted is not None
+    return state.submitted_at + state.submitted.limits.deadline
+
+
+def join_at(state: State) -> float:
+    """Unix time after which results come too late: what remains to the end is for writing them up."""
+    assert state.submitted is not None
+    return ends_at(state) - min(_WRITING_MOST, state.submitted.limits.deadline * _WRITING_SHARE)
+
+
+def closed(state: State, now: float) -> bool:
+    return JOIN in state.due or over(state, now) or now >= join_at(state)
+
+
+def over(state: State, now: float) -> bool:
+    return DEADLINE in state.due or now >= ends_at(state)

@@ -1,0 +1,27 @@
+"""Whether there is another round: only for gaps that were named, never for the same ones, and within the limits."""
+
+from __future__ import annotations
+
+from concertino.contracts.plans import max_subtasks
+from concertino.contracts.state import State
+
+
+def gaps_worth_a_round(state: State, number: int) -> tuple[str, ...]:
+    """The gaps that round ``number + 1`` is to close; none where it would not be worth it or may not be."""
+    assert state.submitted is not None
+    limits = state.submitted.limits
+    synthesis = state.syntheses.get(number)
+    if number >= len(state.rounds) or synthesis is None or synthesis.report is None or number + 1 >= limits.max_rounds:
+        return ()
+    if len(state.subtasks) >= max_subtasks(limits, brought=state.submitted.plan is not None):
+        return ()
+    seen = {gap for i in range(number) if (s := state.syntheses.get(i)) and s.report for gap in s.report.open}
+    if number > 0 and not _found_something_new(state, number):
+        return ()
+    return tuple(gap for gap in synthesis.report.open if gap not in seen)
+
+
+def _found_something_new(state: State, number: int) -> bool:
+    """A round that added nothing is not followed by another."""
+    results = [state.results.get(subtask.id) for subtask in state.rounds[number].plan.subtasks]
+    return any(result and result.findings for result in results)
