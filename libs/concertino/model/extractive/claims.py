@@ -1,0 +1,73 @@
+"""What a quote shows, in one honest sentence, and what was looked for in vain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from concertino.contracts.messages import Passage
+from concertino.model.extractive.excerpt import excerpt
+from concertino.model.extractive.query import Question
+from concertino.model.extractive.relevance import Lens
+from concertino.model.port import Claim, Quote
+
+_LONGEST = 200
+"""Characters of a sentence that is repeated in a claim."""
+_QUALITY = {"definition": 0.9, "text": 0.85, "example": 0.6, "data": 0.6, "changelog": 0.5, "test": 0.5, "generated": 0.4}
+_DOCSTRING = re.compile(r'[rRuUbB]?("""|\'\'\')(?P<text>.*?)(\1|$)', re.DOTALL)
+_COMMENTS = re.compile(r"^\s*(?:///?|#+!?|/?\*+)[ \t]?(?P<text>[^\n*/].*)$", re.MULTILINE)
+_MARKUP = re.compile(r":[\w:-]+:`~?([^`<]*?)(?:\s*<[^`>]*>)?`|`{1,2}([^`]*)`{1,2}_?|\*\*([^*]+)\*\*|!?\[([^\]]*)\]\([^)]*\)")
+
+
+def claim_of(passage: Passage, lens: Lens, confidence: float) -> Claim:
+    """The claim that ``passage`` says what was asked, with the lines that do."""
+    quote = excerpt(passage, lens)
+    return Claim(
+        claim=_sentence(passage, quote),
+        quotes=(Quote(passage.source, quote),),
+        quality=_QUALITY[passage.role],
+        confidence=round(min(max(confidence, 0.0), 1.0), 3),
+    )
+
+
+def _sentence(passage: Passage, quote: str) -> str:
+    where = f"`{passage.source}`"
+    if passage.language:
+        verb = "tests with" if passage.role == "test" else "defines"
+        what = f"{where} {verb} `{passage.title}`" if passage.title else f"{where} has this"
+        about = _documentation(passage.text)
+    else:
+        what = f"{where} says under “{passage.title}”" if passage.title else f"{where} says"
+        about = first_sentence(quote)
+    return f"{what}: {about}" if about else f"{what}."
+
+
+def _documentation(code: str) -> str:
+    """The first sentence of a docstring, else of the comment that heads the code."""
+    if match := _DOCSTRING.search(code):
+        return first_sentence(match["text"])
+    lines: list[str] = []
+    for line in code.split("\n"):
+        match = _COMMENTS.match(line)
+        if not match:
+            break
+        lines.append(match["text"])
+    return first_sentence(" ".join(lines))
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of ``text`` on one line, markup taken off, at most _LONGEST characters."""
+    plain = _MARKUP.sub(lambda m: next((g for g in m.groups() if g), ""), text.strip().partition("\n\n")[0])
+    plain = " ".join(plain.split())
+    sentence = re.split(r"(?<=[.!?])\s+(?=[\"'“(]?[A-Z])", plain, maxsplit=1)[0]
+    if len(sentence) > _LONGEST:
+        sentence = sentence[:_LONGEST].rsplit(" ", 1)[0] + " …"
+    return sentence
+
+
+def gap_of(question: Question, known: Mapping[str, int]) -> str:
+    """That nothing was found, with what was looked for, and which of its words the sources never use."""
+    asked = ", ".join(f"“{c.word}”" for c in question.concepts)
+    unknown = [c.word for c in question.concepts if not any(known.get(t) for t, worth in c.terms.items() if worth >= 0.5)]
+    never = f"; they never mention {', '.join(f'“{w}”' for w in unknown)}" if unknown else ""
+    return f"The sources hold nothing that answers “{question.text.strip()}”: searched for {asked or 'it'}{never}."

@@ -1,0 +1,116 @@
+"""A question as a person asks it, taken apart: what it is about, in the words it may go by in a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from concertino.model.extractive.synonyms import FORWARD, phrases, related
+from concertino.retrieval.tokens import STOP_WORDS, stem, terms
+
+_WORD = re.compile(r"[^\W_]+(?:[_.'’-]+[^\W_]+)*(?:\(\))?")
+_IDENTIFIER = re.compile(r"[a-z]+[A-Z]|_|\(\)|\w\.[a-z]|^[A-Z][a-z]+[A-Z]")
+_SPLIT = re.compile(
+    r"[?;]\s+|,?\s+(?:and|but|or)\s+(?=(?:also\s+)?(?:how|where|what|which|who|when|why|does|do|is|are|can)\b)|,\s+(?=how|where|what|which)"
+)
+VAGUE = frozenset(
+    stem(word)
+    for word in """
+    happen work handle handled deal implement implementation library code source project package framework tool
+    product thing stuff way kind sort part place piece point case example explain describe mean meaning tell know
+    understand find look learn try want like certain different own real good best right new old big small whole
+    actually exactly possible able people someone person user users one two first last next number side
+    """.split()  # noqa: SIM905  (a list of words is read as words)
+)
+"""Words that carry little: a passage is not about what was asked because it says ``handle`` or ``different``."""
+
+
+class Concept(Struct, frozen=True):
+    """One thing that a question speaks of. ``terms`` are the terms it may stand as, with what each is worth (at most 1)."""
+
+    word: str
+    terms: dict[str, float]
+    weight: float
+    """How much it matters, before its rarity: 1 for a content word, less for a vague one, more for a name."""
+    named: bool
+    """An identifier or a proper name: where a source does not know it, the source cannot answer."""
+
+
+class Question(Struct, frozen=True):
+    """``parts`` are questions of their own where several were asked in one sentence."""
+
+    text: str
+    concepts: tuple[Concept, ...]
+    parts: tuple[Question, ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """The words as asked, without those that say nothing."""
+        return " ".join(concept.word for concept in self.concepts)
+
+    @property
+    def expanded(self) -> str:
+        """Every term that any concept may stand as."""
+        return " ".join(dict.fromkeys(term for concept in self.concepts for term in concept.terms))
+
+
+def understand(text: str) -> Question:
+    """What ``text`` asks for. Always has at least one concept, unless there is no word in it."""
+    whole = _question(text)
+    pieces = [_question(piece) for piece in _SPLIT.split(text) if piece.strip()]
+    parts = tuple(piece for piece in pieces if len(piece.concepts) >= 2)
+    return Question(whole.text, whole.concepts, parts if len(parts) > 1 else ())
+
+
+def _question(text: str) -> Question:
+    words = [(m[0], m.start()) for m in _WORD.finditer(text)]
+    lower = [w.lower() for w, _ in words]
+    extra = _phrase_terms(lower)
+    kept = [i for i, word in enumerate(lower) if word.replace("’", "'") not in STOP_WORDS and len(word) > 1]
+    concepts: dict[str, Concept] = {}
+    for position, i in enumerate(kept):
+        concept = _concept(words[i][0], starts=i == 0)
+        before = lower[kept[position - 1]] if position and kept[position - 1] == i - 1 else ""
+        after = lower[kept[position + 1]] if position + 1 < len(kept) and kept[position + 1] == i + 1 else ""
+        forms = dict(concept.terms)
+        for joined in ((before + lower[i]) if before else "", (lower[i] + after) if after else ""):
+            if joined.isalnum():
+                forms.setdefault(stem(joined), 1.0)
+        for term in extra.get(i, ()):
+            forms.setdefault(term, FORWARD)
+        concepts.setdefault(stem(lower[i]), Concept(concept.word, forms, concept.weight, concept.named))
+    for i, found in extra.items():
+        if i not in kept and found:
+            concepts.setdefault(found[0], Concept(found[0], dict.fromkeys(found, FORWARD + 0.2), 0.8, named=False))
+    return Question(text, tuple(concepts.values()))
+
+
+def _concept(word: str, *, starts: bool) -> Concept:
+    identifier = bool(_IDENTIFIER.search(word))
+    named = identifier or (not starts and any(c.isupper() for c in word))
+    own = terms(word)
+    whole = own[-1:] if identifier else own
+    forms = dict.fromkeys(whole, 1.0)
+    for term in own:
+        forms.setdefault(term, 0.5)
+        for other, worth in related(term).items():
+            forms[other] = max(forms.get(other, 0.0), worth)
+    weight = 0.35 if not named and own and own[0] in VAGUE else 1.3 if named else 1.0
+    return Concept(word, forms, weight, named)
+
+
+def _phrase_terms(lower: Sequence[str]) -> dict[int, tuple[str, ...]]:
+    """For each word that belongs to a known phrase: the terms that the phrase stands for."""
+    found: dict[int, tuple[str, ...]] = {}
+    table = phrases()
+    for i in range(len(lower)):
+        for length in (5, 4, 3, 2):
+            stands_for = table.get(tuple(lower[i : i + length]))
+            if stands_for and len(lower) >= i + length:
+                content = [j for j in range(i, i + length) if lower[j] not in STOP_WORDS]
+                for j in content or [i]:
+                    found[j] = stands_for
+                break
+    return found
