@@ -13,16 +13,15 @@ import msgspec
 if not __package__:  # started by its folder's path
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+from concertino.contracts.errors import ConcertinoError
 from evals.retrieval.answerer import Answerer
-from evals.retrieval.baseline import Baseline
+from evals.retrieval.baseline import STOP_WORDS, Baseline
 from evals.retrieval.corpus import corpus, default_cache, pins
 from evals.retrieval.judge import Score, Verdict, score
 from evals.retrieval.product import Product
 from evals.retrieval.questions import faults, questions
 from evals.retrieval.run import ask_all, best_threshold, judge_all
-from evals.retrieval.table import misses, table
-
-from concertino.contracts.errors import ConcertinoError
+from evals.retrieval.table import LEGEND, misses, table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,13 +64,13 @@ async def _evaluate(options: argparse.Namespace) -> int:
     if not options.baseline:
         answerer: Answerer = Product(options.nats)
         verdicts[answerer.name] = judge_all(await ask_all(answerer, asked, corpora, _tell), corpora)
-    baseline = Baseline()
-    ranked = await ask_all(baseline, asked, corpora, _tell)
-    verdicts[baseline.name] = judge_all(ranked, corpora)
-    verdicts["same, silent in hindsight"] = judge_all(ranked, corpora, best_threshold(ranked, corpora))
+    for baseline in (Baseline("BM25"), Baseline("BM25-stop", STOP_WORDS)):
+        ranked = await ask_all(baseline, asked, corpora, _tell)
+        verdicts[baseline.name] = judge_all(ranked, corpora)
+        verdicts[f"{baseline.name}+silence"] = judge_all(ranked, corpora, best_threshold(ranked, corpora))
     scores = {name: score(of) for name, of in verdicts.items()}
 
-    print(table(scores))
+    print(f"\n{table(scores)}\n\n{LEGEND}")
     if options.misses:
         for name, of in verdicts.items():
             print(f"\n{name}: wrong\n{misses(of)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from evals.retrieval.corpus import Corpus
 from msgspec import Struct
+
+from evals.retrieval.corpus import Corpus
 
 
 class Citation(Struct, frozen=True):

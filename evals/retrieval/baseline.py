@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
+from collections.abc import Set
+from functools import cache
 from pathlib import Path
 
 from evals.retrieval.answerer import Citation, Reply
@@ -19,20 +21,31 @@ CITED = 8
 _WORD = re.compile(r"\w+")
 
 
+_ENGLISH = """
+a about after again all also an and any are as at be because been before but by can could did do does doing don down for
+from had has have having how i if in into is isn it its just like ll me more most my no not now of off on once only or other
+our out over own re s should so some such t than that the their them then there these they this those through to too up us
+ve very was we were what when where which while who why will with would you your
+"""
+STOP_WORDS = frozenset(_ENGLISH.split())
+
+
 class Baseline:
-    """Never silent: the score of a reply is that of its best chunk, in parts of what the question could score at most."""
+    """Never silent: the score of a reply is that of its best chunk, in parts of what the question could score at most.
 
-    name = "BM25 over chunks"
+    ``without`` are words that are left out of the questions.
+    """
 
-    def __init__(self) -> None:
-        self._indexes: dict[str, Index] = {}
+    def __init__(self, name: str, without: Set[str] = frozenset()) -> None:
+        self.name = name
+        self._without = without
 
     async def prepare(self, corpus: Corpus) -> None:
-        self._indexes[corpus.name] = Index(corpus.root)
+        index_of(corpus.root)
 
     async def ask(self, question: str, corpus: Corpus) -> Reply:
-        index = self._indexes[corpus.name]
-        terms = _words(question)
+        index = index_of(corpus.root)
+        terms = [w for w in _words(question) if w not in self._without]
         ranked = index.rank(terms)[:CITED]
         most = sum(index.idf(t) for t in terms) * (K1 + 1)
         return Reply(tuple(index.chunks[chunk] for chunk, _ in ranked), ranked[0][1] / most if ranked else 0.0)
@@ -75,6 +88,12 @@ class Index:
                 length = K1 * (1 - B + B * self._lengths[chunk] / self._average)
                 scores[chunk] += weight * count * (K1 + 1) / (count + length)
         return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+@cache
+def index_of(root: Path) -> Index:
+    """Made once for each source."""
+    return Index(root)
 
 
 def _words(text: str) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 
+from msgspec import Struct
+
 from evals.retrieval.answerer import Citation, Reply
 from evals.retrieval.questions import Group, Question
-from msgspec import Struct
 
 NEAR = 15
 """Lines around a quote that still count as the passage."""

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
+
 from evals.retrieval.corpus import Corpus
 from evals.retrieval.text import read_text
-from msgspec import Struct
 
 QUESTIONS = Path(__file__).with_name("questions.toml")
 

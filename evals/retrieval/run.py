@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from time import perf_counter
 
+from msgspec import Struct
+
 from evals.retrieval.answerer import Answerer, Reply
 from evals.retrieval.corpus import Corpus
 from evals.retrieval.judge import Verdict, judge, score
 from evals.retrieval.questions import Question
 from evals.retrieval.text import read_text
-from msgspec import Struct
 
 
 class Asked(Struct, frozen=True):

@@ -11,6 +11,11 @@ def _of(part: int, whole: int) -> str:
     return f"{part}/{whole} {100 * part / whole:3.0f}%" if whole else "-"
 
 
+LEGEND = """\
+BM25       words, lower-cased, over chunks of 40 lines; it never stays silent
+-stop      the same without the stop words of the question
++silence   the same, silent below the score that serves these very questions best (chosen in hindsight)"""
+
 _ROWS: Sequence[tuple[str, Callable[[Score], str]]] = (
     ("hit@1 (file)", lambda s: _of(s.hit1, s.answerable)),
     ("hit@3 (distinct files)", lambda s: _of(s.hit3, s.answerable)),
