@@ -1,0 +1,123 @@
+"""Text search by regular expression, bounded in time and in what it returns."""
+
+from __future__ import annotations
+
+import re
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+
+import regex
+from msgspec import Struct
+
+from concertino.code.kinds import reading_of
+from concertino.code.pieces import LONGEST_LINE, Range
+from concertino.contracts.errors import Invalid
+from concertino.contracts.messages import Locator, Passage
+from concertino.retrieval.roles import role_of
+
+MOST_SECONDS = 10.0
+CONTEXT = 2
+_MOST_PATTERN = 1_000
+_MOST_LINES = 60
+"""Of one passage: neighbouring matches are shown together up to here."""
+
+
+class Matches(Struct, frozen=True):
+    """Passages around the matches. ``note`` says what is missing, if anything is."""
+
+    passages: tuple[Passage, ...]
+    note: str = ""
+
+
+def compiled(pattern: str, *, ignore_case: bool = False) -> regex.Pattern[str]:
+    """``pattern`` as a regular expression in Python's syntax. :class:`Invalid` with the place where it is wrong."""
+    if not pattern or len(pattern) > _MOST_PATTERN:
+        raise Invalid(f"a pattern has 1 to {_MOST_PATTERN} characters")
+    try:
+        return regex.compile(pattern, regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0))
+    except (regex.error, RecursionError, OverflowError, ValueError) as e:
+        raise Invalid(f"{pattern!r} is no regular expression: {e}. Put a backslash before a character meant literally") from e
+
+
+def word(name: str) -> str:
+    """A pattern for ``name`` as a whole word."""
+    return rf"(?<!\w){re.escape(name)}(?!\w)"
+
+
+def grep(
+    texts: Iterable[tuple[str, str]], pattern: regex.Pattern[str], *, limit: int, seconds: float = MOST_SECONDS
+) -> Matches:
+    """The first ``limit`` passages of ``texts`` (path and text) that hold a match, with CONTEXT lines around."""
+    found: list[Passage] = []
+    notes: list[str] = []
+    long = 0
+    until = time.monotonic() + seconds
+    for path, text in texts:
+        try:
+            lines = text.split("\n")
+            for piece, unreadable in _pieces(lines, _matching(pattern, text, until)):
+                long += unreadable
+                if piece is None:
+                    continue
+                if len(found) == limit:
+                    notes.append(f"there are more than {limit}: narrow the pattern or the path")
+                    break
+                found.append(_passage(path, lines, piece))
+        except TimeoutError:
+            notes.append(f"stopped after {seconds:g} seconds, at {path}: make the pattern or the path narrower")
+        if notes:
+            break
+    if long:
+        notes.append(f"{long} matches are in lines of more than {LONGEST_LINE} characters and left out")
+    return Matches(tuple(found), "; ".join(notes))
+
+
+def _matching(pattern: regex.Pattern[str], text: str, until: float) -> Iterator[Range]:
+    """First and last line of each match. TimeoutError when the time is up."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    starts: list[int] = []
+    for match in pattern.finditer(text, timeout=left, concurrent=True):
+        if not starts:
+            starts = [0, *(newline.end() for newline in re.finditer("\n", text))]
+        first = bisect_right(starts, match.start())
+        yield first, max(first, bisect_right(starts, max(match.start(), match.end() - 1)))
+
+
+def _pieces(lines: list[str], matching: Iterable[Range]) -> Iterator[tuple[Range | None, int]]:
+    """Matches with their surroundings, near ones together; and how many (0 or 1) are in lines too long to show."""
+    current: Range | None = None
+    for first, last in matching:
+        last = min(last, first + _MOST_LINES - 1)
+        if any(len(line) > LONGEST_LINE for line in lines[first - 1 : last]):
+            yield None, 1
+            continue
+        around = _around(lines, first, last)
+        if current is not None and around[0] <= current[1] + 1 and around[1] - current[0] < _MOST_LINES:
+            current = current[0], max(current[1], around[1])
+            continue
+        if current is not None:
+            yield current, 0
+            around = (min(max(around[0], current[1] + 1), first), around[1])
+        current = around
+    if current is not None:
+        yield current, 0
+
+
+def _around(lines: list[str], first: int, last: int) -> Range:
+    start, end = first, last
+    while start > max(1, first - CONTEXT) and len(lines[start - 2]) <= LONGEST_LINE:
+        start -= 1
+    while end < min(len(lines), last + CONTEXT) and len(lines[end]) <= LONGEST_LINE:
+        end += 1
+    return start, end
+
+
+def _passage(path: str, lines: list[str], piece: Range) -> Passage:
+    text = "\n".join(lines[piece[0] - 1 : piece[1]])
+    reading = reading_of(path, lines[0][:200])
+    return Passage(
+        source=path, text=text, locator=Locator(lines=piece), role=role_of(path), language=reading.language if reading else ""
+    )
