@@ -1,0 +1,230 @@
+"""JSON Schema and AsyncAPI 3 of everything on the bus, generated from the structs and the subject grammar.
+
+One table, :func:`channels`, says what travels where, who writes it and who reads it; both documents follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from concertino.contracts.codec import MAX_MESSAGE, TYPES, VERSION
+from concertino.contracts.subjects import Header, Subjects
+from concertino.contracts.view import TaskView
+
+Json: TypeAlias = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ONCE = "Written once: the server refuses a second message on this subject."
+
+
+class Channel(Struct, frozen=True):
+    """A subject with its variable tokens in braces. ``schema`` is a name of ``codec.TYPES``; None: the payload is empty."""
+
+    name: str
+    address: str
+    schema: str | None
+    writers: str
+    readers: str
+    description: str
+    once: bool = False
+    required: tuple[str, ...] = ()
+    """Headers that must be there."""
+
+
+PARAMETERS: Mapping[str, str] = {
+    "task": "The task's id: 1 to 64 letters, digits, `_` or `-`.",
+    "round": "The round, counted from 0.",
+    "wave": "The dispatch, counted from 0.",
+    "subtask": "The subtask's id, as in the plan: 1 to 64 letters, digits, `_` or `-`.",
+    "timer": "The timer's name.",
+    "lane": "`interactive` or `batch`.",
+    "kind": "The kind of worker: `plan`, `synthesize`, `code`, `docs`, or one of your own.",
+    "work": "The work's id, two tokens: `plan.<round>`, `result.<subtask>` or `synthesis.<round>`.",
+    "replica": "One process of a worker.",
+    "digest": "SHA-256 of the bytes, in lower-case hexadecimal.",
+}
+"""What each variable token of a subject stands for."""
+
+
+def channels(subjects: Subjects) -> tuple[Channel, ...]:
+    """Every subject of the installation that carries messages of ours."""
+
+    def fact(name: str, pattern: str, schema: str | None, writers: str, readers: str, description: str) -> Channel:
+        return Channel(name, subjects.fact("{task}", pattern), schema, writers, readers, description, once=schema is not None)
+
+    everyone = "coordinators, clients"
+    return (
+        fact("submitted", "submitted", "submitted", "clients", everyone, "A task: publish this to have a question answered."),
+        fact("plan", "plan.{round}", "plan", "planners", everyone, "The subtasks of a round, and why."),
+        fact("dispatched", "dispatched.{wave}", "dispatched", "coordinators", everyone, "Work that is in its queues."),
+        fact("result", "result.{subtask}", "result", "workers", everyone, "What a subtask yielded: the first attempt to end."),
+        fact("synthesis", "synthesis.{round}", "synthesis", "synthesizers", everyone, "The report of a round."),
+        fact("cancel", "cancel", "cancel", "clients", everyone, "The caller wants the task to end now."),
+        fact("timer", "timer.{timer}", None, "coordinators", "the server", "A message schedule: fires on `due.{timer}`."),
+        fact("due", "due.{timer}", None, "the server", "coordinators", "A timer has fired."),
+        fact("outcome", "outcome", "outcome", "coordinators", "clients", "How the task ended, with its report."),
+        Channel(
+            name="work",
+            address=subjects.work("{lane}", "{kind}"),
+            schema="work",
+            writers="coordinators",
+            readers="workers",
+            description="One attempt at one piece of work. A work queue: each message goes to one worker, until acknowledged.",
+            required=(Header.MESSAGE_ID,),
+        ),
+        Channel(
+            name="progress",
+            address=subjects.progress("{task}", "{work}"),
+            schema="progress",
+            writers="workers",
+            readers="clients",
+            description="What a piece of work is doing now. Not stored.",
+        ),
+        Channel(
+            name="signal",
+            address=subjects.signal("{task}"),
+            schema="signal",
+            writers="coordinators",
+            readers="workers",
+            description="Running work of the task is of no use any more. Not stored.",
+        ),
+        Channel(
+            name="announcement",
+            address=f"$KV.{subjects.workers_bucket}.{{kind}}.{{replica}}",
+            schema="announcement",
+            writers="workers",
+            readers="planners, clients",
+            description=f"Who can do what: the bucket `{subjects.workers_bucket}`. Expires unless renewed.",
+        ),
+    )
+
+
+def json_schema() -> Json:
+    """JSON Schema (2020-12) of every message, and of the object that ``--json`` prints (``TaskView``)."""
+    refs, definitions = _components((*TYPES.values(), TaskView), "#/$defs/{name}")
+    return {
+        "$schema": DIALECT,
+        "title": "Concertino",
+        "description": (
+            f"Every message on the bus, version {VERSION}, and `TaskView`, the object that `--json` prints. Times are Unix "
+            "seconds, durations seconds, sizes bytes, costs US dollars. Readers ignore fields that they do not know."
+        ),
+        "anyOf": refs[:-1],
+        "$defs": definitions,
+    }
+
+
+def asyncapi(subjects: Subjects, version: str, server: str = "127.0.0.1:4222") -> Json:
+    """AsyncAPI 3.0 of an installation, as seen by its services: they receive what clients write and send what clients read.
+
+    ``version`` is that of the release, ``server`` a host and port.
+    """
+    table = channels(subjects)
+    _, definitions = _components(TYPES.values(), "#/components/schemas/{name}")
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Concertino",
+            "version": version,
+            "description": (
+                "The orchestrator-worker pattern on NATS JetStream. A task is a log of facts, each written once; publish "
+                "`submitted` (to JetStream) and read `outcome`. Payloads are JSON; what is larger than fits a message is a "
+                f"blob on `{subjects.blob('<sha256>')}` and travels by its digest in the header `{Header.BLOB}`."
+            ),
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {"bus": {"host": server, "protocol": "nats", "description": "NATS 2.12 or newer with JetStream."}},
+        "channels": {channel.name: _channel(channel) for channel in table},
+        "operations": dict(_operation(channel, action) for channel in table for action in ("send", "receive")),
+        "components": {
+            "messages": {channel.name: _message(channel) for channel in table},
+            "parameters": {name: {"description": text} for name, text in PARAMETERS.items()},
+            "schemas": {name: _draft_07(schema) for name, schema in definitions.items()},
+        },
+    }
+
+
+def _components(types: Iterable[Any], template: str) -> tuple[list[Json], Json]:
+    refs, definitions = msgspec.json.schema_components(types, ref_template=template)
+    return list(refs), dict(definitions)
+
+
+def _channel(channel: Channel) -> Json:
+    tokens = [name for name in PARAMETERS if f"{{{name}}}" in channel.address]
+    return {
+        "address": channel.address,
+        "title": channel.name,
+        "description": f"{channel.description} {ONCE}" if channel.once else channel.description,
+        "messages": {channel.name: {"$ref": f"#/components/messages/{channel.name}"}},
+        **({"parameters": {name: {"$ref": f"#/components/parameters/{name}"} for name in tokens}} if tokens else {}),
+    }
+
+
+def _operation(channel: Channel, action: str) -> tuple[str, Json]:
+    who = channel.writers if action == "send" else channel.readers
+    return f"{action}_{channel.name}", {
+        "action": action,
+        "summary": f"{action.capitalize()}: {who}.",
+        "channel": {"$ref": f"#/channels/{channel.name}"},
+        "messages": [{"$ref": f"#/channels/{channel.name}/messages/{channel.name}"}],
+    }
+
+
+def _message(channel: Channel) -> Json:
+    if channel.schema is None:
+        return {"name": channel.name, "title": channel.name, "summary": channel.description}
+    type_ = TYPES[channel.schema]
+    return {
+        "name": channel.schema,
+        "title": type_.__name__,
+        "summary": channel.description,
+        "contentType": "application/json",
+        "headers": _headers(channel),
+        "payload": {"$ref": f"#/components/schemas/{type_.__name__}"},
+    }
+
+
+def _headers(channel: Channel) -> Json:
+    properties: Json = {
+        Header.SCHEMA: {
+            "type": "string",
+            "const": f"{channel.schema}/{VERSION}",
+            "description": "Type and version of the payload. May be left out.",
+        },
+        Header.TRACEPARENT: {"type": "string", "description": "The W3C trace context."},
+        Header.BLOB: {
+            "type": "string",
+            "pattern": "^[0-9a-f]{64}$",
+            "description": f"The payload is the blob of this SHA-256. No message is larger than {MAX_MESSAGE} bytes.",
+        },
+    }
+    if channel.once:
+        properties[Header.EXPECTED_LAST_SUBJECT_SEQUENCE] = {
+            "type": "string",
+            "const": "0",
+            "description": "Has the server refuse a second message on this subject. Set it: readers take the first.",
+        }
+    if Header.MESSAGE_ID in channel.required:
+        properties[Header.MESSAGE_ID] = {
+            "type": "string",
+            "description": "`<task>.<work id>.<attempt>`: repetitions are dropped.",
+        }
+    return {"type": "object", "properties": properties, **({"required": list(channel.required)} if channel.required else {})}
+
+
+def _draft_07(schema: Any) -> Any:
+    """``schema`` in the dialect of AsyncAPI, draft 07, where a tuple's types stand in ``items``."""
+    if isinstance(schema, list):
+        return [_draft_07(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    older = {key: _draft_07(value) for key, value in schema.items()}
+    if "prefixItems" in older:
+        older["items"] = older.pop("prefixItems")
+        older["additionalItems"] = False
+    return older

@@ -1,0 +1,95 @@
+"""One message of every type with every field set: what the wire may carry at its fullest."""
+
+from __future__ import annotations
+
+import pytest
+
+from concertino.contracts import messages as m
+
+DIGEST = "0f" * 32
+
+SOURCE = m.Source(kind="code", location="https://example.org/project.git", ref="v1.2")
+LIMITS = m.Limits(deadline=90.5, max_tokens=1000, max_subtasks=4, max_rounds=3, effort="high")
+SUBTASK = m.Subtask(
+    id="s1",
+    kind="code",
+    objective="Find where retries are configured.",
+    why="The request asks for it.",
+    expected_output="One sentence.",
+    boundaries="Leave the documentation to s2.",
+    starting_points=("src/retry.py",),
+    trusted=("src",),
+    sources=(SOURCE,),
+    tools=("search",),
+    max_calls=9,
+    effort="low",
+    depends_on=("s0",),
+    params={"depth": 2, "names": ["a"], "nested": {"x": None}},
+)
+PLAN = m.Plan(subtasks=(SUBTASK,), why="One part suffices.", synthesize=False)
+USAGE = m.Usage(model_calls=3, input_tokens=1200, output_tokens=80, cost_usd=0.0123)
+FAILURE = m.Failure(code="source", message="the repository cannot be cloned: not found", retryable=True)
+LINES = m.Locator(lines=(12, 18))
+EVIDENCE = m.Evidence(digest=DIGEST, span=(3, 9), source="src/retry.py", locator=LINES, quote="retry=")
+FINDING = m.Finding(claim="Retries stop after five.", evidence=(EVIDENCE,), quality=1.0, confidence=0.0)
+REPORT = m.Report(
+    text="Retries stop after five [e1].",
+    citations=(
+        m.Citation(id="e1", source="src/retry.py", locator=LINES, quote="retry=", digest=DIGEST),
+        m.Citation(id="e2", source="a.pdf", locator=m.Locator(page=3), quote="five"),
+        m.Citation(id="e3", source="https://example.org/x", locator=m.Locator(fragment="limits"), quote="5"),
+    ),
+    conflicts=(
+        m.Conflict(
+            statement="How many?",
+            positions=(m.Position(claim="five", citations=("e1",)), m.Position(claim="six")),
+            resolution="five",
+            why="Code decides.",
+        ),
+    ),
+    gaps=("Who set it.",),
+    open=("Who set it.",),
+)
+SETTLED = {
+    "status": m.ResultStatus.PARTIAL,
+    "error": FAILURE,
+    "attempts": 2,
+    "worker": "code-1",
+    "seconds": 1.25,
+    "model": "extractive",
+    "usage": USAGE,
+}
+RESULT = m.Result(**SETTLED, findings=(FINDING,), gaps=("tests",))
+
+FULL: dict[str, m.Message] = {
+    "submitted": m.Submitted(request="How often?", sources=(SOURCE,), limits=LIMITS, lane="batch", plan=PLAN, until="plan"),
+    "plan": m.Planned(**SETTLED, plan=PLAN),
+    "dispatched": m.Dispatched(work=(("result.s1", 1), ("plan.0", 2))),
+    "result": RESULT,
+    "synthesis": m.Synthesized(**SETTLED, report=REPORT),
+    "cancel": m.Cancel(reason="enough"),
+    "outcome": m.Outcome(status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE),
+    "work": m.Work(
+        task="t1",
+        id="result.s1",
+        attempt=2,
+        request="How often?",
+        brief=SUBTASK,
+        sources=(SOURCE,),
+        limits=LIMITS,
+        deadline=1_800_000_000.5,
+        inputs=(m.Input(subtask=SUBTASK, result=RESULT), m.Input(subtask=SUBTASK, result=None)),
+        gaps=("Who set it.",),
+    ),
+    "progress": m.Progress(doing="searching", at=1_800_000_000.0, attempt=2, worker="code-1"),
+    "signal": m.Signal(reason="cancelled"),
+    "announcement": m.Announcement(
+        kind="code", description="Reads code.", replica="code-1", slots=4, tools=("search",), sources=("code",), internal=True
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def full() -> dict[str, m.Message]:
+    """Schema name to a message with every field set."""
+    return FULL
