@@ -59,7 +59,12 @@ def terms(text: str) -> list[str]:
     return found
 
 
+def content_terms(text: str) -> list[str]:
+    """The distinct terms of ``text`` in order, without stop words; none where it says nothing."""
+    kept = [w for w in _WORD.findall(text) if w.lower().replace("’", "'") not in STOP_WORDS]
+    return list(dict.fromkeys(terms(" ".join(kept))))
+
+
 def query_terms(query: str) -> list[str]:
     """The distinct terms of a question, in order, without stop words; where nothing would be left, all of them."""
-    kept = [w for w in _WORD.findall(query) if w.lower().replace("’", "'") not in STOP_WORDS]
-    return list(dict.fromkeys(terms(" ".join(kept)))) or list(dict.fromkeys(terms(query)))
+    return content_terms(query) or list(dict.fromkeys(terms(query)))
