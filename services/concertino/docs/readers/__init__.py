@@ -1,0 +1,1 @@
+"""One module for each format: bytes in, passages out. None of them does any I/O."""
