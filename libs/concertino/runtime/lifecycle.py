@@ -1,0 +1,65 @@
+"""The life of a service process: settings, log, connection, work; then, on SIGTERM, drain and leave."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+import uvloop
+
+from concertino.bus.jetstream import JetStream
+from concertino.bus.port import Bus
+from concertino.bus.topology import installation
+from concertino.contracts.errors import ConcertinoError
+from concertino.runtime.settings import Settings, settings
+from concertino.telemetry import logs
+
+log = structlog.get_logger(__name__)
+
+
+class Running(Protocol):
+    """A service at work."""
+
+    async def drain(self, grace: float) -> None:
+        """Take nothing new; finish what runs, or hand it back after ``grace`` seconds."""
+
+
+def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]]) -> None:
+    """Run the service ``name`` until it is told to stop. Exits with 1 where it cannot start or loses the bus for good."""
+    try:
+        config = settings()
+        logs.configure(name, config.log_level, config.log_format)
+        uvloop.run(_serve(name, config, start))
+    except ConcertinoError as e:
+        print(f"{name}: {e}", file=sys.stderr)  # noqa: T201  (logging may be what is misconfigured)
+        sys.exit(1)
+
+
+async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], Awaitable[Running]]) -> None:
+    stop = asyncio.Event()
+    lost = False
+
+    def closed() -> None:
+        nonlocal lost
+        lost = not stop.is_set()
+        stop.set()
+
+    for signal_ in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_, stop.set)
+    bus = await JetStream.connect(config.nats_url, name, config.subjects, closed=closed, credentials=config.nats_creds or None)
+    await bus.provision(installation(config.subjects, replicas=config.replicas, keep=config.keep))
+    service = await start(bus, config)
+    log.info("ready", pid=os.getpid())
+    await stop.wait()
+    if lost:
+        log.error("the NATS server ended the connection for good")
+        sys.exit(1)
+    log.info("draining")
+    await service.drain(config.grace)
+    await bus.close()
+    log.info("stopped")

@@ -1,0 +1,19 @@
+"""Write a worker: a kind, a description that the planner reads, and a handler."""
+
+from concertino.contracts.messages import Evidence, Finding, Passage, Result, Subtask
+from concertino.model.port import Claim, Findings, Quote
+from concertino.worker.context import Context
+from concertino.worker.worker import Worker
+
+__all__ = [
+    "Claim",
+    "Context",
+    "Evidence",
+    "Finding",
+    "Findings",
+    "Passage",
+    "Quote",
+    "Result",
+    "Subtask",
+    "Worker",
+]

@@ -1,0 +1,84 @@
+"""The public face of the runtime: name a kind, describe it, give it a handler, run it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from concertino.bus.port import Bus
+from concertino.contracts.messages import Announcement
+from concertino.model import extractive
+from concertino.model.port import Model
+from concertino.runtime.lifecycle import Running, serve
+from concertino.runtime.settings import Settings
+from concertino.worker.handlers import Handler
+from concertino.worker.runtime import Runtime
+
+SLOTS = 4
+
+
+class Worker:
+    """Serves one kind.
+
+    ``kind`` is its name on the bus: lower case, up to 32 letters, digits, ``-`` or ``_``. ``description`` is what a planner
+    reads when it chooses whom to ask. ``sources`` are the kinds of source it reads, ``slots`` how much it does at once.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        description: str,
+        *,
+        sources: Sequence[str] = (),
+        tools: Sequence[str] = (),
+        slots: int = SLOTS,
+        internal: bool = False,
+    ) -> None:
+        self._announcement = Announcement(
+            kind=kind,
+            description=description,
+            replica="",
+            slots=slots,
+            tools=tuple(tools),
+            sources=tuple(sources),
+            internal=internal,
+        )
+        self._handler: Handler | None = None
+
+    @property
+    def kind(self) -> str:
+        return self._announcement.kind
+
+    def handle(self, handler: Handler) -> Handler:
+        """Decorator: what to do with a brief. ``handler(brief, context)`` returns findings; a plain function gets a thread."""
+        self._handler = handler
+        return handler
+
+    async def start(self, bus: Bus, settings: Settings, model: Model | None = None) -> Runtime:
+        """Take work on ``bus`` until drained: for tests, and for several workers in one process."""
+        if self._handler is None:
+            raise RuntimeError(f"worker {self.kind!r} has no handler: decorate one with @worker.handle")
+        # Unique over restarts too: what a predecessor of the same name left behind must not be taken for ours.
+        replica = f"{socket.gethostname().split('.')[0]}-{os.getpid()}-{secrets.token_hex(2)}"
+        announcement = structs.replace(self._announcement, replica=replica, slots=settings.slots or self._announcement.slots)
+        runtime = Runtime(announcement, self._handler, bus=bus, model=model or _model(settings), settings=settings)
+        await runtime.start()
+        return runtime
+
+    def run(self) -> None:
+        """Serve until SIGTERM. Settings come from the environment (``CTN_NATS_URL`` and so on)."""
+
+        async def start(bus: Bus, settings: Settings) -> Running:
+            return await self.start(bus, settings)
+
+        serve(self.kind, start)
+
+
+def _model(settings: Settings) -> Model:
+    match settings.model:
+        case "extractive":
+            return extractive.Extractive()

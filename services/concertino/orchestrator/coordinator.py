@@ -1,0 +1,166 @@
+"""The coordinator: reads the facts of a task, asks the core what is to be done, and does it. It keeps nothing.
+
+What it remembers of a task is a cache of its log. Any replica may handle any trigger; a trigger is acknowledged only once all
+effects that follow from it are, so a crash at any point means that somebody does the same again, under the same names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Collection
+
+import structlog
+from msgspec import Struct
+
+from concertino.bus import topology
+from concertino.bus.announcements import announcements
+from concertino.bus.port import Bus, Consumption, Delivery
+from concertino.bus.tasklog import TaskLog
+from concertino.contracts.codec import encode
+from concertino.contracts.errors import ConcertinoError
+from concertino.contracts.facts import Fact
+from concertino.contracts.messages import Dispatched, Message, Signal
+from concertino.contracts.state import State
+from concertino.contracts.subjects import FactName, Subjects
+from concertino.orchestrator.core.decide import decide
+from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
+from concertino.orchestrator.core.policies import ending
+from concertino.runtime.clock import Clock
+
+SLOTS = 1000
+REMEMBERED = 5_000
+"""Tasks whose state is kept between triggers."""
+BUG_ATTEMPTS = 5
+"""Deliveries after which a task that makes us fail is ended, so that it is not stuck for ever."""
+RETRY_DELAY = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class _Triggers(Struct):
+    """Deliveries about one task that wait to be handled together: k results cost a few reads, not k."""
+
+    reach: int
+    deliveries: list[Delivery]
+
+
+class Coordinator:
+    """One replica. ``clock`` gives Unix seconds."""
+
+    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock) -> None:
+        self._bus, self._subjects, self._clock = bus, subjects, clock
+        self._log = TaskLog(bus, subjects)
+        self._waiting: dict[str, _Triggers] = {}
+        self._busy: set[str] = set()
+        self._states: OrderedDict[str, State] = OrderedDict()
+        self._kinds: frozenset[str] = frozenset()
+
+    def start(self) -> Consumption:
+        """Handle triggers from now on."""
+        return self._bus.consume(topology.coordinator(self._subjects), self._on_trigger, SLOTS)
+
+    async def _on_trigger(self, delivery: Delivery) -> None:
+        task, _ = self._subjects.parse_fact(delivery.message.subject)
+        triggers = self._waiting.setdefault(task, _Triggers(0, []))
+        triggers.reach = max(triggers.reach, delivery.message.sequence)
+        triggers.deliveries.append(delivery)
+        if task in self._busy:
+            return
+        self._busy.add(task)
+        try:
+            await asyncio.sleep(0)  # whatever came in the same read of the socket joins this group
+            while task in self._waiting:
+                await self._handle(task, self._waiting.pop(task))
+        finally:
+            self._busy.discard(task)
+
+    async def _handle(self, task: str, triggers: _Triggers) -> None:
+        try:
+            await self.reconcile(task, triggers.reach)
+        except ConcertinoError as e:
+            log.warning("could not reconcile, trying again", task=task, error=str(e))
+            await self._hand_back(triggers)
+            return
+        except Exception as e:
+            log.exception("a bug, or a log that nobody foresaw", task=task)
+            self._states.pop(task, None)
+            if max(d.attempt for d in triggers.deliveries) < BUG_ATTEMPTS:
+                await self._hand_back(triggers)
+                return
+            reason = f"the orchestrator cannot handle this task ({type(e).__name__}: {e}): please report it with its log"
+            await self._log.write(task, "outcome", ending.failed(State(task), reason))
+        for delivery in triggers.deliveries:
+            await delivery.ack()
+
+    async def _hand_back(self, triggers: _Triggers) -> None:
+        for delivery in triggers.deliveries:
+            await delivery.nak(RETRY_DELAY)
+
+    async def reconcile(self, task: str, reach: int = 0) -> State:
+        """Bring ``task`` as far as its facts allow now, reading the log at least up to sequence ``reach``."""
+        state = self._state(task)
+        if state.outcome:
+            return state
+        if state.sequence < reach:
+            await self._read(state, reach)
+        while effects := decide(state, self._clock(), await self._kinds_for(state)):
+            for effect in effects:
+                if not await self._do(state, effect):
+                    # Another replica was first with a fact of this name: what it says counts.
+                    await self._read(state)
+                    break
+        if state.outcome:
+            # All that matters of an ended task is that it has ended.
+            self._states[task] = State(task, sequence=state.sequence, outcome=state.outcome)
+        return state
+
+    def _state(self, task: str) -> State:
+        state = self._states.get(task)
+        if state is None:
+            state = self._states[task] = State(task)
+            if len(self._states) > REMEMBERED:
+                self._states.popitem(last=False)
+        self._states.move_to_end(task)
+        return state
+
+    async def _read(self, state: State, reach: int = 0) -> None:
+        for fact in await self._log.read(state.task, state.sequence, reach):
+            state.apply(fact)
+
+    async def _kinds_for(self, state: State) -> Collection[str]:
+        """The kinds on the bus, looked up anew where a plan names one that was not there yet."""
+        if not self._kinds.issuperset(subtask.kind for subtask in state.subtasks):
+            found = await announcements(self._bus, self._subjects)
+            self._kinds = frozenset(a.kind for a in found if not a.internal)
+        return self._kinds
+
+    async def _do(self, state: State, effect: Effect) -> bool:
+        """Do it, and let ``state`` know. False where the fact was there already."""
+        match effect:
+            case SetTimer(name, at):
+                timer, due = self._subjects.timer(state.task, name), self._subjects.due(state.task, name)
+                await self._bus.schedule(timer, at, due)
+                _apply(state, "timer", name, None)
+            case Dispatch(wave, work):
+                assert state.submitted is not None
+                lane = state.submitted.lane
+                await asyncio.gather(*(self._log.enqueue(lane, w) for w in work))
+                dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work))
+                if not await self._log.write(state.task, f"dispatched.{wave}", dispatched):
+                    return False
+                _apply(state, "dispatched", str(wave), dispatched)
+            case WriteOutcome(outcome, abort, timers):
+                if not await self._log.write(state.task, "outcome", outcome):
+                    return False
+                _apply(state, "outcome", "", outcome)
+                if abort:
+                    await self._bus.publish(self._subjects.signal(state.task), encode(Signal(reason=outcome.reason)))
+                for name in timers:
+                    await self._bus.unschedule(self._subjects.timer(state.task, name))
+        return True
+
+
+def _apply(state: State, type_: str, about: str, message: Message | None) -> None:
+    """A fact of our own, at sequence 0: how far the log was read does not change."""
+    state.apply(Fact(FactName(type_, about), message, 0, 0.0))
