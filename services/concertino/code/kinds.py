@@ -51,6 +51,11 @@ def is_wanted(path: str) -> bool:
     return not _ending(name.lower()) or reading_of(path, "") is not None
 
 
+def is_promising(path: str) -> bool:
+    """Whether its name alone says that it is text."""
+    return reading_of(path, "") is not None
+
+
 def is_data(file: File) -> bool:
     """Whether it is too large to be configuration."""
     reading = reading_of(file.path, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -28,11 +29,12 @@ class Lines:
         self._from = 0
 
     def section(self, *headers: str) -> None:
-        """Search from the first line that begins with one of ``headers``, blanks inside ignored; from the top if there is none."""
-        wanted = tuple(header.replace(" ", "") for header in headers)
-        self._from = next((i for i, line in enumerate(self._lines) if line.replace(" ", "").startswith(wanted)), 0)
+        """Search from the first line that begins with one of ``headers``, blanks apart; from the top if there is none."""
+        wanted = tuple("".join(header.split()) for header in headers)
+        self._from = next((i for i, line in enumerate(self._lines) if "".join(line.split()).startswith(wanted)), 0)
 
     def find(self, text: str) -> int:
-        """The line with ``text``, counted from 1: below the section's start, else anywhere, else that start."""
+        """The line with ``text`` as a whole, counted from 1: below the section's start, else anywhere, else that start."""
+        whole = re.compile(rf"(?<![\w.-]){re.escape(text)}(?![\w.-])")
         order = (*range(self._from, len(self._lines)), *range(self._from))
-        return next((i for i in order if text in self._lines[i]), self._from) + 1
+        return next((i for i in order if whole.search(self._lines[i])), self._from) + 1

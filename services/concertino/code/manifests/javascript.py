@@ -17,7 +17,7 @@ def package(text: str) -> Iterator[Declared]:
     data = mapping(json.loads(text))
     lines = Lines(text)
     for key, group in _GROUPS.items():
-        lines.section(f'"{key}"', f'\t"{key}"')
+        lines.section(f'"{key}"')
         for name, constraint in mapping(data.get(key)).items():
             if isinstance(constraint, str):
                 yield Declared(name, constraint, _EXACT.fullmatch(constraint) is not None, group, lines.find(f'"{name}"'))

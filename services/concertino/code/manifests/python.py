@@ -13,7 +13,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from concertino.code.manifests.declared import Declared, Lines
 from concertino.code.manifests.shape import mapping, strings
 
-_EXACT = re.compile(r"={2,3}[^*,]+")
+_EXACT = re.compile(r"={2,3}\s*[^*,]+")
+_NAME = re.compile(r"^\s*[\w.-]+\s*(\[[^\]]*\])?")
 _OPTION = re.compile(r"\s(--hash|--config-settings|--global-option)[= ].*$")
 
 
@@ -89,5 +90,5 @@ def _requirement(asked: str, group: str, line: int) -> Declared | None:
         requirement = Requirement(asked)
     except InvalidRequirement:
         return None  # a path, a URL without a name, or what only one tool understands: no dependency by name
-    constraint = requirement.url or str(requirement.specifier)
+    constraint = requirement.url or _NAME.sub("", asked.partition(";")[0]).strip(" ()")
     return Declared(requirement.name, constraint, _EXACT.fullmatch(constraint) is not None, group, line)
