@@ -72,10 +72,16 @@ def read(path: str, data: bytes) -> list[Passage]:
     suffix = suffix_of(path)
     if suffix in _UNREAD:
         raise SourceError(f"documents of this format are not read: save it as {_UNREAD[suffix]}")
-    if not data:
+    if not data.strip():
         return []
     reader = READERS.get(suffix) or sniffed(data)
-    return reader(path, data) if reader else []
+    try:
+        return reader(path, data) if reader else []
+    except SourceError:
+        raise
+    except Exception as e:  # one strange file must not keep the others from being read
+        reason = " ".join(f"{type(e).__name__}: {e}".split())[:160]
+        raise SourceError(f"it could not be read ({reason}): save it anew or in another format") from e
 
 
 def sniffed(data: bytes) -> Reader | None:

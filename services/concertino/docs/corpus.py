@@ -1,0 +1,111 @@
+"""One source, opened: its documents indexed and searchable."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+from concertino.contracts.errors import Cancelled, SourceError
+from concertino.contracts.messages import Passage, Source
+from concertino.docs import formats
+from concertino.docs.fetch import fetch
+from concertino.docs.material import Material, Page, local
+from concertino.docs.readers.text import text_of
+from concertino.retrieval.index import Index, index_path
+from concertino.retrieval.search import SearchResult
+from concertino.retrieval.tree import File
+
+_NAMED = 3
+"""How many documents an error about a whole source names."""
+
+
+class Corpus:
+    """The documents of one source. Everything but :meth:`open` takes its time and belongs in a thread."""
+
+    def __init__(self, location: str, material: Material, index: Index, problems: dict[str, str]) -> None:
+        self.location = location
+        self.problems = problems
+        """Path and reason of every document that could not be read."""
+        self._material = material
+        self._index = index
+
+    @classmethod
+    async def open(cls, source: Source, cache: Path) -> Corpus:
+        """Fetch or list the documents of ``source`` and bring its index below ``cache`` up to them.
+
+        :class:`SourceError` where it does not exist, may not be read or holds nothing readable; see also :func:`.fetch.fetch`.
+        """
+        location = source.location
+        page = Page(location, await fetch(location)) if "://" in location else None
+        stop = threading.Event()
+        try:
+            return await asyncio.to_thread(_open, location, page, cache, stop)
+        except asyncio.CancelledError:
+            stop.set()  # a thread cannot be cancelled: it looks at this between two documents
+            raise
+
+    def search(self, query: str, limit: int) -> SearchResult:
+        return self._index.search(query, limit)
+
+    def paths(self) -> list[str]:
+        """Every document that was read, sorted."""
+        return [path for path in self._index.sources() if path not in self.problems]
+
+    def passages(self, path: str) -> list[Passage]:
+        """Of one document, in order; none where there is no such document."""
+        return self._index.passages(path)
+
+    def lines(self, path: str) -> list[str]:
+        """The literal lines of a document of lines."""
+        return text_of(self._material.data(path)).split("\n")
+
+    def close(self) -> None:
+        self._index.close()
+
+
+def _open(location: str, page: Material | None, cache: Path, stop: threading.Event) -> Corpus:
+    material = page or local(location)
+    index = Index(index_path(material.key, cache), version=f"docs-{formats.VERSION}")
+    try:
+        problems = _refresh(material, index, stop)
+        corpus = Corpus(location, material, index, problems)
+        if not any(index.passages(path) for path in corpus.paths()):
+            raise SourceError(_nothing(location, problems))
+    except BaseException:
+        index.close()
+        raise
+    return corpus
+
+
+def _refresh(material: Material, index: Index, stop: threading.Event) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    tried: set[str] = set()
+
+    def read(file: File) -> list[Passage]:
+        if stop.is_set():
+            raise Cancelled("nobody waits for these documents any more")
+        tried.add(file.path)
+        try:
+            return material.passages(file.path)
+        except SourceError as e:
+            problems[file.path] = str(e)
+            return []
+
+    files = material.files()
+    problems.update(material.problems())
+    index.refresh(files, read)
+    for file in files:  # what an earlier run could not read is known as unchanged, and its reason is not kept: ask again
+        if file.path not in tried and not index.passages(file.path):
+            read(file)
+    return problems
+
+
+def _nothing(location: str, problems: dict[str, str]) -> str:
+    named = [f"{path}: {reason}" for path, reason in list(problems.items())[:_NAMED]]
+    if not named:
+        return f"{location}: holds no documents: give a folder or file of Markdown, text, HTML, PDF, Word, notebooks or OpenAPI"
+    if len(problems) == 1 and location.endswith(next(iter(problems))):
+        return f"{location}: {next(iter(problems.values()))}"
+    more = len(problems) - len(named)
+    return f"{location}: holds nothing readable: {'; '.join(named)}" + (f"; and {more} more" if more else "")

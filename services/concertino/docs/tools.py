@@ -1,0 +1,141 @@
+"""What a researcher can do with the documents of a subtask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from concertino.contracts.errors import ConcertinoError, Invalid
+from concertino.contracts.messages import Passage, Source
+from concertino.docs.corpus import Corpus
+from concertino.docs.selection import Heading, by_fragment, by_lines, by_page, headings, ways_in
+from concertino.retrieval.search import SearchResult, merge
+
+MOST_HITS = 100
+MOST_LISTED = 500
+
+
+class Document(Struct, frozen=True):
+    """One document: its path or URL, what it calls itself, and how it can be read in parts (lines, pages or fragments)."""
+
+    source: str
+    title: str
+    parts: str
+
+
+class Docs:
+    """The opened sources of a subtask."""
+
+    def __init__(self, corpora: Sequence[Corpus]) -> None:
+        self._corpora = corpora
+
+    @classmethod
+    async def open(cls, sources: Sequence[Source], cache: Path) -> Docs:
+        """Open every source, its index kept below the folder ``cache``.
+
+        Raises what the first source that cannot be opened raises, naming it: :class:`SourceError` or :class:`Transient`.
+        """
+        distinct = list({source.location: source for source in sources}.values())
+        opened = await asyncio.gather(*(Corpus.open(source, cache) for source in distinct), return_exceptions=True)
+        corpora = [corpus for corpus in opened if isinstance(corpus, Corpus)]
+        failures = [failure for failure in opened if isinstance(failure, BaseException)]
+        if failures:
+            for corpus in corpora:
+                corpus.close()
+            # What cannot succeed comes first: trying again would not help.
+            raise min(failures, key=lambda e: isinstance(e, ConcertinoError) and e.retryable)
+        return cls(corpora)
+
+    @property
+    def problems(self) -> list[tuple[str, str]]:
+        """Path and reason of every document that could not be read; the others could."""
+        return [problem for corpus in self._corpora for problem in corpus.problems.items()]
+
+    def tools(self) -> list[Callable[..., Awaitable[Any]]]:
+        """What to offer to a model."""
+        return [self.search, self.read, self.outline, self.list_documents]
+
+    async def close(self) -> None:
+        for corpus in self._corpora:
+            await asyncio.to_thread(corpus.close)
+
+    async def search(self, query: str, limit: int = 20) -> SearchResult:
+        """Find the passages that answer best, over all documents. Start here.
+
+        Give the words that the answer would use, not a sentence about it; ask again with other words (synonyms, the
+        name of the setting, the error text) where the first hits do not answer. `limit` is at most 100.
+        """
+        wanted = min(max(limit, 1), MOST_HITS)
+        results = await asyncio.gather(*(asyncio.to_thread(corpus.search, query, wanted) for corpus in self._corpora))
+        return merge(results, wanted)
+
+    async def read(
+        self, source: str, first: int = 1, last: int = 0, page: int = 0, fragment: str = "", root: str = ""
+    ) -> Passage:
+        """Read one part of a document in full: use it to see what stands around a passage that `search` found.
+
+        `source` is a path or URL as other tools give it. Text documents are read by lines, `first` to `last`, counted from
+        1 (without `last`: the next 200); PDFs by `page`; all others by `fragment`, as in the locator of a passage. A heading
+        as `outline` gives it is taken as a fragment in any document. `root` is the location of the given source, and
+        needed only where two sources have a document of that path.
+        """
+        return await asyncio.to_thread(self._read, source, first, last, page, fragment, root)
+
+    async def outline(self, source: str = "", limit: int = 200) -> list[Heading]:
+        """List the headings of one document in order, or those of all documents where `source` is left out.
+
+        Use it to see what there is before reading, or where a search finds nothing because the words are not known.
+        """
+        return await asyncio.to_thread(self._outline, source, min(max(limit, 1), MOST_LISTED))
+
+    async def list_documents(self, pattern: str = "*", limit: int = 200) -> list[Document]:
+        """List the documents whose path matches `pattern` (`*` stands for anything), with their titles and how to read them."""
+        return await asyncio.to_thread(self._list, pattern, min(max(limit, 1), MOST_LISTED))
+
+    def _find(self, source: str, root: str) -> tuple[Corpus, list[Passage]]:
+        for corpus in self._corpora:
+            if root in {"", corpus.location} and (passages := corpus.passages(source)):
+                return corpus, passages
+        for corpus in self._corpora:
+            if source in corpus.problems:
+                raise Invalid(f"{source} could not be read: {corpus.problems[source]}")
+        within = f" in {root}" if root else ""
+        raise Invalid(f"there is no document {source!r}{within}: list_documents names those that there are")
+
+    def _read(self, source: str, first: int, last: int, page: int, fragment: str, root: str) -> Passage:
+        corpus, passages = self._find(source, root)
+        if fragment:
+            found = by_fragment(passages, fragment)
+        elif page:
+            found = by_page(passages, page)
+        elif any(passage.locator.lines for passage in passages):
+            return by_lines(passages[0], corpus.lines(source), first, last)
+        else:
+            raise Invalid(f"{source} has no lines: read it by {ways_in(passages)}")
+        if found.locator.lines:
+            return by_lines(found, corpus.lines(source), *found.locator.lines)
+        return found
+
+    def _outline(self, source: str, limit: int) -> list[Heading]:
+        if source:
+            return headings(self._find(source, "")[1])[:limit]
+        documents = [(corpus, path) for corpus in self._corpora for path in corpus.paths()]
+        share = max(limit // max(len(documents), 1), 2)
+        found = (heading for corpus, path in documents for heading in headings(corpus.passages(path))[:share])
+        return list(islice(found, limit))
+
+    def _list(self, pattern: str, limit: int) -> list[Document]:
+        return list(islice(self._documents(pattern), limit))
+
+    def _documents(self, pattern: str) -> Iterator[Document]:
+        for corpus in self._corpora:
+            for path in corpus.paths():
+                if fnmatchcase(path.lower(), pattern.lower()) and (passages := corpus.passages(path)):
+                    title = next((passage.title for passage in passages if passage.title), "")
+                    yield Document(path, title, ways_in(passages))
