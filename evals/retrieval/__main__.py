@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,9 @@ from concertino.contracts.errors import ConcertinoError
 from evals.retrieval.answerer import Answerer
 from evals.retrieval.baseline import STOP_WORDS, Baseline
 from evals.retrieval.corpus import corpus, default_cache, pins
-from evals.retrieval.judge import Score, Verdict, score
+from evals.retrieval.direct import direct
+from evals.retrieval.fleet import connected
+from evals.retrieval.judge import Verdict, score
 from evals.retrieval.product import Product
 from evals.retrieval.questions import faults, questions
 from evals.retrieval.run import ask_all, best_threshold, judge_all
@@ -35,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evals.retrieval", description=__doc__)
-    parser.add_argument("--nats", metavar="URL", help="the bus of a running `concertino up`")
+    parser.add_argument("--nats", metavar="URL", help="ask a running installation; default: start one")
+    parser.add_argument("--direct", action="store_true", help="no bus: tools and model in this process")
     parser.add_argument("--only", metavar="SOURCE", action="append", help="questions about this source alone (repeatable)")
     parser.add_argument("--baseline", action="store_true", help="the baseline alone")
     parser.add_argument("--check", action="store_true", help="check the gold answers against the sources, and ask nothing")
@@ -59,11 +63,10 @@ async def _evaluate(options: argparse.Namespace) -> int:
         print(f"{len(asked)} questions, and every gold snippet stands where it should")
         return 0
 
-    scores: dict[str, Score] = {}
     verdicts: dict[str, list[Verdict]] = {}
-    if not options.baseline:
-        answerer: Answerer = Product(options.nats)
-        verdicts[answerer.name] = judge_all(await ask_all(answerer, asked, corpora, _tell), corpora)
+    async with _answerer(options) as answerer:
+        if answerer:
+            verdicts[answerer.name] = judge_all(await ask_all(answerer, asked, corpora, _tell), corpora)
     for baseline in (Baseline("BM25"), Baseline("BM25-stop", STOP_WORDS)):
         ranked = await ask_all(baseline, asked, corpora, _tell)
         verdicts[baseline.name] = judge_all(ranked, corpora)
@@ -77,6 +80,18 @@ async def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode({"scores": scores, "verdicts": verdicts})))
     return 0
+
+
+@asynccontextmanager
+async def _answerer(options: argparse.Namespace) -> AsyncIterator[Answerer | None]:
+    if options.baseline:
+        yield None
+    elif options.direct:
+        async with direct(options.cache / "indexes") as answerer:
+            yield answerer
+    else:
+        async with connected(options.nats) as client:
+            yield Product(client)
 
 
 def _tell(line: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from concertino.contracts.errors import SourceError
+from concertino.runtime.settings import settings
 
 PINS = Path(__file__).with_name("sources.toml")
 
@@ -49,9 +49,8 @@ def pins() -> tuple[Pin, ...]:
 
 
 def default_cache() -> Path:
-    """``$CTN_CACHE/evals``, else ``~/.cache/concertino/evals``."""
-    chosen = os.environ.get("CTN_CACHE")
-    return (Path(chosen) if chosen else Path.home() / ".cache" / "concertino") / "evals"
+    """``evals`` in the folder that the product keeps its own cache in."""
+    return Path(settings().cache) / "evals"
 
 
 def corpus(pin: Pin, cache: Path) -> Corpus:
