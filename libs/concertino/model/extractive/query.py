@@ -83,7 +83,7 @@ def _question(text: str) -> Question:
         concepts.setdefault(stem(lower[i]), Concept(concept.word, forms, concept.weight, concept.named))
     for i, found in extra.items():
         if i not in kept and found:
-            concepts.setdefault(found[0], Concept(found[0], dict.fromkeys(found, FORWARD + 0.2), 0.8, named=False))
+            concepts.setdefault(found[0], Concept(found[0], dict.fromkeys(found, 1.0), 0.8, named=False))
     return Question(text, tuple(concepts.values()))
 
 

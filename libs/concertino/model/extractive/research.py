@@ -3,101 +3,140 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from concertino.contracts.errors import Refused
-from concertino.contracts.messages import Passage
+from concertino.model.extractive import feedback
 from concertino.model.extractive.claims import claim_of, gap_of
+from concertino.model.extractive.confidence import answerable, confidence, is_answered
+from concertino.model.extractive.pool import Judged, Pool
 from concertino.model.extractive.query import Question, understand
-from concertino.model.extractive.relevance import Features, Lens, Ranks, features, score
+from concertino.model.extractive.relevance import Lens
 from concertino.model.port import Findings, Research, Tools
 from concertino.retrieval.search import SearchResult
 
-_POOL = 40
+_DEPTH = 40
 """Passages asked for in each search."""
-_MOST_CLAIMS = 6
+_FILES = 5
+"""Files that are quoted at the most."""
+_MORE = 2
+"""Further passages of these files that are quoted at the most."""
+_ALWAYS = 3
+_NEGLIGIBLE = 0.05
+_WORTH_MORE = 0.15
+"""Confidence below which a claim is left out: of the first few, and of those after them."""
 
 
-class Judged(Struct, frozen=True):
-    """A passage and how well it answers. ``score`` compares within one question, ``features`` across."""
+class Found(Struct, frozen=True):
+    """What one search found, and which of :class:`~concertino.model.extractive.relevance.Ranks` it is."""
 
-    passage: Passage
-    score: float
-    features: Features
+    search: str
+    result: SearchResult
 
 
-class Ranked(Struct, frozen=True):
-    """The best passage of each file, best file first, and the lens they were judged through."""
+class Answer(Struct, frozen=True):
+    """How one question was answered: ``logit`` of there being an answer, the best of each file, and all passages."""
 
-    best: tuple[Judged, ...]
+    question: Question
     lens: Lens
-    known: Mapping[str, int]
+    logit: float
+    files: tuple[Judged, ...]
+    passages: tuple[Judged, ...]
+    known: dict[str, int]
 
 
 async def research(job: Research) -> Findings:
-    """The passages that answer the brief, quoted; no claims but a gap where its sources do not speak of it."""
+    """The passages that answer the brief, quoted, best first; no claims but a gap where its sources do not speak of it."""
     question = understand(job.work.brief.objective)
-    results = await _ask(question, job.tools)
-    return await asyncio.to_thread(answer, question, results)
+    found = await _search(question, job.tools)
+    more = await _feed_back(question, found, job.tools)
+    return await asyncio.to_thread(conclude, question, [*found, *more])
 
 
-async def _ask(question: Question, tools: Tools) -> list[SearchResult]:
-    """Several formulations of one question. Where the brief's calls are used up, what there is must do."""
-    results: list[SearchResult] = []
-    for query in dict.fromkeys([question.plain, question.expanded, *(part.plain for part in question.parts)]):
-        if query:
-            try:
-                results.append(await tools.call("search", query=query, limit=_POOL))
-            except Refused:
-                if not results:
-                    raise
-                break
-    return results
+async def _search(question: Question, tools: Tools) -> list[Found]:
+    """The question in several formulations. Where the brief's calls are used up, what there is must do."""
+    queries = {question.plain: "plain"}
+    for wider in (question.expanded, *(part.plain for part in question.parts)):
+        queries.setdefault(wider, "wider")
+    found: list[Found] = []
+    for query, search in queries.items():
+        try:
+            if query:
+                found.append(Found(search, await tools.call("search", query=query, limit=_DEPTH)))
+        except Refused:
+            if not found:
+                raise
+            break
+    return found
 
 
-def answer(question: Question, results: Sequence[SearchResult]) -> Findings:
-    """Pure: what the results of the searches have to say to the question."""
-    ranked = rank(question, results)
-    if not ranked.best:
-        return Findings(gaps=(gap_of(question, ranked.known),))
-    top = ranked.best[0].score
-    claims = [
-        claim_of(j.passage, ranked.lens, confidence(j.features) * math.exp((j.score - top) / 6))
-        for j in ranked.best[:_MOST_CLAIMS]
-    ]
-    return Findings(claims=tuple(claims))
+async def _feed_back(question: Question, found: Sequence[Found], tools: Tools) -> list[Found]:
+    """Another search for what the best passages have in common, the first call to learn which of it is rare."""
+    terms = await asyncio.to_thread(_candidates, question, found)
+    if not terms:
+        return []
+    try:
+        common: SearchResult = await tools.call("search", query=" ".join(terms), limit=1)
+        chosen = feedback.distinctive(terms, common.frequencies, common.passages)
+        return [Found("feedback", await tools.call("search", query=" ".join([question.plain, *chosen]), limit=_DEPTH))]
+    except Refused:
+        return []
 
 
-def confidence(f: Features) -> float:
-    z = -3 + 5 * f.coverage + 3 * f.match
-    return 1 / (1 + math.exp(-z))
+def _candidates(question: Question, found: Sequence[Found]) -> dict[str, float]:
+    pool, lens, _ = _pooled(question, found)
+    return dict(feedback.candidates([judged.passage for judged in pool.judged()[: feedback.BEST]], lens))
 
 
-def rank(question: Question, results: Sequence[SearchResult]) -> Ranked:
-    """Files by how well their passages answer, several good ones counting more than one."""
+def conclude(question: Question, found: Sequence[Found]) -> Findings:
+    """Pure: what the searches have to say to the question, and to each of its parts."""
+    whole, *parts = (_answer(asked, found) for asked in (question, *question.parts))
+    silent = tuple(gap_of(part.question, part.known) for part in parts if not is_answered(part.logit))
+    if not any(is_answered(answer.logit) for answer in (whole, *parts)):
+        return Findings(gaps=(gap_of(question, whole.known),))
+    weighed = _weighed(whole, [part for part in parts if is_answered(part.logit)])
+    kept = [(sure, j) for i, (sure, j) in enumerate(weighed) if sure >= (_NEGLIGIBLE if i < _ALWAYS else _WORTH_MORE) or i == 0]
+    claims = [claim_of(judged.passage, whole.lens, sure) for sure, judged in kept]
+    return Findings(claims=tuple(claims), gaps=silent)
+
+
+def _answer(question: Question, found: Sequence[Found]) -> Answer:
+    pool, lens, known = _pooled(question, found)
+    files = pool.files()
+    return Answer(question, lens, answerable(files, lens, known), tuple(files), tuple(pool.judged()), known)
+
+
+def _pooled(question: Question, found: Sequence[Found]) -> tuple[Pool, Lens, dict[str, int]]:
     known: dict[str, int] = {}
-    for result in results:
-        known.update(result.frequencies)
-    lens = Lens.of(question, known, max((r.passages for r in results), default=0))
-    pool: dict[tuple[str, str], tuple[Passage, Ranks]] = {}
-    for n, result in enumerate(results):
-        for i, hit in enumerate(result.hits):
-            key = (hit.passage.source, repr(hit.passage.locator))
-            _, ranks = pool.get(key, (None, Ranks()))
-            near = 5 / (5 + i)
-            ranks = Ranks(ranks.all + 20 / (20 + i), near if n == 0 else ranks.plain, near if n else ranks.other)
-            pool[key] = (hit.passage, ranks)
-    files: dict[str, list[Judged]] = {}
-    for passage, ranks in pool.values():
-        found = features(passage, lens)
-        files.setdefault(passage.source, []).append(Judged(passage, score(found, ranks, passage), found))
-    best: list[Judged] = []
-    for judged in files.values():
-        top = max(judged, key=lambda j: j.score)
-        total = top.score + math.log(sum(math.exp(j.score - top.score) for j in judged))
-        best.append(Judged(top.passage, total, top.features))
-    best.sort(key=lambda j: -j.score)
-    return Ranked(tuple(best), lens, known)
+    for item in found:
+        known.update(item.result.frequencies)
+    lens = Lens.of(question, known, max((item.result.passages for item in found), default=0))
+    pool = Pool(lens)
+    for item in found:
+        pool.add(item.result, item.search)
+    return pool, lens, known
+
+
+def _weighed(whole: Answer, parts: Iterable[Answer]) -> list[tuple[float, Judged]]:
+    """Passages with their confidence, best first: one of each file, then more of the same files.
+
+    A file that answers a part of the question is as good an answer to the part as it is there, so that a question about two
+    things gets both.
+    """
+    best: dict[str, tuple[float, Judged]] = {}
+    for answer in (whole, *parts):
+        for judged in answer.files[:_FILES]:
+            sure = confidence(answer.logit, judged.share)
+            if sure > best.get(judged.passage.source, (0.0, judged))[0]:
+                best[judged.passage.source] = (sure, judged)
+    files = sorted(best.values(), key=lambda item: -item[0])[:_FILES]
+    quoted = [judged.passage for _, judged in files]
+    least = files[:_ALWAYS][-1][0]
+    more = [
+        (min(least, confidence(whole.logit, judged.share)), judged)
+        for judged in whole.passages
+        if judged.passage.source in best and judged.passage not in quoted
+    ]
+    return sorted([*files, *more[:_MORE]], key=lambda item: -item[0])

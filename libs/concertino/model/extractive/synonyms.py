@@ -11,8 +11,8 @@ from functools import cache
 
 from concertino.retrieval.tokens import stem, terms
 
-FORWARD = 0.6
-BACKWARD = 0.35
+FORWARD = 0.8
+BACKWARD = 0.5
 """What a related word is worth beside the word itself: as listed, and the other way round."""
 
 _GROUPS = """

@@ -1,0 +1,68 @@
+"""The passages that may answer a question: what several searches found, each judged by what it holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from concertino.contracts.messages import Passage
+from concertino.model.extractive.relevance import Features, Lens, Ranks, features, score
+from concertino.retrieval.search import SearchResult
+
+
+class Judged(Struct, frozen=True):
+    """A passage and how well it answers. ``score`` compares within one question, ``features`` across."""
+
+    passage: Passage
+    score: float
+    features: Features
+    share: float
+    """How likely it is the answer, if any is: adds up to 1 over all passages, or over all files."""
+
+
+class Pool:
+    """Grows with every search; each passage is judged once."""
+
+    def __init__(self, lens: Lens) -> None:
+        self._lens = lens
+        self._passages: dict[tuple[str, str], tuple[Passage, Features]] = {}
+        self._ranks: dict[tuple[str, str], Ranks] = {}
+
+    def add(self, result: SearchResult, search: str) -> None:
+        """What one search found. ``search`` is the field of :class:`Ranks` that it belongs to."""
+        for i, hit in enumerate(result.hits):
+            key = (hit.passage.source, repr(hit.passage.locator))
+            if key not in self._passages:
+                self._passages[key] = (hit.passage, features(hit.passage, self._lens))
+            ranks = self._ranks.get(key, Ranks())
+            near = {search: max(getattr(ranks, search), 5 / (5 + i))}
+            fused = ranks.fused + (20 / (20 + i) if search != "feedback" else 0.0)
+            self._ranks[key] = replace(ranks, fused=fused, **near)
+
+    def judged(self) -> list[Judged]:
+        """Every passage, best first."""
+        scored = [(score(f, self._ranks[key], p), p, f) for key, (p, f) in self._passages.items()]
+        whole = _log_sum(s for s, _, _ in scored)
+        return sorted((Judged(p, s, f, math.exp(s - whole)) for s, p, f in scored), key=lambda j: -j.score)
+
+    def files(self) -> list[Judged]:
+        """The best passage of each file, best file first. Several good passages count more than one."""
+        by_file: dict[str, list[Judged]] = {}
+        for judged in self.judged():
+            by_file.setdefault(judged.passage.source, []).append(judged)
+        totals = {source: _log_sum(j.score for j in found) for source, found in by_file.items()}
+        whole = _log_sum(totals.values())
+        best = [
+            Judged(found[0].passage, totals[source], found[0].features, math.exp(totals[source] - whole))
+            for source, found in by_file.items()
+        ]
+        return sorted(best, key=lambda j: -j.score)
+
+
+def _log_sum(logarithms: Iterable[float]) -> float:
+    values = list(logarithms)
+    top = max(values, default=0.0)
+    return top + math.log(sum(math.exp(v - top) for v in values)) if values else 0.0
