@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evals.retrieval", description=__doc__)
     parser.add_argument("--nats", metavar="URL", help="ask a running installation; default: start one")
     parser.add_argument("--direct", action="store_true", help="no bus: tools and model in this process")
-    parser.add_argument("--only", metavar="SOURCE", action="append", help="questions about this source alone (repeatable)")
+    parser.add_argument("--only", choices=[p.name for p in pins()], action="append", help="this source alone (repeatable)")
     parser.add_argument("--baseline", action="store_true", help="the baseline alone")
     parser.add_argument("--check", action="store_true", help="check the gold answers against the sources, and ask nothing")
     parser.add_argument("--misses", action="store_true", help="list what went wrong, question by question")

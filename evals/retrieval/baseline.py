@@ -31,7 +31,7 @@ STOP_WORDS = frozenset(_ENGLISH.split())
 
 
 class Baseline:
-    """Never silent: the score of a reply is that of its best chunk, in parts of what the question could score at most.
+    """Never silent. The score of a reply is that of its best chunk: of several that were tried, the best to be silent by.
 
     ``without`` are words that are left out of the questions.
     """
@@ -47,8 +47,7 @@ class Baseline:
         index = index_of(corpus.root)
         terms = [w for w in _words(question) if w not in self._without]
         ranked = index.rank(terms)[:CITED]
-        most = sum(index.idf(t) for t in terms) * (K1 + 1)
-        return Reply(tuple(index.chunks[chunk] for chunk, _ in ranked), ranked[0][1] / most if ranked else 0.0)
+        return Reply(tuple(index.chunks[chunk] for chunk, _ in ranked), ranked[0][1] if ranked else 0.0)
 
 
 class Index:
