@@ -2,7 +2,8 @@
 
 :class:`~concertino.bus.jetstream.JetStream` is the real one, :class:`~concertino.bus.memory.MemoryBus` its twin in one process.
 Both raise :class:`~concertino.contracts.errors.BusUnavailable` where the server does not answer in time; a call may then have
-taken effect or not, and every call here may be repeated.
+taken effect or not, and every call here may be repeated. What is too large for one message is refused with
+:class:`~concertino.contracts.errors.MessageTooLarge` before it is sent.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Consumption(Protocol):
         """False where nothing, not even an idle heartbeat, came from the server for too long."""
 
     async def stop(self) -> None:
-        """Ask for nothing more; handlers that run go on. What was on its way and not handled yet goes back."""
+        """Ask for nothing more; handlers that run go on. What was on its way and not handled yet goes back, at once."""
 
 
 class Subscription(Protocol):
@@ -83,15 +84,23 @@ class Bus(Protocol):
         """Store ``data``; a repetition with the same ``message_id`` within the duplicate window is dropped."""
 
     async def schedule(self, subject: str, at: float, target: str) -> None:
-        """Have the server publish an empty message on ``target`` (of the same stream) at Unix time ``at``, once."""
+        """Have the server store an empty message on ``target`` (of the same stream) at Unix time ``at``, once.
+
+        It comes up to a third of a second late, and at once where the time is past. Until then the schedule itself is a message
+        on ``subject``; a second one there replaces the first.
+        """
 
     async def unschedule(self, subject: str) -> None:
         """Forget the schedule on ``subject``, if there is one."""
 
-    async def read(self, stream: str, subjects: str, after: int = 0, reach: int = 0) -> list[Stored]:
+    async def read(
+        self, stream: str, subjects: str, after: int = 0, reach: int = 0, since: float | None = None
+    ) -> list[Stored]:
         """All messages on ``subjects`` (wildcards allowed) with a sequence above ``after``, in order.
 
-        The read sees the stream at least as far as sequence ``reach``: a replica that lags is asked again.
+        ``reach`` is the sequence of a message on ``subjects`` that the read must have seen: a replica that lags is asked again.
+        Where that message was removed meanwhile, what is left is returned. ``since`` leaves out what was stored before that
+        Unix time.
         """
 
     async def last(self, stream: str, subjects: str) -> list[Stored]:
@@ -110,7 +119,7 @@ class Bus(Protocol):
         """Keep ``data`` under its SHA-256, which is returned. Storing it twice is storing it once."""
 
     async def get_blob(self, digest: str) -> bytes | None:
-        """The bytes, checked against ``digest``; None where there is no such blob (any more)."""
+        """The bytes, checked against ``digest``; None where there is no such blob (any more), or not all of it."""
 
     # --- buckets
 
@@ -127,7 +136,11 @@ class Bus(Protocol):
         """To whoever listens now. Not stored, not confirmed."""
 
     async def subscribe(self, subject: str, listener: Listener) -> Subscription:
-        """Call ``listener`` with every message on ``subject``, facts included. Active when this returns."""
+        """Call ``listener`` with every message on ``subject``, facts included. Active when this returns.
+
+        One message at a time, in order; what ``listener`` raises is logged. What the server stores because of a schedule does
+        not pass by.
+        """
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` whenever messages may have been missed by subscriptions."""

@@ -11,12 +11,14 @@ than can be started now, so a busy replica hoards nothing that an idle one could
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Awaitable, Callable
 
 import msgspec
 import nats.errors
 import structlog
+from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -24,8 +26,9 @@ from nats.aio.subscription import Subscription
 from concertino.contracts.errors import ConcertinoError
 
 EXPIRES = 30.0
-HEARTBEAT = 5.0
 RETRY_PAUSE = 0.25
+FAILED_PAUSE = 1.0
+"""Seconds after which the message of a handler that raised is delivered again: at once would spin."""
 
 _ENDED = {"404", "408", "409"}  # no messages, expired or closed, and everything that 409 stands for
 _GONE = ("Consumer Deleted", "No Responders")
@@ -33,7 +36,7 @@ _GONE = ("Consumer Deleted", "No Responders")
 log = structlog.get_logger(__name__)
 
 
-class _Request(msgspec.Struct):
+class _Request(Struct):
     credits: int
     heard: float
 
@@ -41,7 +44,8 @@ class _Request(msgspec.Struct):
 class Puller:
     """Messages of ``subject`` (``$JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>``) to ``handle``, ``slots`` at once.
 
-    ``restore`` makes the consumer anew; it is called when the server says that there is none.
+    ``hand_back`` gives a message back, to be delivered again after some seconds. ``restore`` makes the consumer anew; it is
+    called when the server says that there is none. ``heartbeat`` is in seconds.
     """
 
     def __init__(
@@ -49,30 +53,34 @@ class Puller:
         nc: Client,
         subject: str,
         handle: Callable[[Msg], Awaitable[None]],
-        hand_back: Callable[[Msg], Awaitable[None]],
+        hand_back: Callable[[Msg, float], Awaitable[None]],
         restore: Callable[[], Awaitable[None]],
         slots: int,
+        heartbeat: float,
     ) -> None:
-        self._nc, self._subject, self._handle, self._restore, self._slots = nc, subject, handle, restore, slots
-        self._hand_back = hand_back
+        self._nc, self._subject, self._slots, self._heartbeat = nc, subject, slots, heartbeat
+        self._handle, self._hand_back, self._restore = handle, hand_back, restore
         self._requests: dict[str, _Request] = {}
         self._numbers = itertools.count(1)
         self._running: set[asyncio.Task[None]] = set()
         self._kick = asyncio.Event()
         self._stopped = False
         self._missing = False
-        self._inbox = nc.new_inbox()
+        self._pause = 0.0
+        self._inbox = nc.new_inbox() + "."
         self._subscription: Subscription | None = None
-        self._heard = asyncio.get_running_loop().time()
+        self._clock = asyncio.get_running_loop().time
+        self._heard = self._clock()
         self._loop = asyncio.create_task(self._run())
+        self._loop.add_done_callback(self._ended)
 
     @property
     def alive(self) -> bool:
-        silent = asyncio.get_running_loop().time() - self._heard
-        return not self._loop.done() and (silent < 4 * HEARTBEAT or len(self._running) >= self._slots)
+        silent = self._clock() - self._heard
+        return not self._loop.done() and (silent < 4 * self._heartbeat or len(self._running) >= self._slots)
 
     def reconnected(self) -> None:
-        """The server has forgotten every request: ask again at once."""
+        """The server may have forgotten every request: ask again at once."""
         self._requests.clear()
         self._kick.set()
 
@@ -80,55 +88,71 @@ class Puller:
         """Ask for nothing more. Handlers that run go on; a message still on its way is handed back."""
         self._stopped = True
         self._kick.set()
-        await asyncio.gather(self._loop, return_exceptions=True)
+        if self._subscription:
+            self._loop.cancel()
+        await asyncio.wait([self._loop])
         if self._subscription and self._nc.is_connected:
-            await self._subscription.unsubscribe()
+            # No more from the server, a round trip, and what came before it goes through `_on_message`, which hands it back.
+            # In a task of its own, as cancelling nats-py in the middle of a round trip kills its read loop.
+            drained = asyncio.create_task(self._subscription.drain())  # type: ignore[no-untyped-call]
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await asyncio.shield(drained)
+
+    def _ended(self, loop: asyncio.Task[None]) -> None:
+        if not loop.cancelled() and (error := loop.exception()):
+            log.error("a consumer was given up", consumer=self._subject, exc_info=error)
 
     async def _run(self) -> None:
         self._subscription = await self._nc.subscribe(
-            self._inbox + ".*", cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
+            self._inbox + "*", cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
-        clock = asyncio.get_running_loop().time
         while not self._stopped:
-            for number, request in list(self._requests.items()):
-                if clock() - request.heard > 2 * HEARTBEAT + 1:
-                    log.warning("pull request heard nothing, asking again", consumer=self._subject)
-                    del self._requests[number]
+            self._kick.clear()
+            self._drop_dead()
             if self._missing:
                 await self._heal()
+            if self._pause:
+                await asyncio.sleep(self._pause)
+                self._pause = 0.0
             wanted = self._slots - len(self._running) - sum(r.credits for r in self._requests.values())
             if self._nc.is_connected and (wanted >= max(1, self._slots // 2) or (wanted > 0 and not self._requests)):
                 await self._pull(wanted)
-            self._kick.clear()
-            try:
-                await asyncio.wait_for(self._kick.wait(), 1.0)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._heartbeat / 2):
+                    await self._kick.wait()
+
+    def _drop_dead(self) -> None:
+        now = self._clock()
+        for number, request in list(self._requests.items()):
+            if now - request.heard > 2.2 * self._heartbeat:
+                log.warning("pull request heard nothing, asking again", consumer=self._subject)
+                del self._requests[number]
 
     async def _pull(self, batch: int) -> None:
         number = str(next(self._numbers))
-        self._requests[number] = _Request(batch, asyncio.get_running_loop().time())
-        request = {"batch": batch, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(HEARTBEAT * 1e9)}
+        self._requests[number] = _Request(batch, self._clock())
+        request = {"batch": batch, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(self._heartbeat * 1e9)}
         try:
-            await self._nc.publish(self._subject, msgspec.json.encode(request), reply=f"{self._inbox}.{number}")
+            await self._nc.publish(self._subject, msgspec.json.encode(request), reply=self._inbox + number)
         except (nats.errors.Error, OSError) as e:
             log.warning("pull request could not be sent", consumer=self._subject, error=str(e))
             self._requests.pop(number, None)
-            await asyncio.sleep(RETRY_PAUSE)
+            self._pause = RETRY_PAUSE
 
     async def _heal(self) -> None:
+        self._missing = False  # the next request says if it still is
         try:
             await self._restore()
-            self._missing = False
+            log.warning("consumer was gone and was made anew", consumer=self._subject)
         except ConcertinoError as e:
             log.warning("consumer is gone and cannot be made anew yet", consumer=self._subject, error=str(e))
-            await asyncio.sleep(RETRY_PAUSE * 4)
+        self._pause = RETRY_PAUSE
 
     async def _on_message(self, message: Msg) -> None:
-        now = self._heard = asyncio.get_running_loop().time()
-        status = message.headers.get("Status") if message.headers and not message.data else None
-        if status is not None:
-            self._on_status(message, status, now)
+        now = self._heard = self._clock()
+        # Only the server writes to our inbox; a stored message keeps its own subject, and may carry a header `Status`.
+        if message.subject.startswith(self._inbox):
+            self._on_status(message, now)
             return
         oldest = next(iter(self._requests), None)
         if oldest is not None:
@@ -136,30 +160,32 @@ class Puller:
             request.credits, request.heard = request.credits - 1, now
             if request.credits <= 0:
                 del self._requests[oldest]
-        if self._stopped:
-            await self._hand_back(message)
+                self._kick.set()
+        if self._stopped or len(self._running) >= self._slots:
+            # More than was asked for comes where a request outlived a connection that broke.
+            await self._return(message, 0)
             return
         task = asyncio.create_task(self._guard(message))
         self._running.add(task)
         task.add_done_callback(self._done)
 
-    def _on_status(self, message: Msg, status: str, now: float) -> None:
-        number = message.subject.rpartition(".")[2]
-        request = self._requests.get(number)
+    def _on_status(self, message: Msg, now: float) -> None:
+        number = message.subject[len(self._inbox) :]
+        headers = message.headers or {}
+        status, description = headers.get("Status", ""), headers.get("Description", "")
         if status == "100":
-            if request:
-                request.heard = now
+            if number in self._requests:
+                self._requests[number].heard = now
             return
         self._requests.pop(number, None)
-        description = (message.headers or {}).get("Description", "")
         if status == "503" or description in _GONE:
             self._missing = True
         elif status not in _ENDED:
             log.warning("pull request refused", consumer=self._subject, status=status, description=description)
+            self._pause = RETRY_PAUSE
         elif description.startswith("Exceeded"):
             # A limit of the consumer: asking again at once would spin.
-            asyncio.get_running_loop().call_later(RETRY_PAUSE, self._kick.set)
-            return
+            self._pause = RETRY_PAUSE
         self._kick.set()
 
     async def _guard(self, message: Msg) -> None:
@@ -167,9 +193,17 @@ class Puller:
             await self._handle(message)
         except Exception:
             log.exception("a message handler failed; its message goes back", consumer=self._subject)
-            await self._hand_back(message)
+            await self._return(message, FAILED_PAUSE)
+
+    async def _return(self, message: Msg, delay: float) -> None:
+        try:
+            await self._hand_back(message, delay)
+        except ConcertinoError as e:
+            log.warning("a message comes back only when its lease ends", consumer=self._subject, error=str(e))
 
     def _done(self, task: asyncio.Task[None]) -> None:
+        if len(self._running) >= self._slots:
+            self._heard = self._clock()  # nothing was asked for until now, so nothing could be heard
         self._running.discard(task)
         if not self._requests or len(self._running) <= self._slots // 2:
             self._kick.set()

@@ -9,13 +9,17 @@ import asyncio
 import itertools
 from collections.abc import Mapping
 
+import nats.errors
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from concertino.contracts.errors import BusUnavailable
+from concertino.contracts.errors import BusUnavailable, InvalidMessage
+from concertino.contracts.subjects import Header
 
 NO_RESPONDERS = "503"
+ANSWER_WITHIN = 5.0
+"""Seconds for one answer. Whoever asks repeats the request while its patience lasts."""
 
 
 class _Open(Struct, eq=False):
@@ -26,9 +30,9 @@ class _Open(Struct, eq=False):
 
 
 class Requests:
-    """Requests over ``nc``. One reply, or with ``many`` replies up to the first that carries a status."""
+    """Requests over ``nc``. One reply, or with ``many`` replies up to the one that only carries a status."""
 
-    def __init__(self, nc: Client, timeout: float = 5.0) -> None:
+    def __init__(self, nc: Client, timeout: float = ANSWER_WITHIN) -> None:
         self._nc, self._timeout = nc, timeout
         self._inbox = nc.new_inbox() + "."
         self._tokens = itertools.count()
@@ -43,6 +47,9 @@ class Requests:
         self, subject: str, data: bytes, headers: Mapping[str, str] | None = None, *, many: bool = False
     ) -> list[Msg]:
         """The replies; with ``many`` the last is the one with the status. Raises :class:`BusUnavailable`."""
+        if not self._nc.is_connected:
+            # nats-py would keep it and send it some time after we gave up on it.
+            raise BusUnavailable("the connection to the NATS server is lost: it is being made again")
         token = str(next(self._tokens))
         loop = asyncio.get_running_loop()
         request = _Open(loop.create_future(), loop.time() + self._timeout, many, [])
@@ -50,21 +57,23 @@ class Requests:
         try:
             await self._nc.publish(subject, data, reply=self._inbox + token, headers=dict(headers) if headers else None)
             return await request.future
-        except BusUnavailable:
-            raise
-        except Exception as e:
+        except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as e:
+            raise InvalidMessage(f"{subject!r} with headers {sorted(headers or ())} cannot be sent: {e}") from e
+        except (nats.errors.Error, OSError) as e:
             # nats-py's publish raises half a dozen types for one fact: there is no connection to write to.
             raise BusUnavailable(f"the NATS server cannot be reached: {type(e).__name__} {e}".rstrip()) from e
         finally:
-            self._open.pop(token, None)
+            del self._open[token]
 
     async def _on_reply(self, message: Msg) -> None:
         request = self._open.get(message.subject[len(self._inbox) :])
         if request is None or request.future.done():
             return
         request.got.append(message)
-        status = message.headers.get("Status") if message.headers else None
-        if status == NO_RESPONDERS and not message.data:
+        # A stored message may carry any header, this one too; the server's own word is empty and names no sequence.
+        headers = message.headers if not message.data else None
+        status = headers.get("Status") if headers and Header.SEQUENCE not in headers else None
+        if status == NO_RESPONDERS:
             request.future.set_exception(
                 BusUnavailable("nothing on the NATS server answers: JetStream is off, or its streams are not provisioned")
             )
@@ -79,12 +88,20 @@ class Requests:
             for request in list(self._open.values()):
                 if request.deadline > now:
                     break
-                if not request.future.done():
-                    request.future.set_exception(BusUnavailable(f"the NATS server did not answer in {self._timeout:g} s"))
+                _fail(request, f"the NATS server did not answer in {self._timeout:g} s")
+
+    def lost(self) -> None:
+        """The connection broke: no answer will come to what was asked over it."""
+        for request in list(self._open.values()):
+            _fail(request, "the connection to the NATS server broke before it answered")
 
     async def stop(self) -> None:
         if self._sweeper:
             self._sweeper.cancel()
         for request in list(self._open.values()):
-            if not request.future.done():
-                request.future.set_exception(BusUnavailable("the connection to the NATS server was closed"))
+            _fail(request, "the connection to the NATS server was closed")
+
+
+def _fail(request: _Open, reason: str) -> None:
+    if not request.future.done():
+        request.future.set_exception(BusUnavailable(reason))

@@ -24,6 +24,13 @@ COORDINATOR_LEASE = 5.0
 ANNOUNCEMENT_LIFE = 30.0
 """Seconds for which a worker's announcement stands unless renewed."""
 
+MAX_HEADERS = 64 * 1024
+"""Bytes in the headers of one message, on top of :data:`~concertino.contracts.codec.MAX_MESSAGE`."""
+
+BLOB_REFRESH = 3600.0
+"""Seconds after which a blob that is put again is stored anew. Blobs are kept this much longer than the log of a task, so
+that what a task puts is there for as long as the task's log, whoever stored the same bytes before."""
+
 FACTS = ("submitted", "plan.*", "dispatched.*", "result.*", "synthesis.*", "cancel", "timer.*", "due.*", "outcome")
 TRIGGERS = ("submitted", "plan.*", "result.*", "synthesis.*", "cancel", "due.*")
 """Facts after which there may be something to do."""
@@ -120,7 +127,7 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
                     "allow_direct": True,
                     "allow_msg_schedules": True,
                     "allow_rollup_hdrs": True,
-                    "max_msg_size": MAX_MESSAGE,
+                    "max_msg_size": MAX_MESSAGE + MAX_HEADERS,
                 },
             ),
             Stream(
@@ -129,14 +136,14 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
                 retention="workqueue",
                 max_age=keep,
                 replicas=replicas,
-                options={"allow_direct": True, "max_msg_size": MAX_MESSAGE},
+                options={"allow_direct": True, "max_msg_size": MAX_MESSAGE + MAX_HEADERS},
             ),
             Stream(
                 name=subjects.blobs_stream,
                 subjects=(subjects.blob("*"), subjects.blob("*") + ".*"),
-                max_age=keep,
+                max_age=keep + BLOB_REFRESH,
                 replicas=replicas,
-                options={"allow_direct": True},
+                options={"allow_direct": True, "max_msgs_per_subject": 1},
             ),
             # A bucket is a stream by another name; this is how the server's own tools find it.
             Stream(

@@ -1,0 +1,148 @@
+"""The server's JetStream API as requests and replies: what an error code means, and for how long to try again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from concertino.bus.port import Headers
+from concertino.bus.requests import Requests
+from concertino.contracts.errors import BusUnavailable, MessageTooLarge, Refused
+
+T = TypeVar("T")
+
+# Error codes of the server (its errors.json).
+WRONG_LAST_SEQUENCE = {10071, 10164}
+NAME_IN_USE = {10058, 10148, 10013}
+NOT_LEADER = 10009
+CONSUMER_NOT_FOUND, STREAM_NOT_FOUND = 10014, 10059
+MESSAGE_NOT_FOUND = 10037
+_MESSAGE_TOO_LARGE = 10054
+_LIMIT_REACHED = 10077
+
+_LONGEST_PAUSE = 0.8
+
+
+class ApiError(Struct, frozen=True):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.description} (code {self.err_code})"
+
+
+class StreamState(Struct, frozen=True):
+    last_seq: int = 0
+
+
+class Reply(Struct, frozen=True):
+    """What of the API's JSON replies is read here; the rest is ignored."""
+
+    error: ApiError | None = None
+    stream: str = ""
+    seq: int = 0
+    num_pending: int = 0
+    num_ack_pending: int = 0
+    state: StreamState = StreamState()
+
+
+class TooManyResults(Exception):
+    """More subjects match than the server answers for at once."""
+
+
+_decode = msgspec.json.Decoder(Reply).decode
+
+
+class Api:
+    """JetStream over ``nc``. Every call is repeated for ``patience`` seconds while the server is away: all of them may be."""
+
+    def __init__(self, nc: Client, patience: float) -> None:
+        self.requests = Requests(nc)
+        self._nc, self._patience = nc, patience
+
+    async def call(self, path: str, data: bytes = b"") -> Reply:
+        """``$JS.API.<path>``. The reply may hold an error that will not go away by itself."""
+
+        async def attempt() -> Reply:
+            [message] = await self.requests.ask(f"$JS.API.{path}", data)
+            reply = _decode(message.data)
+            if reply.error and (reply.error.code == 503 or reply.error.err_code == NOT_LEADER):
+                raise BusUnavailable(f"{path}: {reply.error}")
+            return reply
+
+        return await self.patiently(attempt)
+
+    async def store(self, subject: str, data: bytes, headers: Headers) -> tuple[Reply, bool]:
+        """The reply for a stored message, or the one that says that its subject is taken; and whether it was sent twice."""
+        attempts = 0
+
+        async def attempt() -> Reply:
+            nonlocal attempts
+            attempts += 1
+            [message] = await self.requests.ask(subject, data, headers)
+            reply = _decode(message.data)
+            if reply.error is not None and reply.error.err_code not in WRONG_LAST_SEQUENCE:
+                raise _refusal(subject, reply.error)
+            return reply
+
+        return await self.patiently(attempt), attempts > 1
+
+    async def direct(self, stream: str, request: dict[str, Any]) -> tuple[list[Msg], bool]:
+        """Messages by one direct get, from whichever replica answers; and whether there are more."""
+        path = f"$JS.API.DIRECT.GET.{stream}"
+        *messages, end = await self.requests.ask(path, msgspec.json.encode(request), many=True)
+        headers = end.headers or {}
+        status, description = headers.get("Status", ""), headers.get("Description", "")
+        if status == "413":
+            raise TooManyResults(description)
+        # For the newest of each subject "Message Not Found" says that the server found one and could not read it.
+        if status == "404" and ("multi_last" not in request or description == "No Results"):
+            return messages, False
+        if status != "204":
+            raise BusUnavailable(f"reading {stream}: {status} {description}")
+        return messages, headers.get("Nats-Num-Pending", "0") != "0"
+
+    async def settle(self, reply: str, word: bytes) -> None:
+        """The last word about a delivery, and the server's nod to it."""
+
+        async def attempt() -> None:
+            await self.requests.ask(reply, word)
+
+        await self.patiently(attempt)
+
+    async def patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """The result of ``attempt``, which is made again where it raises :class:`BusUnavailable`, with growing pauses."""
+        clock = asyncio.get_running_loop().time
+        give_up, pause = clock() + self._patience, 0.05
+        while True:
+            try:
+                return await attempt()
+            except BusUnavailable:
+                if self._nc.is_closed or clock() + pause > give_up:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def expect_no_error(reply: Reply, what: str) -> None:
+    """Raises :class:`Refused` where ``reply`` says that ``what`` did not happen."""
+    if reply.error:
+        raise Refused(f"{what}: {reply.error}")
+
+
+def _refusal(subject: str, error: ApiError) -> Exception:
+    """What it means that a message was not stored."""
+    if error.err_code == _MESSAGE_TOO_LARGE:
+        return MessageTooLarge(f"{subject}: {error}: store it as a blob")
+    if error.err_code == _LIMIT_REACHED:
+        return BusUnavailable(f"{subject}: the queue is full ({error}): try again later")
+    if 400 <= error.code < 500 and error.code not in (408, 429):
+        return Refused(f"{subject}: {error}")
+    return BusUnavailable(f"{subject}: {error}")
