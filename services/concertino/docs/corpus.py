@@ -16,6 +16,9 @@ from concertino.retrieval.index import Index, index_path
 from concertino.retrieval.search import SearchResult
 from concertino.retrieval.tree import File
 
+_indexing = threading.Lock()
+"""One source at a time in a process: reading holds the interpreter, so two at once take longer, and twice the memory."""
+
 _NAMED = 3
 """How many documents an error about a whole source names."""
 
@@ -68,7 +71,8 @@ def _open(location: str, page: Material | None, cache: Path, stop: threading.Eve
     material = page or local(location)
     index = Index(index_path(material.key, cache), version=f"docs-{formats.VERSION}")
     try:
-        problems = _refresh(material, index, stop)
+        with _indexing:
+            problems = _refresh(material, index, stop)
         corpus = Corpus(location, material, index, problems)
         if not any(index.passages(path) for path in corpus.paths()):
             raise SourceError(_nothing(location, problems))

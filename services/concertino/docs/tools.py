@@ -71,9 +71,7 @@ class Docs:
         Give the words that the answer would use, not a sentence about it; ask again with other words (synonyms, the
         name of the setting, the error text) where the first hits do not answer. `limit` is at most 100.
         """
-        wanted = min(max(limit, 1), MOST_HITS)
-        results = await asyncio.gather(*(asyncio.to_thread(corpus.search, query, wanted) for corpus in self._corpora))
-        return merge(results, wanted)
+        return await asyncio.to_thread(self._search, query, min(max(limit, 1), MOST_HITS))
 
     async def read(
         self, source: str, first: int = 1, last: int = 0, page: int = 0, fragment: str = "", root: str = ""
@@ -97,6 +95,9 @@ class Docs:
     async def list_documents(self, pattern: str = "*", limit: int = 200) -> list[Document]:
         """List the documents whose path matches `pattern` (`*` stands for anything), with their titles and how to read them."""
         return await asyncio.to_thread(self._list, pattern, min(max(limit, 1), MOST_LISTED))
+
+    def _search(self, query: str, limit: int) -> SearchResult:
+        return merge([corpus.search(query, limit) for corpus in self._corpora], limit)
 
     def _find(self, source: str, root: str) -> tuple[Corpus, list[Passage]]:
         for corpus in self._corpora:

@@ -17,10 +17,11 @@ from concertino.retrieval.decode import decode
 from concertino.retrieval.roles import role_of
 
 MOST_DEPTH = 2_000
-"""The parser's time grows with the square of it. Pages that people read stay below 100."""
+"""The parser's time grows with the square of it. Pages that people read stay below 200."""
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_REDIRECT = re.compile(r"<meta[^>]{0,200}http-equiv\s*=\s*[\"']?refresh", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:[^<>]*?(/)>)?")
 _UNNESTED = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source"}
     | {"track", "wbr", "p", "li", "dt", "dd", "tr", "td", "th", "option", "thead", "tbody", "tfoot"}
@@ -28,14 +29,35 @@ _UNNESTED = frozenset(
 )
 """Elements that are empty or close each other: they do not add to the depth, closed or not."""
 
+_DRAWING = frozenset(
+    {"svg", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text", "tspan", "use", "defs", "symbol"}
+    | {
+        "stop",
+        "lineargradient",
+        "radialgradient",
+        "clippath",
+        "mask",
+        "pattern",
+        "marker",
+        "title",
+        "desc",
+        "style",
+        "a",
+        "animate",
+    }
+)
+"""Elements among which ``/>`` ends one. Anywhere else in HTML it means nothing, and any other element ends the drawing."""
+
 
 def read(source: str, data: bytes, charset: str | None = None) -> list[Passage]:
     """Passages whose locator is the nearest anchor, else the path of headings. ``charset`` is what the server said.
 
-    :class:`SourceError` where ``data`` is no text, is nested too deep to parse, or shows nothing to read.
+    None where it is blank because it leads elsewhere. :class:`SourceError` where it is no text, is nested too deep to
+    parse, or shows nothing to read.
     """
-    found = sectioned.passages(source, sections(_decoded(data, charset)), role_of(source))
-    if not found:
+    text = _decoded(data, charset)
+    found = sectioned.passages(source, sections(text), role_of(source))
+    if not found and not _REDIRECT.search(text[:4096]):
         raise SourceError("it is a page without text of its own: it may be drawn by scripts, so save what a browser shows")
     return found
 
@@ -96,8 +118,11 @@ def _decoded(data: bytes, charset: str | None) -> str:
 def _depth(text: str) -> int:
     """How deep elements nest at the most, judged by their tags alone."""
     depth = most = 0
-    for closing, name in _TAG.findall(text):
-        if name.lower() not in _UNNESTED:
+    drawing = False
+    for closing, tag, empty in _TAG.findall(text):
+        name = tag.lower()
+        drawing = not closing if name == "svg" else drawing and name in _DRAWING
+        if name not in _UNNESTED and not (empty and drawing):
             depth = max(depth - 1, 0) if closing else depth + 1
             most = max(most, depth)
     return most

@@ -23,7 +23,7 @@ MOST_SECONDS = 120.0
 _LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"} | {"\xad": "", "\0": "", "\xa0": " "}
 )
-_HYPHENATED = re.compile(r"(\w+)-\n(\w+)")
+_HYPHENATED = re.compile(r"(\w+)-\n(\w+)(\S*) ?")
 _WORD = re.compile(r"\w+")
 
 
@@ -105,7 +105,7 @@ def _joined(text: str, words: set[str]) -> str:
 
     def join(match: re.Match[str]) -> str:
         whole = match[1] + match[2]
-        return f"{whole}\n" if whole.lower() in words else match[0]
+        return f"{whole}{match[3]}\n" if whole.lower() in words else match[0]
 
     return _HYPHENATED.sub(join, text)
 
