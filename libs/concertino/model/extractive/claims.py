@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from concertino.contracts.messages import Passage
 from concertino.model.extractive.excerpt import excerpt
+from concertino.model.extractive.lens import Lens
 from concertino.model.extractive.query import Question
-from concertino.model.extractive.relevance import Lens
 from concertino.model.port import Claim, Quote
 
 _LONGEST = 200

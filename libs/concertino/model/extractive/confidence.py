@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from concertino.model.extractive.lens import Lens
 from concertino.model.extractive.pool import Judged
-from concertino.model.extractive.relevance import Lens
 
 _BEST = 3
 """Files that are looked at to judge whether there is an answer at all."""

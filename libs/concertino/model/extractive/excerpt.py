@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from concertino.contracts.messages import Passage
-from concertino.model.extractive.relevance import Lens
+from concertino.model.extractive.lens import Lens
 from concertino.retrieval.headings import headings
 from concertino.retrieval.tokens import terms
 
@@ -94,11 +94,7 @@ def _bounded(quote: str) -> str:
 
 
 def _held(text: str, lens: Lens) -> dict[int, float]:
-    held: dict[int, float] = {}
-    for term in terms(text):
-        for concept, worth in lens.forms.get(term, ()):
-            held[concept] = max(held.get(concept, 0.0), worth)
-    return held
+    return {concept: worth for concept, worth in enumerate(lens.held(terms(text))) if worth}
 
 
 def _code_units(text: str) -> list[Unit]:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from concertino.contracts.messages import Passage
-from concertino.model.extractive.relevance import Lens
+from concertino.model.extractive.lens import Lens
 from concertino.retrieval.tokens import STOP_WORDS, stem, terms
 
 BEST = 6

@@ -9,8 +9,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from concertino.contracts.messages import Passage
-from concertino.model.extractive.relevance import Features, Lens, Ranks, features, score
+from concertino.model.extractive.lens import Lens
+from concertino.model.extractive.ranking import Ranks, score
+from concertino.model.extractive.reading import Reading, read
+from concertino.model.extractive.relevance import Features, features
 from concertino.retrieval.search import SearchResult
+
+Readings = dict[tuple[str, str], Reading]
+"""What was read, by source and place."""
 
 
 class Judged(Struct, frozen=True):
@@ -24,10 +30,11 @@ class Judged(Struct, frozen=True):
 
 
 class Pool:
-    """Grows with every search; each passage is judged once."""
+    """Grows with every search; each passage is judged once, and read once for all pools that share ``readings``."""
 
-    def __init__(self, lens: Lens) -> None:
+    def __init__(self, lens: Lens, readings: Readings) -> None:
         self._lens = lens
+        self._readings = readings
         self._passages: dict[tuple[str, str], tuple[Passage, Features]] = {}
         self._ranks: dict[tuple[str, str], Ranks] = {}
 
@@ -36,7 +43,9 @@ class Pool:
         for i, hit in enumerate(result.hits):
             key = (hit.passage.source, repr(hit.passage.locator))
             if key not in self._passages:
-                self._passages[key] = (hit.passage, features(hit.passage, self._lens))
+                if key not in self._readings:
+                    self._readings[key] = read(hit.passage)
+                self._passages[key] = (hit.passage, features(self._readings[key], self._lens))
             ranks = self._ranks.get(key, Ranks())
             near = {search: max(getattr(ranks, search), 5 / (5 + i))}
             fused = ranks.fused + (20 / (20 + i) if search != "feedback" else 0.0)

@@ -11,9 +11,9 @@ from concertino.contracts.errors import Refused
 from concertino.model.extractive import feedback
 from concertino.model.extractive.claims import claim_of, gap_of
 from concertino.model.extractive.confidence import answerable, confidence, is_answered
-from concertino.model.extractive.pool import Judged, Pool
+from concertino.model.extractive.lens import Lens
+from concertino.model.extractive.pool import Judged, Pool, Readings
 from concertino.model.extractive.query import Question, understand
-from concertino.model.extractive.relevance import Lens
 from concertino.model.port import Findings, Research, Tools
 from concertino.retrieval.search import SearchResult
 
@@ -50,9 +50,10 @@ class Answer(Struct, frozen=True):
 async def research(job: Research) -> Findings:
     """The passages that answer the brief, quoted, best first; no claims but a gap where its sources do not speak of it."""
     question = understand(job.work.brief.objective)
+    readings: Readings = {}
     found = await _search(question, job.tools)
-    more = await _feed_back(question, found, job.tools)
-    return await asyncio.to_thread(conclude, question, [*found, *more])
+    more = await _feed_back(question, found, job.tools, readings)
+    return await asyncio.to_thread(conclude, question, [*found, *more], readings)
 
 
 async def _search(question: Question, tools: Tools) -> list[Found]:
@@ -72,9 +73,9 @@ async def _search(question: Question, tools: Tools) -> list[Found]:
     return found
 
 
-async def _feed_back(question: Question, found: Sequence[Found], tools: Tools) -> list[Found]:
+async def _feed_back(question: Question, found: Sequence[Found], tools: Tools, readings: Readings) -> list[Found]:
     """Another search for what the best passages have in common, the first call to learn which of it is rare."""
-    terms = await asyncio.to_thread(_candidates, question, found)
+    terms = await asyncio.to_thread(_candidates, question, found, readings)
     if not terms:
         return []
     try:
@@ -85,14 +86,14 @@ async def _feed_back(question: Question, found: Sequence[Found], tools: Tools) -
         return []
 
 
-def _candidates(question: Question, found: Sequence[Found]) -> dict[str, float]:
-    pool, lens, _ = _pooled(question, found)
+def _candidates(question: Question, found: Sequence[Found], readings: Readings) -> dict[str, float]:
+    pool, lens, _ = _pooled(question, found, readings)
     return dict(feedback.candidates([judged.passage for judged in pool.judged()[: feedback.BEST]], lens))
 
 
-def conclude(question: Question, found: Sequence[Found]) -> Findings:
-    """Pure: what the searches have to say to the question, and to each of its parts."""
-    whole, *parts = (_answer(asked, found) for asked in (question, *question.parts))
+def conclude(question: Question, found: Sequence[Found], readings: Readings) -> Findings:
+    """What the searches have to say to the question, and to each of its parts. ``readings`` remembers passages read before."""
+    whole, *parts = (_answer(asked, found, readings) for asked in (question, *question.parts))
     silent = tuple(gap_of(part.question, part.known) for part in parts if not is_answered(part.logit))
     if not any(is_answered(answer.logit) for answer in (whole, *parts)):
         return Findings(gaps=(gap_of(question, whole.known),))
@@ -102,18 +103,18 @@ def conclude(question: Question, found: Sequence[Found]) -> Findings:
     return Findings(claims=tuple(claims), gaps=silent)
 
 
-def _answer(question: Question, found: Sequence[Found]) -> Answer:
-    pool, lens, known = _pooled(question, found)
+def _answer(question: Question, found: Sequence[Found], readings: Readings) -> Answer:
+    pool, lens, known = _pooled(question, found, readings)
     files = pool.files()
     return Answer(question, lens, answerable(files, lens, known), tuple(files), tuple(pool.judged()), known)
 
 
-def _pooled(question: Question, found: Sequence[Found]) -> tuple[Pool, Lens, dict[str, int]]:
+def _pooled(question: Question, found: Sequence[Found], readings: Readings) -> tuple[Pool, Lens, dict[str, int]]:
     known: dict[str, int] = {}
     for item in found:
         known.update(item.result.frequencies)
     lens = Lens.of(question, known, max((item.result.passages for item in found), default=0))
-    pool = Pool(lens)
+    pool = Pool(lens, readings)
     for item in found:
         pool.add(item.result, item.search)
     return pool, lens, known

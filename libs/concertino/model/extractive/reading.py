@@ -1,0 +1,44 @@
+"""A passage as terms, read once for all that is asked of it."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from concertino.contracts.messages import Passage
+from concertino.retrieval.tokens import terms
+
+_MOST_CHARACTERS = 20_000
+"""Of a passage. What does not fit is a line of data, and judging it would take longer than it is worth."""
+_COMMENT = re.compile(r"^\s*(#|//|/\*|\*|--|;;|%)")
+_QUOTES = re.compile(r'"""|\'\'\'')
+
+
+class Reading(Struct, frozen=True):
+    """``lines`` are the terms of the text, and whether they stand in documentation: docstrings, comments, prose."""
+
+    passage: Passage
+    title: tuple[str, ...]
+    path: tuple[str, ...]
+    lines: tuple[tuple[tuple[str, ...], bool], ...]
+
+
+def read(passage: Passage) -> Reading:
+    """The terms of ``passage``. Prose is one line, since its line ends mean nothing."""
+    text = passage.text[:_MOST_CHARACTERS]
+    if not passage.language:
+        lines = [(text, True)]
+    else:
+        lines = []
+        quoted = False
+        for line in text.split("\n"):
+            marks = len(_QUOTES.findall(line))
+            lines.append((line, quoted or marks > 0 or bool(_COMMENT.match(line))))
+            quoted ^= marks % 2 == 1
+    return Reading(
+        passage,
+        tuple(terms(passage.title)),
+        tuple(terms(passage.source)),
+        tuple((tuple(terms(line)), is_documentation) for line, is_documentation in lines),
+    )
