@@ -66,6 +66,15 @@ def test_a_class_that_names_furniture_does_not_hide_the_page_itself() -> None:
     assert "All of the text is in here." in html.read("a.html", page.encode())[0].text
 
 
+def test_a_teaser_marked_as_the_article_is_not_taken_for_the_page_and_scripts_do_not_count() -> None:
+    script = f"<script>{'var x = 1;' * 500}</script>"
+    teaser = "<article><p>Also read this.</p></article>"
+    page = f"<body>{script}<div class='share-wrap'><h1>Title</h1><p>{'The text itself goes on. ' * 20}</p></div>{teaser}</body>"
+    found = "".join(p.text for p in html.read("a.html", page.encode()))
+    assert "The text itself goes on." in found
+    assert "var x" not in found
+
+
 @pytest.mark.parametrize(
     ("data", "charset"),
     [

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from docs_samples import docx, pdf
+from docs_site import Site, running
 
-from concertino.contracts.errors import Invalid, SourceError
-from concertino.contracts.messages import Locator, Source
+from concertino.contracts.errors import Cancelled, Invalid, SourceError, Transient
+from concertino.contracts.messages import Locator, Passage, Source
+from concertino.docs import corpus
 from concertino.docs.fetch import Fetched
 from concertino.docs.material import MOST_BYTES, Page
 from concertino.docs.tools import Docs
@@ -215,6 +218,57 @@ def test_a_picture_is_no_page() -> None:
     page = Page("https://x.example/a.png", Fetched("https://x.example/a.png", b"\x89PNG\r\n\0\0", "image/png", None))
     with pytest.raises(SourceError, match="it is image/png"):
         page.passages("https://x.example/a.png")
+
+
+async def test_a_url_is_fetched_indexed_and_quoted_under_its_own_address(tmp_path: Path) -> None:
+    site = Site()
+    site.pages["/guide.html"] = (
+        200,
+        {"Content-Type": "text/html"},
+        b"<main><h2 id=z>Zones</h2><p>Zone seven is shaded.</p></main>",
+    )
+    with running(site):
+        docs = await open_(tmp_path, site.url("/guide.html"))
+        passage = (await docs.search("shaded")).hits[0].passage
+        assert (passage.source, passage.locator.fragment) == (site.url("/guide.html"), "z")
+        assert (await docs.read(site.url("/guide.html"), fragment="z")).text == passage.text
+        await docs.close()
+        with pytest.raises(SourceError, match="404"):
+            await open_(tmp_path, site.url("/gone.html"))
+    with pytest.raises(Transient, match="no connection"):
+        await open_(tmp_path, site.url("/guide.html"))
+
+
+async def test_cancelled_in_mid_reading_it_stops_and_leaves_no_half_an_index(manual: Path, tmp_path: Path) -> None:
+    started, resume, ended = threading.Event(), threading.Event(), threading.Event()
+    read: list[str] = []
+
+    def slow(path: str, data: bytes) -> list[Passage]:
+        read.append(path)
+        started.set()
+        resume.wait()
+        return []
+
+    stop = threading.Event()
+
+    def work() -> None:
+        with pytest.raises(Cancelled):
+            corpus._open(str(manual), None, tmp_path / "cache", stop)
+        ended.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus.formats, "read", slow)
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert started.wait(10)
+        stop.set()
+        resume.set()
+        thread.join()
+    assert ended.is_set()
+    assert len(read) == 1
+    docs = await open_(tmp_path, manual)
+    assert (await docs.search("warranty")).hits
+    await docs.close()
 
 
 async def test_every_tool_can_be_offered_to_a_model(manual: Path, tmp_path: Path) -> None:

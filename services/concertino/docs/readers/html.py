@@ -52,12 +52,13 @@ _DRAWING = frozenset(
 def read(source: str, data: bytes, charset: str | None = None) -> list[Passage]:
     """Passages whose locator is the nearest anchor, else the path of headings. ``charset`` is what the server said.
 
-    None where it is blank because it leads elsewhere. :class:`SourceError` where it is no text, is nested too deep to
+    None where it only leads elsewhere, or has headings alone. :class:`SourceError` where it is no text, is nested too deep to
     parse, or shows nothing to read.
     """
     text = _decoded(data, charset)
-    found = sectioned.passages(source, sections(text), role_of(source))
-    if not found and not _REDIRECT.search(text[:4096]):
+    parts = sections(text)
+    found = sectioned.passages(source, parts, role_of(source))
+    if not found and len(parts) < 2 and not _REDIRECT.search(text[:4096]):
         raise SourceError("it is a page without text of its own: it may be drawn by scripts, so save what a browser shows")
     return found
 
@@ -67,6 +68,7 @@ def sections(text: str, *, anchors: bool = True) -> list[Section]:
     if _depth(text) > MOST_DEPTH:
         raise SourceError(f"its elements are nested over {MOST_DEPTH} deep: it is no page made for reading")
     page = LexborHTMLParser(text)
+    page.strip_tags(["script", "style", "noscript", "template"])  # theirs is no text: shares of the page are judged without
     title = page.css_first("head > title")
     writer = Writer(" ".join(title.text().split()) if title else "", anchors=anchors)
     root, found = main_part(page)

@@ -8,12 +8,14 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from concertino.docs.readers.sections import Section
 
-_LANDMARKS = ("main", "[role=main]", "article", "#main-content", "div.body", "#content", "#bodyContent")
-"""Where pages say that their own part begins, best first."""
+_LANDMARKS = (
+    *(("main", 0.0), ("[role=main]", 0.0), ("article", 0.25)),
+    *(("#main-content", 0.25), ("div.body", 0.25), ("#content", 0.25), ("#bodyContent", 0.25)),
+)
+"""Where pages say that their own part begins, best first, and the share of the text below which it is not believed."""
 
 _NEVER = frozenset(
-    {"script", "style", "noscript", "template", "nav", "svg", "iframe", "canvas", "object", "audio"}
-    | {"video", "dialog", "button", "select", "input", "textarea"}
+    {"nav", "svg", "iframe", "canvas", "object", "audio"} | {"video", "dialog", "button", "select", "input", "textarea"}
 )
 _ROLES = frozenset({"navigation", "search", "banner", "contentinfo", "dialog", "alertdialog", "menu", "menubar"})
 _NAMES = re.compile(
@@ -29,7 +31,9 @@ _MOST_FURNITURE = 0.4
 _ENOUGH = 0.25
 """Extraction that keeps less of the text than this has failed: everything is kept instead."""
 
-_MOST_CHARACTERS = 2_000_000
+_MOST_CHARACTERS = 500_000
+"""Of a page that is extracted: it takes seconds for each megabyte, and pages of that size are manuals, not articles."""
+
 _NOT_LETTERS = re.compile(r"\W+")
 _PROBE = 40
 """Letters at the start of a block by which it is recognised in the extracted text."""
@@ -37,12 +41,13 @@ _PROBE = 40
 
 def main_part(page: LexborHTMLParser) -> tuple[LexborNode | None, bool]:
     """Where to read, and whether the page itself said so: else it is the whole body."""
-    for landmark in _LANDMARKS:
+    whole = len(page.body.text(deep=True)) if page.body is not None else 0
+    for landmark, share in _LANDMARKS:
         marked = page.css(landmark)
         if landmark == "article" and len(marked) > 1:
             continue  # a list of teasers, or comments below the article
         best = max(marked, key=lambda node: len(node.text(deep=True)), default=None)
-        if best is not None and best.text(deep=True).strip():
+        if best is not None and (text := best.text(deep=True)).strip() and len(text) >= share * whole:
             return best, True
     return page.body, False
 
@@ -69,7 +74,7 @@ def is_furniture(node: LexborNode, size: int) -> bool:
 
 def prose_of(text: str, made: list[Section]) -> list[Section]:
     """For a page that marks no main part: ``made`` without the blocks that an article extractor leaves out."""
-    if len(text) > _MOST_CHARACTERS:
+    if len(text) > _MOST_CHARACTERS or not any(section.blocks for section in made):
         return made
     import trafilatura  # takes long to import, and few pages need it
 
