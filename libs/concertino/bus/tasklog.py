@@ -19,6 +19,9 @@ from concertino.contracts.subjects import Header, Subjects
 INLINE = 32 * 1024
 """Bytes up to which a payload travels in its message; what is larger is kept as a blob and travels by its digest."""
 
+_FIRST_PAUSE, _LOOK_AGAIN = 0.001, 2.0
+"""Seconds between looks at the log: for a fact that just passed by, and where nothing happens."""
+
 
 class TaskLog:
     """The facts of every task on ``bus``."""
@@ -60,12 +63,15 @@ class TaskLog:
     async def follow(self, task: str) -> AsyncIterator[AsyncIterator[Fact | Progress]]:
         """Everything about ``task`` from its first fact on, as it happens, and what its workers say they are doing.
 
-        Subscribe first, then read, then wait: nothing falls between. After a reconnect the log is read again.
+        Subscribe first, then read, then wait: nothing falls between. A fact that passed by is read until the log has it; and
+        the log is looked at now and then anyway, since what passes by while the connection is down does so unseen.
         """
-        queue: asyncio.Queue[Fact | Progress | None] = asyncio.Queue()
+        queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        passed: set[str] = set()
 
         async def on_fact(message: Stored) -> None:
-            # A passing fact has no sequence and its blob may not be there yet: it only says that there is something to read.
+            # It passes by while the server stores it, or refuses it: what counts is what the log says of that name.
+            passed.add(str(self._subjects.parse_fact(message.subject)[1]))
             queue.put_nowait(None)
 
         async def on_progress(message: Stored) -> None:
@@ -73,26 +79,32 @@ class TaskLog:
 
         facts = await self._bus.subscribe(self._subjects.task(task), on_fact)
         progress = await self._bus.subscribe(self._subjects.progress(task), on_progress)
-        self._bus.on_reconnect(lambda: queue.put_nowait(None))
-
-        async def events() -> AsyncIterator[Fact | Progress]:
-            sequence, item = 0, None
-            while True:
-                if item is None:
-                    while not queue.empty() and (item := queue.get_nowait()) is None:
-                        pass
-                    for fact in await self.read(task, sequence):
-                        sequence = fact.sequence
-                        yield fact
-                if item is not None:
-                    yield item
-                item = await queue.get()
-
         try:
-            yield events()
+            yield self._events(task, queue, passed)
         finally:
             await facts.stop()
             await progress.stop()
+
+    async def _events(
+        self, task: str, queue: asyncio.Queue[Progress | None], passed: set[str]
+    ) -> AsyncIterator[Fact | Progress]:
+        sequence, seen, pause = 0, set[str](), _LOOK_AGAIN
+        while True:
+            for fact in await self.read(task, sequence):
+                sequence = fact.sequence
+                seen.add(str(fact.name))
+                yield fact
+            passed -= seen
+            pause = min(pause * 2, _LOOK_AGAIN) if passed else _LOOK_AGAIN
+            if pause == _LOOK_AGAIN:
+                passed.clear()  # refused, or it would be there by now
+            try:
+                while (item := await asyncio.wait_for(queue.get(), pause)) or passed <= seen:
+                    if item:
+                        yield item
+                pause = _FIRST_PAUSE / 2
+            except TimeoutError:
+                continue
 
     async def _pack(self, message: Message, headers: Mapping[str, str] | None) -> tuple[bytes, dict[str, str]]:
         data = encode(message)

@@ -251,6 +251,8 @@ class Result(Settled, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     gaps: tuple[str, ...] = ()
     """What was looked for in vain."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the report should know, such as material that could not be read."""
 
 
 class Synthesized(Settled, frozen=True, kw_only=True):

@@ -25,17 +25,18 @@ async def call(handler: Handler, context: Context) -> Settled:
         returned = await asyncio.to_thread(handler, context.work.brief, context)
         if isinstance(returned, Awaitable):
             returned = await returned
-    settled = _settled(returned, context)
+    settled = settle(returned, context)
     await context.evidence.keep()
     return settled
 
 
-def _settled(returned: Any, context: Context) -> Settled:
+def settle(returned: Any, context: Context) -> Settled:
+    """What goes into the log for what a handler returned; quotes become evidence here, or are dropped and named."""
     match returned:
         case Settled():
             return returned
         case Answer(value, usage):
-            return structs.replace(_settled(value, context), usage=usage, model=context.model.name)
+            return structs.replace(settle(value, context), usage=usage, model=context.model.name)
         case Plan():
             return Planned(plan=returned)
         case Report():

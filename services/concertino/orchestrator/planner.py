@@ -16,7 +16,7 @@ worker = Worker(PLAN, "Splits a request into subtasks for the workers on the bus
 
 @worker.handle
 async def plan(_: Subtask, context: Context) -> Planned:
-    """The plan of one round. Raises :class:`InvalidPlan` where the model's plan cannot be run."""
+    """The plan of one round; for a later one it may be empty. Raises :class:`InvalidPlan` where the model's cannot be run."""
     work = context.work
     await context.progress("planning another round" if work.gaps else "planning")
     earlier = [item.subtask for item in work.inputs]
@@ -25,7 +25,7 @@ async def plan(_: Subtask, context: Context) -> Planned:
     answer = await context.model.plan(Planning(work=work, kinds=kinds, max_subtasks=left))
     made = _without_repeats(answer.value, earlier)
     if work.gaps and not made.subtasks:
-        raise InvalidPlan("there is nobody left to ask about what is missing")
+        return Planned(plan=made, usage=answer.usage, model=context.model.name)  # nobody is left to ask
     task = Submitted(request=work.request, sources=work.sources, limits=work.limits)
     wrong = problems(made, task, {k.kind for k in kinds}, brought=False, earlier=earlier)
     if wrong:

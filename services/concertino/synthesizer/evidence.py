@@ -60,11 +60,12 @@ def missing(inputs: Iterable[Input]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def gaps(inputs: Iterable[Input], answered: Collection[str]) -> tuple[str, ...]:
-    """What workers looked for in vain, each once. ``answered`` are objectives that a sibling did find something for: a worker
-    that found nothing on those is no gap."""
-    found = (g for i in inputs if i.result and i.subtask.objective not in answered for g in i.result.gaps)
-    return tuple(dict.fromkeys(found))
+def gaps(inputs: Sequence[Input], answered: Collection[str]) -> tuple[str, ...]:
+    """What workers looked for in vain, and what they noted, each once. ``answered`` are objectives that a sibling did find
+    something for: a worker that found nothing on those is no gap."""
+    results = [(i.subtask.objective in answered, i.result) for i in inputs if i.result]
+    found = [gap for has_answer, result in results if not has_answer for gap in result.gaps]
+    return tuple(dict.fromkeys([*found, *(note for _, result in results for note in result.notes)]))
 
 
 def cited(text: str, exhibits: Sequence[Exhibit]) -> tuple[str, tuple[Citation, ...]]:

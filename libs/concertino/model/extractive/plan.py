@@ -19,7 +19,7 @@ def plan(job: Planning) -> Plan:
     """The subtasks for ``job``. Raises :class:`Invalid` where nobody on the bus could do anything about it."""
     work = job.work
     readers = _readers(job)
-    if not readers:
+    if not readers and not work.gaps:
         raise Invalid(_nobody(job))
     asked = [Aspect(gap) for gap in work.gaps] or aspects(work.request)
     if work.limits.effort == "low":

@@ -101,9 +101,9 @@ def _disputes(disputed: Sequence[Conflict]) -> list[str]:
 
 def _open(job: Writing) -> tuple[str, ...]:
     """Objectives for which nobody found anything: another round may ask whoever was not asked yet."""
-    found = {exhibit.subtask for exhibit in job.exhibits}
     by_objective: dict[str, bool] = {}
     for item in job.work.inputs:
         objective = item.subtask.objective
-        by_objective[objective] = by_objective.get(objective, False) or item.subtask.id in found
+        found = bool(item.result and item.result.findings)
+        by_objective[objective] = by_objective.get(objective, False) or found
     return tuple(objective for objective, answered in by_objective.items() if not answered)

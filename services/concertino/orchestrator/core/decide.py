@@ -70,6 +70,8 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
     if planned.plan is None:
         why = f"planning failed: {planned.error.message if planned.error else 'no reason given'}"
         return ending.concluded(state, why) if number else ending.failed(state, why)
+    if number and not planned.plan.subtasks:
+        return ending.concluded(state)  # another round was thought of, and nobody was left to ask
     round_ = Round(number, planned.plan, state.syntheses.get(number))
     if not _started(state, round_):
         wrong = _problems(state, round_, kinds)

@@ -1,0 +1,101 @@
+"""What workers that read sources have in common: open them, offer their tools to the model, and name what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from msgspec import structs
+
+from concertino.contracts.errors import SourceError
+from concertino.contracts.facts import failure
+from concertino.contracts.messages import Result, ResultStatus, Source
+from concertino.model.port import Research
+from concertino.worker.context import Context
+from concertino.worker.handlers import settle
+from concertino.worker.tools import ToolFunction
+
+NAMED = 3
+"""Unreadable files that are named in a result; the rest is counted."""
+
+
+class Opened(Protocol):
+    """Sources, opened, with tools over all of them."""
+
+    @property
+    def problems(self) -> Sequence[tuple[str, str]]: ...
+
+    def tools(self) -> Sequence[ToolFunction]: ...
+
+    async def close(self) -> None: ...
+
+
+O = TypeVar("O", bound=Opened)  # noqa: E741
+Open = Callable[[Sequence[Source], Path], Awaitable[O]]
+
+
+async def research(context: Context, open_: Open[O], prompt: str = "") -> Result:
+    """The findings of the context's model in its sources. A source that cannot be read costs that source, not the others.
+
+    Raises :class:`SourceError` where none can be read.
+    """
+    sources = context.sources
+    if not sources:
+        raise SourceError(f"this brief names no source for {context.work.brief.kind!r} to read: give the task one")
+    allowed, refused = _allowed(sources, context.settings.source_roots)
+    await context.progress(f"opening {', '.join(source.location for source in allowed)}")
+    opened, failed = await _open(allowed, refused, open_, Path(context.settings.cache))
+    try:
+        context.tools.add(*opened.tools())
+        answer = await context.model.research(Research(work=context.work, tools=context.tools, prompt=prompt))
+        notes = _notes(opened.problems)
+    finally:
+        await opened.close()
+    result = settle(answer, context)
+    assert isinstance(result, Result)
+    result = structs.replace(result, notes=(*result.notes, *notes))
+    if failed:
+        error = failure(SourceError("; ".join(failed)))
+        result = structs.replace(result, status=ResultStatus.PARTIAL, error=error)
+    return result
+
+
+async def _open(sources: Sequence[Source], failed: list[str], open_: Open[O], cache: Path) -> tuple[O, list[str]]:
+    if sources and not failed:
+        try:
+            return await open_(sources, cache), []
+        except SourceError:
+            if len(sources) == 1:
+                raise
+    good: list[Source] = []
+    for source in sources:
+        try:
+            await (await open_([source], cache)).close()
+            good.append(source)
+        except SourceError as e:
+            failed.append(str(e))
+    if not good:
+        raise SourceError("; ".join(failed))
+    return await open_(good, cache), failed
+
+
+def _allowed(sources: Sequence[Source], roots: str) -> tuple[list[Source], list[str]]:
+    """Sources that lie in the folders that the installation lets workers read, and why the others do not."""
+    folders = [Path(root).resolve() for root in roots.split(":") if root]
+    allowed: list[Source] = []
+    refused: list[str] = []
+    for source in sources:
+        local = "://" not in source.location and not source.location.startswith("git@")
+        if not local or any(Path(source.location).resolve().is_relative_to(folder) for folder in folders):
+            allowed.append(source)
+        else:
+            refused.append(f"{source.location}: lies outside the folders that workers may read here (CTN_SOURCE_ROOTS)")
+    return allowed, refused
+
+
+def _notes(problems: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    notes = [f"not read: {path}: {reason}" for path, reason in problems[:NAMED]]
+    if len(problems) > NAMED:
+        notes.append(f"not read: {len(problems) - NAMED} more files")
+    return tuple(notes)
