@@ -18,7 +18,7 @@ _OBJECT = re.compile(
     r"^\.\. (?:\w+:)?(?:function|class|method|classmethod|staticmethod|attribute|property|data|exception|decorator|module|"
     r"option|setting|envvar|confval|describe|object|command|macro|type|signal|directive|role)::[ \t]+(\S.*)$"
 )
-_OBJECT_LEVEL = 100
+OBJECT_LEVEL = 100
 """An object that reStructuredText describes stands below every heading, and beside the next object."""
 
 _ROLE = re.compile(r":[\w:-]+:`~?([^`<]*?)(?:\s*<[^`>]*>)?`")
@@ -53,7 +53,7 @@ def _markdown(lines: Sequence[str]) -> Iterator[Heading]:
     paragraph = i
     while i < len(lines):
         line = lines[i]
-        after = fenced(lines, i, len(lines))
+        after = max(fenced(lines, i, len(lines)), _after_comment(lines, i))
         if after > i:
             i = paragraph = after
             continue
@@ -66,6 +66,13 @@ def _markdown(lines: Sequence[str]) -> Iterator[Heading]:
         elif not line.strip():
             paragraph = i + 1
         i += 1
+
+
+def _after_comment(lines: Sequence[str], start: int) -> int:
+    """The line after an HTML comment that opens on line ``start``; ``start`` where none does. An open one runs to the end."""
+    if not lines[start].lstrip().startswith("<!--"):
+        return start
+    return next((i + 1 for i in range(start, len(lines)) if "-->" in lines[i]), len(lines))
 
 
 def _may_be_title(line: str) -> bool:
@@ -101,7 +108,7 @@ def _restructured(lines: Sequence[str]) -> Iterator[Heading]:
             i = end
             continue
         if match := _OBJECT.match(lines[i]):
-            yield Heading(i, i + 1, _OBJECT_LEVEL, plain(match[1]))
+            yield Heading(i, i + 1, OBJECT_LEVEL, plain(match[1]))
         i += 1
 
 

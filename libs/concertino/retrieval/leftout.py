@@ -14,6 +14,9 @@ OUTPUT = frozenset({"_build", ".next", ".nuxt", ".svelte-kit", "htmlcov", ".nyc_
 FOLDERS = VERSION_CONTROL | CACHES | DEPENDENCIES | OUTPUT
 """Never entered, at any depth."""
 
+METADATA = (".egg-info", ".dist-info")
+"""Endings of folders that an installer wrote: they repeat what the source says."""
+
 OUTPUT_BESIDE: Mapping[str, frozenset[str]] = {
     "build": frozenset(
         {"setup.py", "setup.cfg", "pyproject.toml", "package.json", "build.gradle", "build.gradle.kts", "make.bat"}
@@ -38,7 +41,7 @@ NAMES = frozenset(
         "uv.lock",
         "Pipfile.lock",
     }
-    | {"Cargo.lock", "Gemfile.lock", "composer.lock", "go.sum", "flake.lock", ".DS_Store", ".coverage"}
+    | {"Cargo.lock", "Gemfile.lock", "composer.lock", "go.sum", "flake.lock", ".DS_Store", ".coverage", "PKG-INFO"}
 )
 ENDINGS = (
     *(".min.js", ".min.css", ".bundle.js", ".map"),
@@ -52,7 +55,7 @@ ENDINGS = (
 
 def enters(folder: str, inside: Collection[str] = (), beside: Collection[str] = ()) -> bool:
     """Whether to enter ``folder``, going by its name, the names ``inside`` and the names ``beside`` it."""
-    if folder in FOLDERS or not MARKERS.isdisjoint(inside):
+    if folder in FOLDERS or folder.endswith(METADATA) or not MARKERS.isdisjoint(inside):
         return False
     return OUTPUT_BESIDE.get(folder, frozenset()).isdisjoint(beside) or "__init__.py" in inside
 

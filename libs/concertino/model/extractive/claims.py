@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 
@@ -15,7 +16,11 @@ _LONGEST = 200
 """Characters of a sentence that is repeated in a claim."""
 _QUALITY = {"definition": 0.9, "text": 0.85, "example": 0.6, "data": 0.6, "changelog": 0.5, "test": 0.5, "generated": 0.4}
 _DOCSTRING = re.compile(r'[rRuUbB]?("""|\'\'\')(?P<text>.*?)(\1|$)', re.DOTALL)
-_COMMENTS = re.compile(r"^\s*(?:///?|#+!?|/?\*+)[ \t]?(?P<text>[^\n*/].*)$", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*(?:///?!?|#+!?(?!\[)|/\*+|\*+/?)[ \t]?")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'“(]?[A-Z])")
+_BULLET = re.compile(r"^\s*(?:[-*+•>]|\(?\d{1,3}[.)])\s+")
+_SILENT = re.compile(r"\s*(?:\.\. |[`~:]{3,}|>>> |\$ |\||:\w[\w -]*:\s|\{eval-rst\}|<!--|[^\w\s]{3,}\s*$)|\s{4,}\S")
+"""Lines that are no sentences: directives, fences, prompts, tables, fields, adornments, indented code."""
 _MARKUP = re.compile(r":[\w:-]+:`~?([^`<]*?)(?:\s*<[^`>]*>)?`|`{1,2}([^`]*)`{1,2}_?|\*\*([^*]+)\*\*|!?\[([^\]]*)\]\([^)]*\)")
 
 
@@ -45,21 +50,26 @@ def _sentence(passage: Passage, quote: str) -> str:
 def _documentation(code: str) -> str:
     """The first sentence of a docstring, else of the comment that heads the code."""
     if match := _DOCSTRING.search(code):
-        return first_sentence(match["text"])
-    lines: list[str] = []
+        return first_sentence(inspect.cleandoc(match["text"]))
+    comment: list[str] = []
     for line in code.split("\n"):
-        match = _COMMENTS.match(line)
-        if not match:
+        if not _COMMENT.match(line):
             break
-        lines.append(match["text"])
-    return first_sentence(" ".join(lines))
+        comment.append(_COMMENT.sub("", line).removesuffix("*/").strip())
+    return first_sentence("\n".join(comment))
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of ``text`` on one line, markup taken off, at most _LONGEST characters."""
-    plain = _MARKUP.sub(lambda m: next((g for g in m.groups() if g), ""), text.strip().partition("\n\n")[0])
-    plain = " ".join(plain.split())
-    sentence = re.split(r"(?<=[.!?])\s+(?=[\"'“(]?[A-Z])", plain, maxsplit=1)[0]
+    """The first sentence of ``text`` on one line, markup taken off, at most _LONGEST characters; code and marks left out."""
+    paragraph: list[str] = []
+    for line in text.split("\n"):
+        if not line.strip() or _SILENT.match(line):
+            if paragraph:
+                break
+            continue
+        paragraph.append(_BULLET.sub("", line))
+    plain = _MARKUP.sub(lambda m: next((g for g in m.groups() if g), ""), " ".join(paragraph))
+    sentence = _SENTENCE.split(" ".join(plain.split()), maxsplit=1)[0]
     if len(sentence) > _LONGEST:
         sentence = sentence[:_LONGEST].rsplit(" ", 1)[0] + " …"
     return sentence

@@ -48,7 +48,7 @@ PRIOR: Mapping[str, float] = {
     "data": -0.50,
     "generated": -0.80,
     "prose": 0.25,
-    "between definitions": 0.33,
+    "between definitions": 0.00,
     "top level": 0.28,
     "private": -0.50,
 }
