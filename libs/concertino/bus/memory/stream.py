@@ -1,0 +1,113 @@
+"""A stream as JetStream keeps it, without time or tasks of its own: who calls says what time it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from concertino.bus.port import Headers, Stored
+from concertino.bus.topology import Stream
+from concertino.bus.wildcards import matches
+from concertino.contracts.errors import MessageTooLarge, Refused
+from concertino.contracts.subjects import Header
+
+_FIRED = {"Nats-Schedule-Next": "purge"}
+
+
+class Schedule(Struct, frozen=True):
+    """A message on ``subject`` that becomes one on ``target`` at Unix time ``at``."""
+
+    at: float
+    subject: str
+    target: str
+
+
+class MemoryStream:
+    """Messages of one stream in order, and what the server derives from their headers."""
+
+    def __init__(self, config: Stream) -> None:
+        self.config = config
+        self.last_sequence = 0
+        self.schedules: dict[str, Schedule] = {}
+        self._messages: dict[int, Stored] = {}
+        self._by_subject: dict[str, dict[int, None]] = {}
+        self._message_ids: dict[str, tuple[int, float]] = {}
+
+    def takes(self, subject: str) -> bool:
+        return any(matches(pattern, subject) for pattern in self.config.subjects)
+
+    def append(self, subject: str, data: bytes, headers: Headers, now: float) -> int | None:
+        """The sequence under which the message stands, an earlier one for a known message id. None: its subject is taken."""
+        limit = self.config.options.get("max_msg_size", -1)
+        if 0 <= limit < len(data) + sum(len(k) + len(v) + 4 for k, v in headers.items()):
+            raise MessageTooLarge(f"{subject}: larger than the {limit} bytes that stream {self.config.name} takes")
+        schedule = self._schedule(subject, headers)
+        if message_id := headers.get(Header.MESSAGE_ID):
+            sequence, stored_at = self._message_ids.get(message_id, (0, 0.0))
+            if sequence and now - stored_at < self.config.duplicate_window:
+                return sequence
+        if headers.get(Header.EXPECTED_LAST_SUBJECT_SEQUENCE) == "0" and self._by_subject.get(subject):
+            return None
+        if schedule or "Nats-Rollup" in headers or self.config.options.get("max_msgs_per_subject") == 1:
+            self.purge(subject)
+        self.last_sequence += 1
+        if message_id:
+            self._message_ids[message_id] = self.last_sequence, now
+        if schedule:
+            self.schedules[subject] = schedule
+        self._messages[self.last_sequence] = Stored(subject, bytes(data), dict(headers), self.last_sequence, now)
+        self._by_subject.setdefault(subject, {})[self.last_sequence] = None
+        return self.last_sequence
+
+    def fire(self, schedule: Schedule, now: float) -> None:
+        """The schedule is over: its message makes way for the one on its target."""
+        self.purge(schedule.subject)
+        self.append(schedule.target, b"", {"Nats-Scheduler": schedule.subject, **_FIRED}, now)
+
+    def get(self, sequence: int) -> Stored | None:
+        return self._messages.get(sequence)
+
+    def select(self, accepts: Callable[[str], bool], after: int = 0) -> Iterator[Stored]:
+        """Messages above sequence ``after`` whose subject is accepted, in order."""
+        # From where it starts on, so that reading on costs what is new and not what is there.
+        numbers: Iterable[int] = self._messages if after == 0 else range(after + 1, self.last_sequence + 1)
+        return (m for n in list(numbers) if (m := self._messages.get(n)) is not None and accepts(m.subject))
+
+    def last(self, pattern: str) -> list[Stored]:
+        """The newest message of each subject that ``pattern`` means, in order."""
+        if pattern in self._by_subject:
+            return [self._messages[next(reversed(self._by_subject[pattern]))]]
+        newest = (next(reversed(numbers)) for subject, numbers in self._by_subject.items() if matches(pattern, subject))
+        return [self._messages[n] for n in sorted(newest)]
+
+    def remove(self, sequence: int) -> None:
+        message = self._messages.pop(sequence, None)
+        if message is None:
+            return
+        numbers = self._by_subject[message.subject]
+        del numbers[sequence]
+        if not numbers:
+            del self._by_subject[message.subject]
+            self.schedules.pop(message.subject, None)
+
+    def purge(self, subject: str) -> None:
+        for sequence in list(self._by_subject.get(subject, ())):
+            self.remove(sequence)
+
+    def expire(self, now: float) -> None:
+        """Forget what is older than the stream keeps it."""
+        for sequence, message in list(self._messages.items()):
+            if message.time + self.config.max_age > now:
+                break
+            self.remove(sequence)
+
+    def _schedule(self, subject: str, headers: Mapping[str, str]) -> Schedule | None:
+        if Header.SCHEDULE not in headers:
+            return None
+        target = headers.get(Header.SCHEDULE_TARGET, "")
+        if not self.config.options.get("allow_msg_schedules") or not self.takes(target):
+            raise Refused(f"{subject}: stream {self.config.name} takes no schedule for {target!r}")
+        at = datetime.fromisoformat(headers[Header.SCHEDULE].removeprefix("@at ")).timestamp()
+        return Schedule(at, subject, target)
