@@ -1,0 +1,71 @@
+"""``concertino``: runs a command, and turns whatever it raises into one clear line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+WRONG_USAGE, OTHER, INTERRUPTED, BROKEN_PIPE = 2, 1, 130, 141
+
+
+def main() -> None:
+    """The entry point of the command line."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = BROKEN_PIPE
+    if code == BROKEN_PIPE:
+        # Whoever reads has seen enough. What is left in the buffer must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command. Its exit status; errors are reported on standard error."""
+    from cyclopts import CycloptsError
+
+    from concertino.cli.app import app
+    from concertino.contracts.errors import ConcertinoError, Invalid
+
+    try:
+        # A lone "-" is the request from standard input, and not the beginning of an option.
+        tokens = [argument if argument != "-" else "@-" for argument in arguments]
+        code = app(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as e:
+        return _report(f"{_one_line(e)} See `{_help(arguments, app)}`.", WRONG_USAGE, e)
+    except Invalid as e:
+        return _report(_one_line(e), WRONG_USAGE, e)
+    except ConcertinoError as e:
+        return _report(_one_line(e), OTHER, e)
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as e:  # noqa: BLE001  (reported, and never a traceback)
+        return _report(f"{type(e).__name__}: {_one_line(e)}. CTN_LOG_LEVEL=debug shows where", OTHER, e)
+    return code if isinstance(code, int) else 0
+
+
+def _report(line: str, code: int, error: BaseException) -> int:
+    if os.environ.get("CTN_LOG_LEVEL") == "debug":
+        import traceback
+
+        traceback.print_exception(error)
+    print(f"concertino: {line}", file=sys.stderr)
+    return code
+
+
+def _one_line(error: BaseException) -> str:
+    from concertino.cli.show.text import one_line
+
+    return one_line(str(error)) or type(error).__name__
+
+
+def _help(arguments: Sequence[str], commands: Iterable[str]) -> str:
+    return " ".join(["concertino", *(name for name in arguments[:1] if name in list(commands)), "--help"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The command line: the client for people, and the services started on one machine."""

@@ -1,0 +1,247 @@
+"""The commands and their options. What they do is imported when they are called: `--help` is to be fast."""
+
+# No `from __future__ import annotations`: the parser reads the annotations as they are.
+
+import asyncio
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from cyclopts import App, Parameter
+
+from concertino.cli.question import TaskOptions, question
+
+Nats: TypeAlias = Annotated[str | None, Parameter(name="--nats")]
+Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="")]
+Quiet: TypeAlias = Annotated[bool, Parameter(negative="")]
+
+app = App(
+    name="concertino",
+    help="Questions about code and documents, answered with evidence by services on NATS JetStream.",
+    version=lambda: version("concertino"),
+    help_format="markdown",
+    default_parameter=Parameter(show_default=False),
+    result_action="return_value",
+)
+
+
+@app.command
+def ask(
+    request: str,
+    /,
+    *,
+    task: TaskOptions = TaskOptions(),  # noqa: B008  (frozen)
+    json: Json = False,
+    quiet: Quiet = False,
+    nats: Nats = None,
+) -> int:
+    """Ask, watch the work, and print a report with its evidence.
+
+    Without a bus, everything is started for this one question and taken down again. The exit status is
+    0 answered, 3 partial, 4 failed, 5 cancelled, 2 wrong usage, 1 anything else.
+
+    Parameters
+    ----------
+    request
+        What you want to know. `-` reads it from standard input, `@FILE` from a file.
+    json
+        Print one JSON object instead of the report.
+    quiet
+        No progress on standard error.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else one of its own).
+    """
+    from concertino.cli import asking
+
+    return asyncio.run(asking.ask(question(request, task), nats=nats, as_json=json, quiet=quiet))
+
+
+@app.command
+def plan(
+    request: str,
+    /,
+    *,
+    task: TaskOptions = TaskOptions(),  # noqa: B008
+    json: Json = False,
+    quiet: Quiet = False,
+    nats: Nats = None,
+) -> int:
+    """Print the plan for a question. Nothing of it is run.
+
+    Parameters
+    ----------
+    request
+        What you want to know. `-` reads it from standard input, `@FILE` from a file.
+    json
+        Print the same JSON object as `ask`.
+    quiet
+        No progress on standard error.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else one of its own).
+    """
+    from concertino.cli import asking
+
+    return asyncio.run(asking.plan(question(request, task), nats=nats, as_json=json, quiet=quiet))
+
+
+@app.command
+def submit(
+    request: str,
+    /,
+    *,
+    task: TaskOptions = TaskOptions(),  # noqa: B008
+    id: str | None = None,  # noqa: A002
+    nats: Nats = None,
+) -> int:
+    """Submit a question, and print the id of its task.
+
+    Parameters
+    ----------
+    request
+        What you want to know. `-` reads it from standard input, `@FILE` from a file.
+    id
+        An id of your own: submitting the same again is harmless then.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import looking
+
+    return asyncio.run(looking.submit(question(request, task), nats=nats, task=id))
+
+
+@app.command
+def follow(task: str, /, *, json: Json = False, quiet: Quiet = False, nats: Nats = None) -> int:
+    """Watch a task until its outcome, and print its report.
+
+    Exits like `ask`. Ctrl-C leaves the task alone.
+
+    Parameters
+    ----------
+    task
+        The id of the task.
+    json
+        Print one JSON object instead of the report.
+    quiet
+        No progress on standard error.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import asking
+
+    return asyncio.run(asking.watch(task, nats=nats, as_json=json, quiet=quiet))
+
+
+@app.command
+def show(task: str, /, *, json: Json = False, nats: Nats = None) -> int:
+    """Print a task as the log has it now: its tree and report.
+
+    Parameters
+    ----------
+    task
+        The id of the task.
+    json
+        Print the same JSON object as `ask`.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import looking
+
+    return asyncio.run(looking.show(task, nats=nats, as_json=json))
+
+
+@app.command
+def cancel(task: str, /, *, reason: str = "", nats: Nats = None) -> int:
+    """Cancel a task. Harmless where it has ended.
+
+    Parameters
+    ----------
+    task
+        The id of the task.
+    reason
+        Why: it stands in the outcome.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import looking
+
+    return asyncio.run(looking.cancel(task, nats=nats, reason=reason))
+
+
+@app.command(name="list")
+def list_(*, since: str = "1d", json: Json = False, nats: Nats = None) -> int:
+    """List tasks, newest first.
+
+    Parameters
+    ----------
+    since
+        How far back: `30m`, `12h`, `7d`.
+    json
+        Print a JSON array.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import looking
+    from concertino.cli.durations import parse_duration
+
+    return asyncio.run(looking.tasks(nats=nats, since=parse_duration(since, "--since"), as_json=json))
+
+
+@app.command
+def workers(*, json: Json = False, nats: Nats = None) -> int:
+    """List the kinds of worker on the bus, with their queues.
+
+    Parameters
+    ----------
+    json
+        Print a JSON array.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import looking
+
+    return asyncio.run(looking.workers(nats=nats, as_json=json))
+
+
+@app.command
+def schema(*, asyncapi: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Print the JSON Schema of every message.
+
+    Parameters
+    ----------
+    asyncapi
+        Print AsyncAPI 3 instead: subjects, who sends and who receives, headers and messages.
+    """
+    from concertino.cli.output import write_json
+    from concertino.contracts import schema as schemas
+    from concertino.runtime.settings import settings
+
+    write_json(schemas.asyncapi(settings().subjects, version("concertino")) if asyncapi else schemas.json_schema())
+    return 0
+
+
+@app.command
+def up(
+    *,
+    port: int = 4222,
+    store: Path | None = None,
+    worker: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    nats: Nats = None,
+) -> int:
+    """Run the bus and every service here, until Ctrl-C.
+
+    Ctrl-C drains: running work is finished, or handed back.
+
+    Parameters
+    ----------
+    port
+        Where the embedded NATS server listens, on the loopback address.
+    store
+        The folder that keeps tasks and their evidence (default: `embedded` in the cache folder).
+    worker
+        A worker of your own to run beside, as a file or a module. May be repeated.
+    nats
+        Use this bus and embed none (default: `CTN_NATS_URL`, if it is set).
+    """
+    from concertino.cli import upping
+
+    return asyncio.run(upping.up(nats=nats, port=port, store=store, workers=worker))

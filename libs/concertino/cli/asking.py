@@ -1,0 +1,103 @@
+"""The commands that wait for an outcome: ``ask``, ``plan`` and ``follow``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from concertino.cli.display import Display, display
+from concertino.cli.following import follow
+from concertino.cli.host import host
+from concertino.cli.interrupts import Interrupts
+from concertino.cli.output import STATUS_EXITS, show_plan, show_report
+from concertino.cli.question import Question
+from concertino.cli.session import Session, configuration, connect, given_url
+from concertino.cli.show.text import one_line
+from concertino.contracts.state import State
+from concertino.contracts.subjects import PLAN, SYNTHESIZE
+from concertino.contracts.view import view
+
+Answer = Callable[[State], int]
+"""Prints what there is to print, and returns the exit status."""
+
+
+async def ask(question: Question, *, nats: str | None, as_json: bool, quiet: bool) -> int:
+    """Submit, follow, print the report. The exit status says how the task ended."""
+    return await _ask(question, nats, quiet, lambda state: show_report(state, as_json=as_json), plan_only=False)
+
+
+async def plan(question: Question, *, nats: str | None, as_json: bool, quiet: bool) -> int:
+    """Have the request planned, and print the plan. Nothing is run."""
+
+    def answer(state: State) -> int:
+        task = view(state)
+        if as_json or not task.plan.rounds:
+            return show_report(state, as_json=as_json)
+        show_plan(task)
+        return STATUS_EXITS[task.status]
+
+    return await _ask(question, nats, quiet, answer, plan_only=True)
+
+
+async def watch(task: str, *, nats: str | None, as_json: bool, quiet: bool) -> int:
+    """Follow a task that was submitted before. Ctrl-C leaves it alone."""
+    config = configuration(nats)
+    async with connect(config) as session:
+        await session.client.state(task)  # says so where there is none
+        with display(quiet=quiet) as screen:
+            state = await follow(session, task, screen)
+    code = show_report(state, as_json=as_json)
+    _say_why(state)
+    return code
+
+
+async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer, *, plan_only: bool) -> int:
+    config = configuration(nats)
+    screen = display(quiet=quiet)
+    interrupts = Interrupts(screen.note)
+    interrupts.at_once.append(lambda: screen.__exit__(None, None, None))
+    interrupts.install()
+    try:
+        async with AsyncExitStack() as stack:
+            with screen:
+                here = await stack.enter_async_context(host(config, given_url(nats), screen, interrupts.at_once.append))
+                session = await stack.enter_async_context(connect(config, here.url))
+                await _look(session, screen, question, plan_only=plan_only)
+                task = await session.client.submit(
+                    question.request,
+                    sources=question.sources,
+                    limits=question.limits,
+                    plan=question.plan,
+                    lane=question.lane,
+                    plan_only=plan_only,
+                )
+                interrupts.cancel = lambda: session.client.cancel(task, "cancelled at the terminal")
+                state = await follow(session, task, screen)
+            # Printed before anything is taken down: nobody has to wait for that.
+            code = answer(state)
+            _say_why(state)
+            here.failed = code == STATUS_EXITS["failed"]
+            if here.failed and here.logs:
+                print(f"concertino: the services' log is {here.logs}", file=sys.stderr)
+            return code
+    except asyncio.CancelledError:
+        if interrupts.error:
+            raise interrupts.error from None
+        return interrupts.status
+
+
+async def _look(session: Session, screen: Display, question: Question, *, plan_only: bool) -> None:
+    """Say who is missing on the bus: a task waits for them, which would look like nothing happening."""
+    there = {worker.kind for worker in await session.client.workers()}
+    needed = {PLAN} if plan_only else {SYNTHESIZE} if question.plan else {PLAN, SYNTHESIZE}
+    if missing := sorted(needed - there):
+        screen.note(f"nobody on the bus does {' or '.join(missing)} yet: the task waits (start services with `concertino up`)")
+
+
+def _say_why(state: State) -> None:
+    """One line for whoever reads no report: why there is none."""
+    outcome = state.outcome
+    if outcome and outcome.report is None and outcome.status.value in ("failed", "cancelled"):
+        print(f"concertino: task {state.task} {outcome.status.value}: {one_line(outcome.reason)}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""The services on one machine: started as processes, kept running, and taken down, whatever happens."""

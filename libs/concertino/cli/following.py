@@ -1,0 +1,73 @@
+"""Watching one task until it has its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+
+from concertino.bus.port import Stored
+from concertino.cli.display import Display
+from concertino.cli.session import Session
+from concertino.contracts.codec import decode
+from concertino.contracts.errors import BusUnavailable, Invalid
+from concertino.contracts.facts import Fact
+from concertino.contracts.messages import Progress
+from concertino.contracts.state import State
+
+AWAY = 60.0
+"""Seconds for which the bus may be away before a command gives up watching."""
+
+
+async def follow(session: Session, task: str, display: Display) -> State:
+    """The state of ``task`` once it has its outcome; ``display`` learns everything on the way.
+
+    Raises :class:`BusUnavailable` where the bus is away for long: the task goes on without us.
+    """
+    state, doing = State(task), dict[str, Progress]()
+    prefix = len(session.subjects.progress(task, "_")) - 1
+
+    async def on_progress(message: Stored) -> None:
+        try:
+            progress = decode(Progress, message.data)
+        except Invalid:
+            return  # no fact, only talk; the client's own reader has logged it
+        work = message.subject[prefix:]
+        doing[work] = progress
+        display.progress(state, doing, work)
+
+    watching = await session.bus.subscribe(session.subjects.progress(task), on_progress)
+    try:
+        reading = asyncio.create_task(_read(session, state, display))
+        losing = asyncio.create_task(_lost(session, task))
+        try:
+            await asyncio.wait((reading, losing), return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                losing.result()
+            await reading
+        finally:
+            reading.cancel()
+            losing.cancel()
+    finally:
+        await watching.stop()
+    return state
+
+
+async def _read(session: Session, state: State, display: Display) -> None:
+    async with session.client.follow(state.task) as events:
+        async for event in events:
+            if isinstance(event, Fact):
+                state.apply(event)
+                display.fact(state, event)
+            if state.outcome:
+                return
+
+
+async def _lost(session: Session, task: str) -> None:
+    clock = asyncio.get_running_loop().time
+    seen = clock()
+    while clock() - seen < AWAY:
+        if session.bus.connected:
+            seen = clock()
+        await asyncio.sleep(1.0)
+    raise BusUnavailable(
+        f"the NATS server is away for {AWAY:g} s; task {task} goes on once it is back: concertino follow {task}"
+    )

@@ -1,0 +1,67 @@
+"""A bus for one question: the one that the caller named, or a whole installation for as long as the question takes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from concertino.cli.display import Display
+from concertino.cli.fleet.fleet import Fleet
+from concertino.cli.fleet.logbook import LogFile
+from concertino.contracts.errors import ConcertinoError, Invalid, Transient
+from concertino.runtime.settings import Settings
+
+DRAIN = 5.0
+"""Seconds that services have to leave once the question is answered: nobody waits for their work any more."""
+
+
+class Host:
+    """``url`` is where to ask. ``kill`` takes down at once what was brought up."""
+
+    def __init__(self, url: str, kill: Callable[[], None] = lambda: None, logs: Path | None = None) -> None:
+        self.url, self.kill, self.logs = url, kill, logs
+        self.failed = False
+        """Set it to keep the services' log."""
+
+
+@asynccontextmanager
+async def host(
+    config: Settings, url: str | None, display: Display, on_kill: Callable[[Callable[[], None]], None]
+) -> AsyncIterator[Host]:
+    """The bus at ``url``; without one, everything is started in a temporary folder and taken down in the end.
+
+    ``on_kill`` is told how to end everything at once. Where something fails, the services' log is kept and named in the error.
+    """
+    if url:
+        yield Host(url)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="concertino-"))
+    log = LogFile(folder / "services.log")
+    fleet = Fleet(config, log.say, store=folder / "store")
+    on_kill(fleet.kill)
+    mine: Host | None = None
+    keep = True
+    try:
+        display.note("starting the services")
+        await fleet.start(strict=True)
+        display.note("")
+        mine = Host(fleet.url, fleet.kill, log.path)
+        yield mine
+        keep = mine.failed
+    except Invalid:
+        keep = False
+        raise
+    except ConcertinoError as e:
+        said = f": {log.last}" if log.last and mine is None else ""
+        raise Transient(f"{e}{said}; the services' log is {log.path}") from e
+    except BaseException as e:
+        # An interrupted question has no failure to look into.
+        keep = isinstance(e, Exception)
+        raise
+    finally:
+        await fleet.stop(DRAIN)
+        log.close()
+        shutil.rmtree(folder / "store" if keep else folder, ignore_errors=True)

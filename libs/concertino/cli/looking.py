@@ -1,0 +1,74 @@
+"""The commands that look at the bus or change one fact on it, and are done: everything that does not wait."""
+
+from __future__ import annotations
+
+import time
+
+from concertino.cli.output import show_report, show_table, show_tree, write, write_json
+from concertino.cli.question import Question
+from concertino.cli.session import configuration, connect
+from concertino.cli.show.text import one_line
+from concertino.contracts.state import State
+
+
+async def submit(question: Question, *, nats: str | None, task: str | None) -> int:
+    """Put the task into the log and print its id."""
+    async with connect(configuration(nats)) as session:
+        name = await session.client.submit(
+            question.request,
+            sources=question.sources,
+            limits=question.limits,
+            plan=question.plan,
+            lane=question.lane,
+            task=task,
+        )
+    write(f"{name}\n")
+    return 0
+
+
+async def show(task: str, *, nats: str | None, as_json: bool) -> int:
+    """What the log says of a task."""
+    async with connect(configuration(nats)) as session:
+        state: State = await session.client.state(task)
+    if not as_json:
+        show_tree(state, time.time())
+    show_report(state, as_json=as_json)
+    return 0
+
+
+async def cancel(task: str, *, nats: str | None, reason: str) -> int:
+    """Ask for a task to end now."""
+    async with connect(configuration(nats)) as session:
+        cancelled = await session.client.cancel(task, reason)
+    write(f"task {task} is being cancelled\n" if cancelled else f"task {task} has ended, or was cancelled, before\n")
+    return 0
+
+
+async def tasks(*, nats: str | None, since: float, as_json: bool) -> int:
+    """The tasks of the last ``since`` seconds."""
+    async with connect(configuration(nats)) as session:
+        found = await session.client.tasks(since)
+    if as_json:
+        write_json(found)
+        return 0
+    from concertino.cli.show.tables import tasks as table
+
+    rows = [("task", "status", "submitted", "request")]
+    rows += [(task.task, task.status, f"{task.submitted:.3f}", one_line(task.request)) for task in found]
+    show_table(table(found, time.time()), rows)
+    return 0
+
+
+async def workers(*, nats: str | None, as_json: bool) -> int:
+    """The kinds on the bus."""
+    async with connect(configuration(nats)) as session:
+        found = await session.client.workers()
+    if as_json:
+        write_json(found)
+        return 0
+    from concertino.cli.show.tables import workers as table
+
+    rows: list[tuple[object, ...]] = [("kind", "replicas", "slots", "waiting", "running", "description")]
+    rows += [(w.kind, w.replicas, w.slots, w.waiting, w.running, one_line(w.description)) for w in found]
+    show_table(table(found), rows)
+    return 0

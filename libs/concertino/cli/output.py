@@ -1,0 +1,92 @@
+"""What goes to standard output: for people on a terminal, for programs elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from concertino.contracts.state import State
+from concertino.contracts.view import TaskView, view
+
+STATUS_EXITS = {"answered": 0, "partial": 3, "failed": 4, "cancelled": 5, "running": 0}
+PIPE_WIDTH = 120
+"""Columns of what is drawn where there is no terminal."""
+
+
+def write(text: str) -> None:
+    """``text`` as it is."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def write_json(value: Any) -> None:
+    """``value`` as indented JSON, every field present."""
+    write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def show_report(state: State, *, as_json: bool) -> int:
+    """The report of ``state``, or all of it as JSON; the exit status that says how the task ended."""
+    task = view(state)
+    if as_json:
+        write(task.to_json().decode() + "\n")
+    else:
+        _show(task, _seconds(state))
+    return STATUS_EXITS[task.status]
+
+
+def show_tree(state: State, now: float) -> None:
+    """The tree of ``state`` as at ``now``."""
+    from concertino.cli.show.tree import tree
+
+    console = _console()
+    console.print(tree(state, {}, now, plain=console.options.ascii_only))
+
+
+def show_plan(task: TaskView) -> None:
+    """The plan alone."""
+    from rich.text import Text
+
+    from concertino.cli.show.plan import plan
+
+    console = _console()
+    for line, style in plan(task):
+        console.print(Text(line, style=style), soft_wrap=not sys.stdout.isatty())
+
+
+def show_table(table: Any, rows: Iterable[Sequence[object]]) -> None:
+    """``table`` on a terminal; elsewhere ``rows``, separated by tabs."""
+    if sys.stdout.isatty():
+        _console().print(table)
+        return
+    for row in rows:
+        write("\t".join(" ".join(str(cell).split()) for cell in row) + "\n")
+
+
+def _show(task: TaskView, seconds: float | None) -> None:
+    if not sys.stdout.isatty():
+        from concertino.cli.show.markdown import markdown
+
+        write(markdown(task, seconds))
+        return
+    from concertino.cli.show.report import report
+
+    console = _console()
+    for part in report(task, seconds):
+        console.print(part)
+
+
+def _seconds(state: State) -> float | None:
+    ended = state.times.get("outcome")
+    return None if ended is None else max(ended - state.submitted_at, 0.0)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    from concertino.cli.show.report import THEME
+
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(theme=THEME, width=width, highlight=False, markup=False, emoji=False)

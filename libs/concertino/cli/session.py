@@ -1,0 +1,55 @@
+"""One connection to the bus for one command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import msgspec
+
+from concertino.bus.jetstream import JetStream
+from concertino.client import Client
+from concertino.contracts.subjects import Subjects
+from concertino.runtime.settings import Settings, settings
+
+PATIENCE = 3.0
+"""Seconds to wait for a server that is not there (yet)."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A client, and the bus below it: for what workers say while they work."""
+
+    client: Client
+    bus: JetStream
+    subjects: Subjects
+
+
+def given_url(option: str | None) -> str | None:
+    """The bus that the caller named, by ``--nats`` or by ``CTN_NATS_URL``."""
+    return option or os.environ.get("CTN_NATS_URL")
+
+
+def configuration(option: str | None) -> Settings:
+    """The settings, with the bus of ``--nats`` where it is given, and logs that leave the terminal alone."""
+    from concertino.telemetry import logs
+
+    config = settings()
+    # What a command has to say, it says itself; the log is for those who look into it.
+    level = config.log_level if "CTN_LOG_LEVEL" in os.environ else "error"
+    logs.configure("concertino", level, "human" if config.log_format == "auto" else config.log_format)
+    return msgspec.structs.replace(config, nats_url=option) if option else config
+
+
+@asynccontextmanager
+async def connect(config: Settings, url: str | None = None) -> AsyncIterator[Session]:
+    """A session on ``url``, or on the bus of the settings. Raises :class:`BusUnavailable`."""
+    bus = await JetStream.connect(
+        url or config.nats_url, "cli", config.subjects, patience=PATIENCE, credentials=config.nats_creds or None
+    )
+    try:
+        yield Session(Client(config=config, bus=bus), bus, config.subjects)
+    finally:
+        await bus.close()

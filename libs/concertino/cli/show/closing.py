@@ -1,0 +1,37 @@
+"""What is said after a report's text, whatever it is printed on: what the text left out, and one line that sums up."""
+
+from __future__ import annotations
+
+from concertino.cli.durations import format_seconds
+from concertino.cli.show.text import one_line, plural
+from concertino.contracts.view import ConflictView, ReportView, TaskView
+
+
+def gaps_to_add(report: ReportView) -> tuple[str, ...]:
+    """Gaps that the text does not name in these words."""
+    text = _squashed(report.text)
+    return tuple(gap for gap in report.gaps if _squashed(gap) not in text)
+
+
+def unmentioned_conflicts(report: ReportView) -> tuple[ConflictView, ...]:
+    """Conflicts that the text does not state in these words."""
+    text = _squashed(report.text)
+    return tuple(conflict for conflict in report.conflicts if _squashed(conflict.statement) not in text)
+
+
+def closing(task: TaskView, seconds: float | None) -> tuple[str, str]:
+    """The status, and the rest of the last line: reason, seconds, tokens, cost, task."""
+    usage = task.usage
+    tokens = usage.input_tokens + usage.output_tokens
+    parts = [
+        *([] if seconds is None else [format_seconds(seconds)]),
+        plural(tokens, "token"),
+        f"${usage.cost_usd:.4f}" if 0 < usage.cost_usd < 0.01 else f"${usage.cost_usd:.2f}",
+        f"task {task.task}",
+    ]
+    reason = f" ({one_line(task.reason)})" if task.reason and task.status != "answered" else ""
+    return task.status, f"{reason} · " + " · ".join(parts)
+
+
+def _squashed(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(".")

@@ -1,0 +1,79 @@
+"""What happens to a task, as plain lines: for logs, pipes and terminals that cannot redraw."""
+
+from __future__ import annotations
+
+from concertino.cli.durations import format_seconds
+from concertino.cli.show.text import one_line, plural
+from concertino.contracts.facts import Fact, Unreadable
+from concertino.contracts.messages import (
+    Cancel,
+    Dispatched,
+    Outcome,
+    Planned,
+    Progress,
+    Result,
+    Settled,
+    Submitted,
+    Synthesized,
+)
+from concertino.contracts.state import State
+
+WIDTH = 140
+
+
+def fact_lines(state: State, fact: Fact) -> list[str]:
+    """What ``fact``, which ``state`` holds already, is to a reader; nothing for facts that only machines care about."""
+    return [_stamped(state, fact.time, line) for line in _about(state, fact)]
+
+
+def progress_line(state: State, work: str, progress: Progress) -> str:
+    """What ``work`` is doing now."""
+    return _stamped(state, progress.at, f"{_name(work)}: {one_line(progress.doing)}")
+
+
+def _about(state: State, fact: Fact) -> list[str]:
+    about = fact.name.about
+    match fact.message:
+        case Submitted(request=request):
+            return [f"task {state.task}: {one_line(request)}"]
+        case Unreadable(error=error):
+            return [f"unreadable: {one_line(error.message)}"]
+        case Planned(plan=plan) as planned if plan is not None:
+            subtasks = [f"{subtask.id} {subtask.kind}: {one_line(subtask.objective)}" for subtask in plan.subtasks]
+            why = f": {one_line(plan.why)}" if plan.why else ""
+            return [f"planned {plural(len(subtasks), 'subtask')}{_took(planned)}{why}", *subtasks]
+        case Planned() as planned:
+            return [f"planning failed{_took(planned)}{_error(planned)}"]
+        case Dispatched(work=work):
+            return [f"queued {', '.join(_name(name) for name, _ in work)}"]
+        case Result(findings=findings) as result:
+            yielded = "" if result.error else f": {plural(len(findings), 'finding')}"
+            return [f"{_name(str(fact.name))} {result.status.value}{_took(result)}{yielded}{_error(result)}"]
+        case Synthesized() as synthesis:
+            return [f"report {synthesis.status.value}{_took(synthesis)}{_error(synthesis)}"]
+        case Cancel(reason=reason):
+            return [f"cancelling{f': {one_line(reason)}' if reason else ''}"]
+        case Outcome(status=status, reason=reason):
+            return [f"{status.value}{f': {one_line(reason)}' if reason else ''}"]
+        case None if fact.name.type == "due":
+            return [f"timer {about}"]
+        case _:
+            return []
+
+
+def _name(work: str) -> str:
+    type_, _, about = work.partition(".")
+    return one_line({"plan": "planning", "synthesis": "writing"}.get(type_, about or work))
+
+
+def _took(settled: Settled) -> str:
+    attempts = f", {plural(settled.attempts, 'attempt')}" if settled.attempts > 1 else ""
+    return f" ({format_seconds(settled.seconds)}{attempts})"
+
+
+def _error(settled: Settled) -> str:
+    return f": {one_line(settled.error.message)}" if settled.error else ""
+
+
+def _stamped(state: State, time: float, line: str) -> str:
+    return f"{format_seconds(time - (state.submitted_at or time)):>8}  {one_line(line, WIDTH)}"

@@ -1,0 +1,48 @@
+"""A report as plain Markdown: for files, pipes and other programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from concertino.cli.show.closing import closing, gaps_to_add, unmentioned_conflicts
+from concertino.cli.show.text import clean, place
+from concertino.contracts.view import ReportView, TaskView
+
+
+def markdown(task: TaskView, seconds: float | None) -> str:
+    """The whole of what there is to print for ``task``. ``seconds`` is how long it took."""
+    status, rest = closing(task, seconds)
+    parts = [*_parts(task.report)] if task.report else []
+    return "\n\n".join([*parts, "---", f"**{status}**{rest}"]) + "\n"
+
+
+def _parts(report: ReportView) -> Iterator[str]:
+    yield clean(report.text).strip()
+    if conflicts := unmentioned_conflicts(report):
+        yield "## Conflicts"
+        for conflict in conflicts:
+            lines = [f"- {_flat(conflict.statement)}"]
+            lines += ["  - " + " ".join([_flat(p.claim), *(f"[{id_}]" for id_ in p.citations)]) for p in conflict.positions]
+            if conflict.resolution:
+                lines.append(f"  - **{_flat(conflict.resolution)}** {_flat(conflict.why)}".rstrip())
+            yield "\n".join(lines)
+    if gaps := gaps_to_add(report):
+        yield "## Not found"
+        yield "\n".join(f"- {_flat(gap)}" for gap in gaps)
+    if report.citations:
+        yield "## Evidence"
+    for citation in report.citations:
+        yield f"[{clean(citation.id)}] `{place(citation.source, citation.locator)}`"
+        yield _fenced(clean(citation.quote).strip("\n"))
+
+
+def _fenced(text: str) -> str:
+    """A literal block, its fence longer than any in ``text``."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _flat(text: str) -> str:
+    return " ".join(clean(text).split())

@@ -1,0 +1,36 @@
+"""A quote on a terminal: set off by a bar, its own line breaks kept."""
+
+from __future__ import annotations
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+
+from concertino.cli.show.text import clean
+
+LINES = 12
+"""Lines of one quote that are shown; ``--json`` has all."""
+
+
+class Barred:
+    """``inner`` with a bar down its left side, however its lines wrap."""
+
+    def __init__(self, inner: RenderableType) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        bar = Segment("| " if options.ascii_only else "│ ", Style(dim=True))
+        for line in console.render_lines(self._inner, options.update(width=max(options.max_width - 2, 1)), pad=False):
+            yield bar
+            yield from line
+            yield Segment.line()
+
+
+def quote(text: str) -> Barred:
+    """At most :data:`LINES` lines of ``text``, then how many more there are."""
+    lines = clean(text).expandtabs(4).strip("\n").split("\n")
+    shown = Text("\n".join(lines[:LINES]), overflow="fold")
+    if len(lines) > LINES:
+        shown.append(f"\n… {len(lines) - LINES} more lines", style="dim")
+    return Barred(shown)

@@ -1,0 +1,160 @@
+"""A task as rows: one for each piece of work, grouped by round. What the live tree, ``show`` and the tests look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from concertino.cli.show.text import clean, one_line, plural
+from concertino.contracts.messages import Progress, Result, Settled, Subtask
+from concertino.contracts.state import Round, State
+from concertino.contracts.subjects import PLAN
+
+
+class Mark(Enum):
+    """The state of a row."""
+
+    WAITING = "waiting"
+    """For others to end."""
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    MISSING = "missing"
+    """Nothing came of it before the task ended."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """``seconds`` since it was queued or, once it has ended, of the attempt that ended it; None: not begun."""
+
+    mark: Mark
+    kind: str
+    text: str
+    note: str = ""
+    seconds: float | None = None
+    doing: str = ""
+    fold: bool = False
+    """May be folded into a summary where there is little room."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One round."""
+
+    title: str
+    why: str
+    rows: tuple[Row, ...]
+
+
+def groups(state: State, doing: Mapping[str, Progress], now: float) -> tuple[Group, ...]:
+    """The rounds of ``state`` at ``now`` (Unix seconds); ``doing`` is the last word of each work id that runs."""
+    moment = _Moment(state, doing, _begun(state), now)
+    found = [moment.group(round_) for round_ in state.rounds]
+    number = len(found)
+    planning, failed = f"plan.{number}", state.plans.get(number)
+    # Only with a plan does a round exist; until then, planning is all that there is to see of it.
+    if failed or planning in state.sent or (not found and state.submitted and not state.outcome):
+        row = moment.row(PLAN, "splitting the request into parts", planning, failed)
+        found.append(Group(f"round {number + 1}", "", (row,)))
+    return tuple(found)
+
+
+def fit(found: Sequence[Group], room: int) -> tuple[Group, ...]:
+    """``found`` in at most about ``room`` lines: first without what each is doing, then with the least telling rows folded."""
+    if _lines(found) <= room:
+        return tuple(found)
+    found = [replace(group, rows=tuple(replace(row, doing="") for row in group.rows)) for group in found]
+    excess = _lines(found) - room
+    if excess <= 0:
+        return tuple(found)
+    order = (Mark.COMPLETE, Mark.WAITING, Mark.QUEUED, Mark.MISSING, Mark.PARTIAL, Mark.RUNNING, Mark.FAILED)
+    candidates = [
+        (order.index(row.mark), g, r) for g, group in enumerate(found) for r, row in enumerate(group.rows) if row.fold
+    ]
+    # A summary takes a line of its own in each group that gives rows away.
+    folded = {(g, r) for _, g, r in sorted(candidates)[: excess + len(found)]}
+    return tuple(_folded(group, {r for g, r in folded if g == number}) for number, group in enumerate(found))
+
+
+def _lines(found: Sequence[Group]) -> int:
+    return len(found) + sum(1 + bool(row.doing) for group in found for row in group.rows)
+
+
+def _folded(group: Group, hidden: set[int]) -> Group:
+    if not hidden:
+        return group
+    counts = Counter(group.rows[r].mark for r in hidden)
+    summary = ", ".join(f"{count:,} {mark.value}" for mark, count in counts.most_common())
+    row = Row(counts.most_common(1)[0][0], "…", f"{len(hidden):,} more: {summary}")
+    rows = list(group.rows)
+    rows[max(hidden)] = row
+    return replace(group, rows=tuple(r for n, r in enumerate(rows) if n not in hidden or n == max(hidden)))
+
+
+@dataclass(frozen=True)
+class _Moment:
+    state: State
+    doing: Mapping[str, Progress]
+    begun: Mapping[str, float]
+    now: float
+
+    def group(self, round_: Round) -> Group:
+        number, plan = round_.number, round_.plan
+        rows: list[Row] = []
+        if f"plan.{number}" in self.state.times:  # else the caller brought it
+            text = plural(len(plan.subtasks), "subtask")
+            rows.append(self.row(PLAN, text, f"plan.{number}", self.state.plans[number]))
+        rows += [self.subtask(subtask) for subtask in plan.subtasks]
+        writing = f"synthesis.{number}"
+        if round_.synthesis or writing in self.state.sent:
+            text = "written" if round_.synthesis and round_.synthesis.report else "writing"
+            rows.append(self.row("report", text, writing, round_.synthesis))
+        return Group(f"round {number + 1}", one_line(plan.why), tuple(rows))
+
+    def subtask(self, subtask: Subtask) -> Row:
+        row = self.row(subtask.kind, one_line(subtask.objective), f"result.{subtask.id}", self.state.results.get(subtask.id))
+        needed = [name for name in subtask.depends_on if name not in self.state.results]
+        if row.mark is Mark.WAITING and needed:
+            return replace(row, note=f"after {one_line(', '.join(needed), 24)}", fold=True)
+        return replace(row, fold=True)
+
+    def row(self, kind: str, text: str, work: str, settled: Settled | None) -> Row:
+        kind = clean(kind)
+        if settled:
+            return Row(Mark(settled.status.value), kind, text, _note(settled), settled.seconds, _why(settled))
+        since = self.begun.get(work)
+        if self.state.outcome:
+            return Row(Mark.MISSING, kind, text, "did not end" if since else "not begun")
+        if now := self.doing.get(work):
+            note = f"attempt {now.attempt}" if now.attempt > 1 else ""
+            since = now.at if since is None else since
+            return Row(Mark.RUNNING, kind, text, note, max(self.now - since, 0.0), one_line(now.doing))
+        if since is not None:
+            return Row(Mark.QUEUED, kind, text, "", max(self.now - since, 0.0))
+        return Row(Mark.WAITING, kind, text)
+
+
+def _note(settled: Settled) -> str:
+    parts = []
+    if isinstance(settled, Result) and not settled.error:
+        parts.append(plural(len(settled.findings), "finding") if settled.findings else "nothing found")
+    if settled.attempts > 1:
+        parts.append(plural(settled.attempts, "attempt"))
+    return ", ".join(parts)
+
+
+def _why(settled: Settled) -> str:
+    return one_line(settled.error.message) if settled.error else ""
+
+
+def _begun(state: State) -> dict[str, float]:
+    """When each piece of work was first queued."""
+    begun: dict[str, float] = {}
+    for wave in sorted(state.dispatched):
+        for work, _ in state.dispatched[wave].work:
+            begun.setdefault(work, state.times[f"dispatched.{wave}"])
+    return begun

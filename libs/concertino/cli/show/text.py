@@ -1,0 +1,42 @@
+"""Text from requests, sources and models, made fit for a terminal: whatever they hold, they move no cursor and set no title."""
+
+from __future__ import annotations
+
+import re
+
+from concertino.contracts.messages import Locator
+
+# C0 without tab and newline, DEL, C1 (ESC and CSI among them), and the marks that turn the direction of writing.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """``text`` without control characters; newlines and tabs stay."""
+    return _UNPRINTABLE.sub("", text)
+
+
+def one_line(text: str, width: int | None = None) -> str:
+    """``text`` on one line, cut at a word with an ellipsis where it is longer than ``width`` characters."""
+    line = " ".join(clean(text.replace("\r", " ")).split())
+    if width is None or len(line) <= width:
+        return line
+    cut = line[: width - 1]
+    head, space, _ = cut.rpartition(" ")
+    return (head if space and len(head) > width // 2 else cut).rstrip(" ,;:") + "…"
+
+
+def place(source: str, locator: Locator) -> str:
+    """``src/a.py:12-18``, ``a.pdf, page 3``, ``https://example.org/x#limits``."""
+    if locator.lines:
+        first, last = locator.lines
+        return clean(f"{source}:{first}" if first == last else f"{source}:{first}-{last}")
+    if locator.page is not None:
+        return clean(f"{source}, page {locator.page}")
+    if locator.fragment:
+        return clean(f"{source}#{locator.fragment}")
+    return clean(source)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 finding``, ``2 findings``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

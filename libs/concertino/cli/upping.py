@@ -1,0 +1,73 @@
+"""``concertino up``: an installation on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from concertino.cli.fleet.fleet import SERVER, Fleet
+from concertino.cli.fleet.logbook import LogView
+from concertino.cli.fleet.services import own_workers
+from concertino.cli.fleet.supervisor import OURS
+from concertino.cli.interrupts import INTERRUPTED
+from concertino.cli.session import configuration, given_url
+
+MARGIN = 5.0
+"""Seconds beyond the grace of running work, for a service to say goodbye."""
+
+
+async def up(*, nats: str | None, port: int, store: Path | None, workers: Sequence[str]) -> int:
+    """Run everything until told to stop, then drain. Raises the errors of :meth:`Fleet.start`."""
+    config = configuration(nats)
+    services = own_workers(workers)
+    store = Path(os.path.abspath((store or Path(config.cache) / "embedded").expanduser()))  # noqa: PTH100 (keeps links)
+    view = LogView(Console(stderr=True, highlight=False, markup=False, emoji=False), raw=config.log_format == "json")
+    fleet = Fleet(config, view.say, url=given_url(nats), store=store, port=port, workers=services)
+    stop = asyncio.Event()
+
+    def interrupted() -> None:
+        if stop.is_set():
+            fleet.kill()
+            os._exit(INTERRUPTED)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, interrupted)
+    stopping = asyncio.create_task(stop.wait())
+    starting = asyncio.create_task(fleet.start(strict=False))
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            _welcome(fleet, store if fleet.server else None)
+            await stopping
+    finally:
+        starting.cancel()
+        stopping.cancel()
+        view.say(OURS, f"draining, for {config.grace:g} s at most; Ctrl-C again stops at once")
+        await fleet.stop(config.grace + MARGIN)
+        view.say(OURS, "stopped")
+    return 0
+
+
+def _welcome(fleet: Fleet, store: Path | None) -> None:
+    console = Console(highlight=False, markup=False, emoji=False)
+    services = ", ".join(f"{name} ({pid})" for name, pid in fleet.pids.items() if name != SERVER)
+    lines = [
+        ("bus", fleet.url + (f" (pid {fleet.pids.get(SERVER)})" if store else "")),
+        *([("store", str(store))] if store else []),
+        ("services", services),
+        ("ask", f'concertino ask --nats {fleet.url} "..." --code .'),
+        ("stop", "Ctrl-C"),
+    ]
+    for name, value in lines:
+        console.print(Text.assemble((f"{name:>9}  ", "dim"), value), soft_wrap=True)
+    sys.stdout.flush()
