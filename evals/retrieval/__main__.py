@@ -19,9 +19,8 @@ from evals.retrieval.answerer import Answerer
 from evals.retrieval.baseline import STOP_WORDS, Baseline
 from evals.retrieval.corpus import corpus, default_cache, pins
 from evals.retrieval.direct import direct
-from evals.retrieval.fleet import connected
+from evals.retrieval.fleet import product
 from evals.retrieval.judge import Verdict, score
-from evals.retrieval.product import Product
 from evals.retrieval.questions import faults, questions
 from evals.retrieval.run import ask_all, best_threshold, judge_all
 from evals.retrieval.table import LEGEND, misses, table
@@ -87,11 +86,11 @@ async def _answerer(options: argparse.Namespace) -> AsyncIterator[Answerer | Non
     if options.baseline:
         yield None
     elif options.direct:
-        async with direct(options.cache / "indexes") as answerer:
-            yield answerer
+        async with direct(options.cache / "indexes") as workers:
+            yield workers
     else:
-        async with connected(options.nats) as client:
-            yield Product(client)
+        async with product(options.nats, _tell) as concertino:
+            yield concertino
 
 
 def _tell(line: str) -> None:
