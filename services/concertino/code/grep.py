@@ -94,14 +94,14 @@ def _pieces(lines: list[str], matching: Iterable[Range]) -> Iterator[tuple[Range
         if any(len(line) > LONGEST_LINE for line in lines[first - 1 : last]):
             yield None, 1
             continue
-        around = _around(lines, first, last)
-        if current is not None and around[0] <= current[1] + 1 and around[1] - current[0] < _MOST_LINES:
-            current = current[0], max(current[1], around[1])
-            continue
-        if current is not None:
+        start, end = _around(lines, first, last)
+        if current is None:
+            current = start, end
+        elif start <= current[1] + 1 and end - current[0] < _MOST_LINES:
+            current = current[0], max(current[1], end)
+        elif last > current[1]:  # else it is shown already
             yield current, 0
-            around = (min(max(around[0], current[1] + 1), first), around[1])
-        current = around
+            current = max(start, current[1] + 1), end
     if current is not None:
         yield current, 0
 

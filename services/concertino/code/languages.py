@@ -2,7 +2,8 @@
 
 A query's captures say what a node is: ``class``, ``impl`` and ``module`` hold members; ``function``, ``method`` and
 ``type`` are definitions; ``value`` is a function bound to a name by assignment; ``constant`` is a named value.
-``name`` is what it is called, ``owner`` what it belongs to where that is not its surroundings.
+``name`` is what it is called, ``owner`` what it belongs to where that is not its surroundings. ``leading`` are comments and
+the like: directly above a definition they belong to it. ``around`` belongs to what it has as ``wrapped``.
 """
 
 from __future__ import annotations
@@ -20,18 +21,12 @@ from msgspec import Struct
 
 
 class Language(Struct, frozen=True):
-    """How to find definitions. ``wrappers`` enclose a definition and belong to it; ``leading`` nodes above it do too.
-
-    ``carriers`` may hold several definitions; what stands above one belongs to the definition on its first line.
-    """
+    """How to find definitions in files of these ``endings``. ``grammar`` yields what tree-sitter takes."""
 
     name: str
     endings: tuple[str, ...]
     grammar: Callable[[], object]
     query: str
-    wrappers: frozenset[str] = frozenset()
-    carriers: frozenset[str] = frozenset()
-    leading: frozenset[str] = frozenset({"comment"})
 
 
 _PYTHON = """
@@ -40,6 +35,8 @@ _PYTHON = """
 (module (expression_statement (assignment left: (identifier) @name)) @constant)
 (module (type_alias_statement left: (type (identifier) @name)) @type)
 (class_definition body: (block (expression_statement (assignment left: (identifier) @name)) @constant))
+(decorated_definition definition: (_) @wrapped) @around
+(comment) @leading
 """
 
 _JAVASCRIPT = """
@@ -59,6 +56,11 @@ _JAVASCRIPT = """
 ((program (variable_declaration (variable_declarator name: (identifier) @name value: (_) @is) @constant))
   (#not-match? @is "^require\\\\("))
 (export_statement (lexical_declaration (variable_declarator name: (identifier) @name) @constant))
+(lexical_declaration (variable_declarator) @wrapped) @around
+(variable_declaration (variable_declarator) @wrapped) @around
+(export_statement declaration: (_) @wrapped) @around
+(comment) @leading
+(decorator) @leading
 """
 _FIELDS = "(field_definition property: (_) @name value: [(arrow_function) (function_expression)]) @value"
 
@@ -71,6 +73,7 @@ _TYPESCRIPT = """
 (function_signature name: (_) @name) @function
 (abstract_method_signature name: (_) @name) @method
 (public_field_definition name: (_) @name value: [(arrow_function) (function_expression)]) @value
+(ambient_declaration (_) @wrapped) @around
 """
 
 _GO = """
@@ -87,6 +90,7 @@ _GO = """
 (source_file (const_declaration (const_spec name: (identifier) @name) @constant))
 (source_file (var_declaration (var_spec name: (identifier) @name) @constant))
 (source_file (var_declaration (var_spec_list (var_spec name: (identifier) @name) @constant)))
+(comment) @leading
 """
 
 _JAVA = """
@@ -99,6 +103,7 @@ _JAVA = """
 (constructor_declaration name: (identifier) @name) @method
 (compact_constructor_declaration name: (identifier) @name) @method
 (field_declaration declarator: (variable_declarator name: (identifier) @name)) @constant
+[(line_comment) (block_comment)] @leading
 """
 
 _RUST = """
@@ -117,52 +122,17 @@ _RUST = """
 (macro_definition name: (identifier) @name) @function
 (const_item name: (identifier) @name) @constant
 (static_item name: (identifier) @name) @constant
+[(line_comment) (block_comment) (attribute_item)] @leading
 """
 
-_EXPORTED = frozenset({"export_statement", "ambient_declaration", "lexical_declaration", "variable_declaration"})
-_DECORATED = frozenset({"comment", "decorator"})
-
 LANGUAGES: tuple[Language, ...] = (
-    Language(
-        "python",
-        (".py", ".pyi", ".pyw"),
-        tree_sitter_python.language,
-        _PYTHON,
-        wrappers=frozenset({"decorated_definition"}),
-    ),
-    Language(
-        "javascript",
-        (".js", ".jsx", ".mjs", ".cjs"),
-        tree_sitter_javascript.language,
-        _JAVASCRIPT + _FIELDS,
-        wrappers=_EXPORTED,
-        leading=_DECORATED,
-    ),
-    Language(
-        "typescript",
-        (".ts", ".mts", ".cts"),
-        tree_sitter_typescript.language_typescript,
-        _JAVASCRIPT + _TYPESCRIPT,
-        wrappers=_EXPORTED,
-        leading=_DECORATED,
-    ),
-    Language(
-        "tsx",
-        (".tsx",),
-        tree_sitter_typescript.language_tsx,
-        _JAVASCRIPT + _TYPESCRIPT,
-        wrappers=_EXPORTED,
-        leading=_DECORATED,
-    ),
-    Language("go", (".go",), tree_sitter_go.language, _GO, carriers=frozenset({"type_declaration"})),
-    Language("java", (".java",), tree_sitter_java.language, _JAVA, leading=frozenset({"line_comment", "block_comment"})),
-    Language(
-        "rust",
-        (".rs",),
-        tree_sitter_rust.language,
-        _RUST,
-        leading=frozenset({"line_comment", "block_comment", "attribute_item"}),
-    ),
+    Language("python", (".py", ".pyi", ".pyw"), tree_sitter_python.language, _PYTHON),
+    Language("javascript", (".js", ".jsx", ".mjs", ".cjs"), tree_sitter_javascript.language, _JAVASCRIPT + _FIELDS),
+    Language("typescript", (".ts", ".mts", ".cts"), tree_sitter_typescript.language_typescript, _JAVASCRIPT + _TYPESCRIPT),
+    Language("tsx", (".tsx",), tree_sitter_typescript.language_tsx, _JAVASCRIPT + _TYPESCRIPT),
+    Language("go", (".go",), tree_sitter_go.language, _GO),
+    Language("java", (".java",), tree_sitter_java.language, _JAVA),
+    Language("rust", (".rs",), tree_sitter_rust.language, _RUST),
 )
 
 BY_NAME: Mapping[str, Language] = MappingProxyType({language.name: language for language in LANGUAGES})

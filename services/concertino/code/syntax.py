@@ -1,20 +1,26 @@
-"""Source text to symbols: what a file defines, under which name, on which lines."""
+"""Source text to symbols: what a file defines, under which name, on which lines.
+
+Everything is asked of tree-sitter in one query, and put together from byte offsets and rows: asking nodes for their parents
+and siblings takes time that grows with the size of the file, which makes hostile or broken files quadratic.
+"""
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
 import tree_sitter
 from msgspec import Struct
 
 from concertino.code.languages import Language
+from concertino.code.names import plain, qualified
 
 Kind = Literal["class", "impl", "module", "function", "method", "type", "value", "constant"]
 HOLDERS = frozenset({"class", "impl", "module"})
-_KINDS: frozenset[str] = frozenset(get_args(Kind))
+_KINDS: Mapping[str, Kind] = {kind: kind for kind in get_args(Kind)}
+_MOST_DEPTH = 200
+"""Of nodes: what is nested deeper was not written by a person."""
 
 
 class Symbol(Struct, frozen=True):
@@ -34,32 +40,31 @@ class Syntax:
     """One file, parsed. Syntax errors cost what is around them, and nothing else."""
 
     def __init__(self, language: Language, text: str) -> None:
-        self._language = language
         parser, query = _tools(language)
         tree = parser.parse(text.encode())
         assert tree is not None  # only a parser without a language yields none
         self._root = tree.root_node
-        self.symbols = _symbols(language, self._root, query)
+        captured = _Captured(self._root, query, text.split("\n"))
+        self._leading = captured.leading
+        self.symbols = _symbols(captured.matches)
 
     def borders(self, span: int) -> list[int]:
-        """Lines at which a statement starts, sorted: of the file, and inside every statement of more than ``span`` lines."""
+        """Lines at which a statement starts, sorted: of the file, and inside every statement of more than ``span`` lines.
+
+        A line below a comment or decorator is none: it belongs with it.
+        """
         found: set[int] = set()
         pending = [self._root]
         while pending:
-            node = pending.pop()
-            above: tree_sitter.Node | None = None
-            for child in node.children:
-                starts_line = above is None or child.start_point.row > above.end_point.row
-                if starts_line and child.is_named and not self._belongs(child, above):
-                    found.add(child.start_point.row + 1)
-                if child.end_point.row - child.start_point.row >= span:
+            above = -1
+            for child in pending.pop().children:
+                first, last = child.start_point.row, child.end_point.row
+                if first > above and child.is_named and first - 1 not in self._leading:
+                    found.add(first + 1)
+                if last - first >= span:
                     pending.append(child)
-                above = child
+                above = last
         return sorted(found)
-
-    def _belongs(self, node: tree_sitter.Node, above: tree_sitter.Node | None) -> bool:
-        """Whether a comment or decorator stands directly above, so that nothing may come between."""
-        return above is not None and above.type in self._language.leading and _last_row(above) + 1 >= node.start_point.row
 
 
 _per_thread = threading.local()
@@ -75,70 +80,70 @@ def _tools(language: Language) -> tuple[tree_sitter.Parser, tree_sitter.Query]:
 
 
 class _Match(Struct, frozen=True):
+    """A definition by itself: names unqualified, byte offsets, lines from 1."""
+
     name: str
     kind: Kind
-    name_at: int
     start: int
     end: int
     lines: tuple[int, int]
 
 
-def _symbols(language: Language, root: tree_sitter.Node, query: tree_sitter.Query) -> list[Symbol]:
+class _Captured:
+    """What the query finds in one file, in the order of the text, outermost first."""
+
+    def __init__(self, root: tree_sitter.Node, query: tree_sitter.Query, lines: Sequence[str]) -> None:
+        self.leading: dict[int, int] = {}
+        """First row by last row, of comments and the like that have their rows to themselves."""
+        around: dict[int, tree_sitter.Node] = {}
+        definitions: dict[int, tuple[Kind, tree_sitter.Node, str]] = {}
+        cursor = tree_sitter.QueryCursor(query)
+        cursor.set_max_start_depth(_MOST_DEPTH)
+        for _, captures in cursor.matches(root):
+            if "leading" in captures:
+                node = captures["leading"][0]
+                if not lines[node.start_point.row][: node.start_point.column].strip():
+                    self.leading[_last_row(node)] = node.start_point.row
+            elif "around" in captures:
+                around[captures["wrapped"][0].id] = captures["around"][0]
+            else:
+                kind = next(_KINDS[name] for name in captures if name in _KINDS)
+                named = captures["name"][0]
+                if named.start_byte not in definitions or definitions[named.start_byte][0] == "constant":
+                    definitions[named.start_byte] = kind, captures[kind][0], _name(named, captures.get("owner"))
+        self.matches = sorted(self._placed(definitions.values(), around), key=lambda m: (m.start, -m.end))
+
+    def _placed(
+        self, definitions: Iterable[tuple[Kind, tree_sitter.Node, str]], around: Mapping[int, tree_sitter.Node]
+    ) -> Iterator[_Match]:
+        for kind, bare, name in definitions:
+            node = bare
+            while node.id in around:
+                node = around[node.id]
+            first = node.start_point.row
+            while first - 1 in self.leading:
+                first = self.leading[first - 1]
+            yield _Match(name, kind, node.start_byte, node.end_byte, (first + 1, _last_row(node) + 1))
+
+
+def _symbols(matches: Sequence[_Match]) -> list[Symbol]:
     symbols: list[Symbol] = []
     around: list[tuple[int, int]] = []
-    for match in _outermost_first(_matches(language, root, query)):
+    """End and index of the definitions that the current one is inside of."""
+    for match in matches:
         while around and around[-1][0] <= match.start:
             around.pop()
         parent = around[-1][1] if around else -1
-        name = f"{symbols[parent].name}.{match.name}" if parent >= 0 else match.name
         if match.kind != "constant":
             around.append((match.end, len(symbols)))
+        name = qualified(symbols[parent].name, match.name) if parent >= 0 else match.name
         symbols.append(Symbol(name, match.kind, match.lines, parent))
     return symbols
 
 
-def _matches(language: Language, root: tree_sitter.Node, query: tree_sitter.Query) -> Iterator[_Match]:
-    for _, captures in tree_sitter.QueryCursor(query).matches(root):
-        kind = next(k for k in captures if k in _KINDS)
-        named = captures["name"][0]
-        node = captures[kind][0]
-        while node.parent is not None and node.parent.type in language.wrappers:
-            node = node.parent
-        name = _plain(_text(named))
-        if owner := captures.get("owner"):
-            name = f"{_text(owner[0])}.{name}"
-        lines = _first_row(language, node) + 1, max(_last_row(node), node.start_point.row) + 1
-        yield _Match(name, kind, named.start_byte, node.start_byte, node.end_byte, lines)  # type: ignore[arg-type]
-
-
-def _outermost_first(matches: Iterator[_Match]) -> list[_Match]:
-    """In the order of the text; a name matched twice is taken as what says more than "constant"."""
-    best: dict[int, _Match] = {}
-    for match in matches:
-        if match.name_at not in best or best[match.name_at].kind == "constant":
-            best[match.name_at] = match
-    return sorted(best.values(), key=lambda m: (m.start, -m.end, m.name_at))
-
-
-def _first_row(language: Language, node: tree_sitter.Node) -> int:
-    """The row on which it starts, with the comments and decorators that stand directly above."""
-    while (around := node.parent) is not None and around.parent is not None and _starts_with(language, around, node):
-        node = around
-    row = node.start_point.row
-    above = node.prev_sibling
-    while above is not None and above.type in language.leading and _last_row(above) + 1 >= row:
-        before = above.prev_sibling
-        if before is not None and before.end_point.row == above.start_point.row and _last_row(before) == above.start_point.row:
-            break  # a remark at the end of a line belongs to that line
-        row = above.start_point.row
-        above = before
-    return row
-
-
-def _starts_with(language: Language, around: tree_sitter.Node, node: tree_sitter.Node) -> bool:
-    if around.type in language.carriers:
-        return around.start_point.row == node.start_point.row
-    return around.start_byte == node.start_byte
+def _name(named: tree_sitter.Node, owner: Sequence[tree_sitter.Node] | None) -> str:
+    name = plain(_text(named))
+    return f"{_text(owner[0])}.{name}" if owner else name
 
 
 def _last_row(node: tree_sitter.Node) -> int:
@@ -148,11 +153,3 @@ def _last_row(node: tree_sitter.Node) -> int:
 
 def _text(node: tree_sitter.Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
-
-
-_NOISE = re.compile(r"^(module\.)?exports\.|^(this|self|window|globalThis)\.|\bprototype\.|[\s'\"`]")
-
-
-def _plain(name: str) -> str:
-    """``Foo.prototype.bar`` is ``Foo.bar``; ``module.exports.bar`` is ``bar``."""
-    return _NOISE.sub("", name)[:200]
