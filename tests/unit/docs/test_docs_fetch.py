@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from docs_site import Site, running
@@ -41,6 +43,19 @@ async def test_it_connects_to_the_address_it_checked_and_asks_for_the_name(site:
 async def test_the_next_address_is_tried_where_one_does_not_answer(site: Site) -> None:
     site.pages["/a"] = (200, {}, b"here")
     assert (await fetch(site.url("/a", host="two.invalid"), resolve=at("::1", "127.0.0.1"))).data == b"here"
+
+
+async def test_the_certificate_is_checked_against_the_name_not_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = Path(__file__).with_name("docs_invalid.pem")  # for docs.invalid, with a key that protects nothing
+    with running(Site(certificate=certificate)) as site:
+        site.pages["/a"] = (200, {}, b"here")
+        url = site.url("/a", host="docs.invalid").replace("http:", "https:")
+        with pytest.raises(SourceError, match="certificate is not valid"):
+            await fetch(url, resolve=at("127.0.0.1"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert (await fetch(url, resolve=at("127.0.0.1"))).data == b"here"
+        with pytest.raises(SourceError, match="certificate is not valid"):
+            await fetch(url.replace("docs.", "other."), resolve=at("127.0.0.1"))
 
 
 @pytest.mark.parametrize(
@@ -138,8 +153,11 @@ async def test_gzip_is_unpacked_and_a_gzip_bomb_is_not(site: Site) -> None:
     site.pages["/no"] = (200, gzipped, b"not gzip at all")
     site.pages["/br"] = (200, {"Content-Encoding": "br"}, b"x")
     assert (await fetch(site.url("/good"))).data == b"text" * 1_000
+    tracemalloc.start()
     with pytest.raises(SourceError, match="over the limit"):
-        await fetch(site.url("/bomb"))
+        await fetch(site.url("/bomb"), most_bytes=10_000)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
     for path, advice in (("/cut", "cut off"), ("/no", "damaged")):
         with pytest.raises(Transient, match=advice):
             await fetch(site.url(path))

@@ -87,10 +87,11 @@ def test_a_long_operation_is_cut_under_one_title() -> None:
 
 
 def test_an_alias_does_not_stretch_over_what_lies_between() -> None:
-    text = "openapi: 3.0.0\nx-item: &item\n  get:\n    summary: shared\npaths:\n  /a: {}\n  /b: *item\n"
+    text = "openapi: 3.0.0\nx-item: &item\n  get:\n    summary: shared\npaths:\n  /a: {}\n  /b: *item\n  /c:\n    put: *item\n"
     found = openapi.read("a.yaml", text.encode())
     assert all(p.locator.lines and p.locator.lines[0] <= p.locator.lines[1] for p in found)
     assert ("GET /b — shared", (3, 4)) in [(p.title, p.locator.lines) for p in found]
+    assert ("PUT /c", (9, 9), "    put: *item") in [(p.title, p.locator.lines, p.text) for p in found]
 
 
 @pytest.mark.parametrize(

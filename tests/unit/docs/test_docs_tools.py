@@ -150,6 +150,8 @@ async def test_problems_of_single_files_are_named_every_time_and_the_rest_is_rea
     os.mkfifo(manual / "pipe.md")
     with (manual / "huge.txt").open("wb") as file:
         file.truncate(50_000_000)
+    for name in ("broken.pdf", "binary.md", "old.doc"):
+        os.utime(manual / name, (1, 1))  # long settled: the index need not look at it again
     for _ in ("first read", "from the index"):
         docs = await open_(tmp_path, manual)
         problems = dict(docs.problems)
@@ -232,6 +234,14 @@ async def test_a_url_is_fetched_indexed_and_quoted_under_its_own_address(tmp_pat
         passage = (await docs.search("shaded")).hits[0].passage
         assert (passage.source, passage.locator.fragment) == (site.url("/guide.html"), "z")
         assert (await docs.read(site.url("/guide.html"), fragment="z")).text == passage.text
+        await docs.close()
+        site.pages["/guide.html"] = (
+            200,
+            {"Content-Type": "text/html"},
+            b"<main><h2 id=z>Zones</h2><p>Zone eight is sunny..</p></main>",
+        )
+        docs = await open_(tmp_path, site.url("/guide.html"))
+        assert (await docs.search("sunny")).hits
         await docs.close()
         with pytest.raises(SourceError, match="404"):
             await open_(tmp_path, site.url("/gone.html"))

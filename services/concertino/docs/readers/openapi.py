@@ -57,9 +57,9 @@ def read(source: str, data: bytes) -> list[Passage]:
 
 
 def _composed(text: str) -> yaml.Node | None:
-    """The tree of nodes, each of which knows where it stands. JSON is YAML but for tabs and halves of characters."""
+    """The tree of nodes, each of which knows where it stands. JSON is YAML, but for characters written as two halves."""
     if text.lstrip()[:1] == "{":
-        text = _SURROGATE.sub(r"\\ufffd", text.replace("\t", " "))
+        text = _SURROGATE.sub(r"\\ufffd", text)
     try:
         _bound(text)
         return yaml.compose(text, Loader=yaml.CSafeLoader)
