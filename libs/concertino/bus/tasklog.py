@@ -88,23 +88,22 @@ class TaskLog:
     async def _events(
         self, task: str, queue: asyncio.Queue[Progress | None], passed: set[str]
     ) -> AsyncIterator[Fact | Progress]:
-        sequence, seen, pause = 0, set[str](), _LOOK_AGAIN
+        sequence, seen, pause = 0, set[str](), _FIRST_PAUSE
         while True:
             for fact in await self.read(task, sequence):
                 sequence = fact.sequence
                 seen.add(str(fact.name))
                 yield fact
             passed -= seen
-            pause = min(pause * 2, _LOOK_AGAIN) if passed else _LOOK_AGAIN
-            if pause == _LOOK_AGAIN:
+            if pause >= _LOOK_AGAIN:
                 passed.clear()  # refused, or it would be there by now
             try:
-                while (item := await asyncio.wait_for(queue.get(), pause)) or passed <= seen:
+                while (item := await asyncio.wait_for(queue.get(), pause if passed else _LOOK_AGAIN)) or passed <= seen:
                     if item:
                         yield item
-                pause = _FIRST_PAUSE / 2
+                pause = _FIRST_PAUSE
             except TimeoutError:
-                continue
+                pause = min(pause * 2, _LOOK_AGAIN)
 
     async def _pack(self, message: Message, headers: Mapping[str, str] | None) -> tuple[bytes, dict[str, str]]:
         data = encode(message)
