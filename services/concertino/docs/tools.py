@@ -39,18 +39,25 @@ class Docs:
     async def open(cls, sources: Sequence[Source], cache: Path) -> Docs:
         """Open every source, its index kept below the folder ``cache``.
 
-        Raises what the first source that cannot be opened raises, naming it: :class:`SourceError` or :class:`Transient`.
+        Raises what a source that cannot be opened raises, naming it: :class:`SourceError`, else :class:`Transient`.
         """
         distinct = list({source.location: source for source in sources}.values())
-        opened = await asyncio.gather(*(Corpus.open(source, cache) for source in distinct), return_exceptions=True)
-        corpora = [corpus for corpus in opened if isinstance(corpus, Corpus)]
-        failures = [failure for failure in opened if isinstance(failure, BaseException)]
-        if failures:
+        corpora: list[Corpus] = []
+
+        async def opened(source: Source) -> None:
+            corpora.append(await Corpus.open(source, cache))
+
+        try:
+            failures = await asyncio.gather(*map(opened, distinct), return_exceptions=True)
+            if failed := [failure for failure in failures if failure is not None]:
+                # What cannot succeed comes first: trying again would not help.
+                raise min(failed, key=lambda e: isinstance(e, ConcertinoError) and e.retryable)
+        except BaseException:
             for corpus in corpora:
                 corpus.close()
-            # What cannot succeed comes first: trying again would not help.
-            raise min(failures, key=lambda e: isinstance(e, ConcertinoError) and e.retryable)
-        return cls(corpora)
+            raise
+        locations = [source.location for source in distinct]
+        return cls(sorted(corpora, key=lambda corpus: locations.index(corpus.location)))
 
     @property
     def problems(self) -> list[tuple[str, str]]:
