@@ -16,7 +16,6 @@ from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.subjects import Header, Subjects
 
-
 _DEFAULT = Subjects()
 
 

@@ -43,7 +43,8 @@ class MemoryServer:
         return self._clock() + self._offset
 
     async def advance(self, seconds: float) -> None:
-        """Let ``seconds`` pass: what falls due happens in its order, each at its moment, and so does what follows from it."""
+        """Let ``seconds`` pass, after what can happen without: what falls due happens in its order, each at its moment."""
+        await self._settle()
         end = self.now() + seconds
         while self._moments and self._moments[0] <= end:
             self._put_forward(self._moments[0])

@@ -1,0 +1,29 @@
+"""Shared by all tests: one real NATS server for the whole run, and a namespace on it for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from concertino.contracts.subjects import Subjects
+from concertino.runtime.nats_server import NatsServer
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """The real server. Tests that stop it start one of their own."""
+    server = NatsServer(tmp_path_factory.mktemp("nats"))
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+def subjects() -> Subjects:
+    """Names that no other test uses."""
+    return Subjects(f"t{next(_numbers)}")

@@ -1,0 +1,229 @@
+"""What is written once, what is read back, and what a schedule brings."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from concertino.bus.port import Bus
+from concertino.contracts.codec import MAX_MESSAGE
+from concertino.contracts.errors import BusUnavailable, MessageTooLarge, Refused
+from kit.inbox import Heard
+from kit.waiting import until
+from kit.worlds import World
+
+LATE = 0.6
+"""Seconds within which the real server fires what is due."""
+
+
+async def test_the_first_to_write_a_fact_wins_and_the_second_is_told(world: World, bus: Bus) -> None:
+    fact, stream = world.subjects.fact("a", "outcome"), world.subjects.tasks_stream
+
+    first = await bus.write_once(fact, b"first")
+    second = await bus.write_once(fact, b"second")
+
+    assert first == 1
+    assert second is None
+    assert [m.data for m in await bus.read(stream, fact)] == [b"first"]
+
+
+async def test_of_many_writers_at_once_exactly_one_wins(world: World, bus: Bus) -> None:
+    others = [bus, *[await world.connect() for _ in range(3)]]
+    fact = world.subjects.fact("a", "result.s1")
+
+    sequences = await asyncio.gather(*(other.write_once(fact, b"%d" % i) for i, other in enumerate(others * 10)))
+
+    [winner] = [i for i, sequence in enumerate(sequences) if sequence is not None]
+    [stored] = await bus.read(world.subjects.tasks_stream, fact)
+    assert (stored.data, stored.sequence) == (b"%d" % winner, sequences[winner])
+
+
+async def test_a_message_id_stores_once(world: World, bus: Bus) -> None:
+    work, stream = world.subjects.work("batch", "web"), world.subjects.work_stream
+
+    for message_id in ("a.s1.1", "a.s1.1", "a.s1.2", "a.s1.1"):
+        await bus.enqueue(work, message_id.encode(), message_id)
+
+    assert [m.data for m in await bus.read(stream, work)] == [b"a.s1.1", b"a.s1.2"]
+
+
+async def test_a_message_comes_back_as_it_was_stored(world: World, bus: Bus) -> None:
+    fact, before = world.subjects.fact("a", "submitted"), world.now()
+
+    sequence = await bus.write_once(fact, b"\x00\xff", {"Ctn-Schema": "submitted/1", "Ctn-Note": "Grüße"})
+
+    [stored] = await bus.read(world.subjects.tasks_stream, world.subjects.task("a"))
+    assert (stored.subject, stored.data, stored.sequence) == (fact, b"\x00\xff", sequence)
+    assert (stored.headers["Ctn-Schema"], stored.headers["Ctn-Note"]) == ("submitted/1", "Grüße")
+    assert before - 0.01 <= stored.time <= world.now() + 0.01
+
+
+async def test_reading_is_in_order_after_a_sequence_and_by_wildcard(world: World, bus: Bus) -> None:
+    subjects, stream = world.subjects, world.subjects.tasks_stream
+    for task, name in (("a", "submitted"), ("b", "submitted"), ("a", "plan.0"), ("a", "result.s1"), ("b", "outcome")):
+        await bus.write_once(subjects.fact(task, name), name.encode())
+
+    async def names(pattern: str, after: int = 0) -> list[bytes]:
+        return [m.data for m in await bus.read(stream, pattern, after)]
+
+    assert await names(subjects.task("a")) == [b"submitted", b"plan.0", b"result.s1"]
+    assert await names(subjects.task("a"), after=1) == [b"plan.0", b"result.s1"]
+    assert await names(subjects.task("a"), after=4) == []
+    assert await names(subjects.fact("*", "submitted")) == [b"submitted", b"submitted"]
+    assert await names(subjects.task("nobody")) == []
+
+
+async def test_reading_since_leaves_out_what_is_older(world: World, bus: Bus) -> None:
+    subjects, stream = world.subjects, world.subjects.tasks_stream
+    await bus.write_once(subjects.fact("a", "submitted"), b"old")
+    await world.elapse(0.05)
+    moment = world.now()
+    await world.elapse(0.05)
+    await bus.write_once(subjects.fact("b", "submitted"), b"new")
+    await bus.write_once(subjects.fact("c", "submitted"), b"newer")
+
+    pattern = subjects.fact("*", "submitted")
+    assert [m.data for m in await bus.read(stream, pattern, since=moment)] == [b"new", b"newer"]
+    assert [m.data for m in await bus.read(stream, pattern, after=2, since=moment)] == [b"newer"]
+    assert await bus.read(stream, pattern, since=world.now() + 60) == []
+    assert len(await bus.read(stream, pattern, since=0)) == 3
+
+
+async def test_a_read_reaches_what_it_was_told_to(world: World, bus: Bus) -> None:
+    subjects, stream = world.subjects, world.subjects.tasks_stream
+    await bus.write_once(subjects.fact("a", "submitted"), b"")
+    sequence = await bus.write_once(subjects.fact("a", "plan.0"), b"") or 0
+
+    assert len(await bus.read(stream, subjects.task("a"), reach=sequence)) == 2
+    assert await bus.read(stream, subjects.task("a"), after=sequence, reach=sequence) == []
+    with pytest.raises(BusUnavailable):
+        await bus.read(stream, subjects.task("a"), reach=sequence + 1)
+
+
+async def test_a_read_ends_where_what_it_should_reach_was_removed(world: World, bus: Bus) -> None:
+    subjects, stream = world.subjects, world.subjects.tasks_stream
+    await bus.write_once(subjects.fact("a", "submitted"), b"")
+    await bus.schedule(subjects.timer("a", "deadline"), world.now() + 60, subjects.due("a", "deadline"))
+    [_, timer] = await bus.read(stream, subjects.task("a"))
+    await bus.unschedule(timer.subject)
+
+    assert [m.sequence for m in await bus.read(stream, subjects.task("a"), reach=timer.sequence)] == [1]
+
+
+async def test_the_last_message_of_each_subject(world: World, bus: Bus) -> None:
+    subjects, stream = world.subjects, world.subjects.tasks_stream
+    for data in (b"1", b"2"):
+        await bus.publish(subjects.fact("a", "result.s1"), data)  # as a raw client may, who does not say "once"
+    await bus.write_once(subjects.fact("a", "outcome"), b"3")
+
+    assert sorted(m.data for m in await bus.last(stream, subjects.task("a"))) == [b"2", b"3"]
+    assert [m.data for m in await bus.last(stream, subjects.fact("a", "result.s1"))] == [b"2"]
+    assert await bus.last(stream, subjects.fact("a", "cancel")) == []
+
+
+async def test_the_last_messages_of_very_many_subjects(world: World, bus: Bus) -> None:
+    subjects = world.subjects
+    await asyncio.gather(*(bus.write_once(subjects.fact("a", f"result.s{i}"), b"%d" % i) for i in range(1100)))
+
+    found = await bus.last(subjects.tasks_stream, subjects.task("a"))
+
+    assert sorted(int(m.data) for m in found) == list(range(1100))
+
+
+@pytest.mark.parametrize("status", ["204", "404", "503"])
+async def test_a_writer_s_headers_do_not_pass_for_the_server_s(world: World, bus: Bus, status: str) -> None:
+    subjects = world.subjects
+    await bus.write_once(subjects.fact("a", "submitted"), b"", {"Status": status, "Nats-Num-Pending": "7"})
+    await bus.write_once(subjects.fact("a", "plan.0"), b"x")
+
+    found = await bus.read(subjects.tasks_stream, subjects.task("a"))
+
+    assert [m.sequence for m in found] == [1, 2]
+    assert found[0].headers["Status"] == status
+
+
+async def test_what_no_stream_takes_is_not_silently_lost(world: World) -> None:
+    bus = await world.connect()
+    with pytest.raises(BusUnavailable, match="provision"):
+        await bus.write_once(world.subjects.fact("a", "submitted"), b"{}")
+    with pytest.raises(BusUnavailable, match="provision"):
+        await bus.read(world.subjects.tasks_stream, world.subjects.task("a"))
+
+
+async def test_what_is_too_large_is_refused_and_the_connection_stands(world: World, bus: Bus) -> None:
+    subjects, large = world.subjects, bytes(MAX_MESSAGE + 1)
+    for store in (
+        bus.write_once(subjects.fact("a", "submitted"), large),
+        bus.enqueue(subjects.work("batch", "web"), large, "a.s1.1"),
+        bus.publish(subjects.signal("a"), large),
+        bus.write_once(subjects.fact("a", "submitted"), b"", {"Ctn-Note": "x" * MAX_MESSAGE}),
+        bus.publish(subjects.signal("a"), b"", {"Ctn-Note": "x" * MAX_MESSAGE}),
+    ):
+        with pytest.raises(MessageTooLarge):
+            await store
+
+    assert await bus.write_once(subjects.fact("a", "submitted"), large[1:], {"Ctn-Note": "x" * 4096}) == 1
+    assert bus.connected
+
+
+async def test_a_schedule_fires_once_at_its_time(world: World, bus: Bus) -> None:
+    subjects, stream = world.subjects, world.subjects.tasks_stream
+    at = world.now() + 0.25
+    await bus.schedule(subjects.timer("a", "deadline"), at, subjects.due("a", "deadline"))
+
+    [timer] = await bus.read(stream, subjects.task("a"))
+    assert timer.subject == subjects.timer("a", "deadline")
+
+    await world.elapse(0.25 + LATE)
+    [due] = await bus.read(stream, subjects.task("a"))
+    assert (due.subject, due.data) == (subjects.due("a", "deadline"), b"")
+    assert at <= due.time < at + LATE
+
+
+async def test_a_schedule_in_the_past_fires_at_once(world: World, bus: Bus) -> None:
+    subjects = world.subjects
+    await bus.schedule(subjects.timer("a", "deadline"), world.now() - 5.5, subjects.due("a", "deadline"))
+
+    await world.elapse(LATE)
+
+    assert len(await bus.read(subjects.tasks_stream, subjects.due("a", "*"))) == 1
+
+
+async def test_a_second_schedule_replaces_the_first(world: World, bus: Bus) -> None:
+    subjects, now = world.subjects, world.now()
+    for at in (now + 0.1, now + 60, now + 0.2):
+        await bus.schedule(subjects.timer("a", "deadline"), at, subjects.due("a", "deadline"))
+
+    assert len(await bus.read(subjects.tasks_stream, subjects.timer("a", "*"))) == 1
+    await world.elapse(0.2 + LATE)
+    [due] = await bus.read(subjects.tasks_stream, subjects.task("a"))
+    assert due.time >= now + 0.2
+
+
+async def test_what_was_unscheduled_does_not_fire(world: World, bus: Bus) -> None:
+    subjects, now = world.subjects, world.now()
+    for name in ("kept", "dropped"):
+        await bus.schedule(subjects.timer("a", name), now + 0.1, subjects.due("a", name))
+    await bus.unschedule(subjects.timer("a", "dropped"))
+    await bus.unschedule(subjects.timer("a", "never-there"))
+
+    await world.elapse(0.1 + LATE)
+
+    assert [m.subject for m in await bus.read(subjects.tasks_stream, subjects.task("a"))] == [subjects.due("a", "kept")]
+
+
+async def test_a_schedule_for_another_stream_is_refused(world: World, bus: Bus) -> None:
+    with pytest.raises(Refused):
+        await bus.schedule(world.subjects.timer("a", "retry"), world.now(), world.subjects.work("batch", "web"))
+
+
+async def test_what_a_schedule_stores_does_not_pass_by(world: World, bus: Bus) -> None:
+    subjects, heard = world.subjects, Heard()
+    await bus.subscribe(subjects.task("a"), heard)
+    await bus.schedule(subjects.timer("a", "deadline"), world.now(), subjects.due("a", "deadline"))
+    await world.elapse(LATE)
+    await bus.write_once(subjects.fact("a", "outcome"), b"")
+
+    await until(lambda: len(heard.messages) == 2)
+    assert [m.subject for m in heard.messages] == [subjects.timer("a", "deadline"), subjects.fact("a", "outcome")]

@@ -1,0 +1,169 @@
+"""Blobs, buckets, and messages that pass by."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+
+import pytest
+
+from concertino.bus import blobs
+from concertino.bus.port import Bus, Stored
+from concertino.bus.topology import BLOB_REFRESH, Stream, Topology, installation, queues
+from kit.inbox import Heard
+from kit.waiting import until
+from kit.worlds import World
+
+
+@pytest.mark.parametrize("size", [0, 1, blobs.CHUNK, blobs.CHUNK + 1, 10_000_000])
+async def test_a_blob_comes_back_by_its_digest(bus: Bus, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+
+    digest = await bus.put_blob(data)
+
+    assert digest == hashlib.sha256(data).hexdigest()
+    assert await bus.get_blob(digest) == data
+
+
+async def test_a_blob_is_kept_once(world: World, bus: Bus) -> None:
+    data = random.Random(1).randbytes(blobs.CHUNK * 2)
+    digests = await asyncio.gather(*(bus.put_blob(data) for _ in range(3)))
+
+    stored = await bus.read(world.subjects.blobs_stream, ">")
+
+    assert len(set(digests)) == 1
+    assert len(stored) == 3  # two parts, and the word that makes them visible
+
+
+async def test_a_blob_that_is_not_there_is_none(bus: Bus) -> None:
+    assert await bus.get_blob("0" * 64) is None
+
+
+async def test_a_blob_with_a_part_missing_is_none(world: World, bus: Bus) -> None:
+    data = random.Random(2).randbytes(blobs.CHUNK * 2)
+    subject = world.subjects.blob(hashlib.sha256(data).hexdigest())
+    await bus.write_once(f"{subject}.1", data[blobs.CHUNK :])
+    await bus.write_once(subject, b"", {"Ctn-Chunks": "2"})
+    assert await bus.get_blob(subject.rpartition(".")[2]) is None
+
+    await bus.write_once(f"{subject}.0", data[: blobs.CHUNK])
+    assert await bus.get_blob(subject.rpartition(".")[2]) == data
+
+
+@pytest.mark.parametrize("headers", [{}, {"Ctn-Chunks": "1"}, {"Ctn-Chunks": "many"}, {"Ctn-Chunks": "-1"}])
+async def test_a_blob_that_is_not_what_its_digest_says_is_none(world: World, bus: Bus, headers: dict[str, str]) -> None:
+    digest = hashlib.sha256(b"true").hexdigest()
+    await bus.write_once(world.subjects.blob(digest) + ".0", b"false")
+    await bus.write_once(world.subjects.blob(digest), b"false", headers)
+
+    assert await bus.get_blob(digest) is None
+
+
+@pytest.mark.parametrize("size", [10, blobs.CHUNK + 10])
+async def test_a_blob_put_again_much_later_lives_as_long_as_a_new_one(world: World, bus: Bus, size: int) -> None:
+    data = random.Random(3).randbytes(size)
+    await bus.put_blob(data)
+    [*_, old] = await bus.read(world.subjects.blobs_stream, ">")
+
+    await bus.put_blob(data)
+    [*_, same] = await bus.read(world.subjects.blobs_stream, ">")
+    await blobs.put(bus, world.subjects, data, clock=lambda: world.now() + BLOB_REFRESH + 1)  # type: ignore[arg-type]
+    new = await bus.read(world.subjects.blobs_stream, ">")
+
+    assert same.sequence == old.sequence
+    assert all(m.sequence > old.sequence for m in new)
+    assert await bus.get_blob(hashlib.sha256(data).hexdigest()) == data
+
+
+async def test_a_bucket_holds_the_newest_value_of_each_key(world: World, bus: Bus) -> None:
+    bucket = world.subjects.workers_bucket
+    assert await bus.keys(bucket) == {}
+    for key, value in (("web.1", b"old"), ("web.2", b"x"), ("web.1", b"new"), ("docs.1", b"")):
+        await bus.put_key(bucket, key, value)
+    await bus.delete_key(bucket, "web.2")
+    await bus.delete_key(bucket, "never-there")
+
+    assert await bus.keys(bucket) == {"web.1": b"new", "docs.1": b""}
+
+
+async def test_a_key_expires_unless_renewed(world: World, bus: Bus) -> None:
+    name, options = f"{world.subjects.prefix}_short", {"max_msgs_per_subject": 1, "allow_direct": True}
+    short = Stream(name=f"KV_{name}", subjects=(f"$KV.{name}.>",), max_age=0.6, options=options)
+    await bus.provision(Topology(streams=(short,)))
+    await bus.put_key(name, "renewed", b"1")
+    await bus.put_key(name, "left", b"1")
+    await world.elapse(0.4)
+    await bus.put_key(name, "renewed", b"2")
+    await world.elapse(0.4)
+
+    async def one() -> bool:
+        return await bus.keys(name) == {"renewed": b"2"}
+
+    await until(one, "the key that was not renewed is gone")
+
+
+async def test_a_listener_hears_others_from_the_moment_it_is_subscribed(world: World, bus: Bus) -> None:
+    other, heard = await world.connect(), Heard()
+
+    await bus.subscribe(world.subjects.progress("a"), heard)
+    for i in range(50):
+        await other.publish(world.subjects.progress("a", "s1"), b"%d" % i, {"traceparent": "00-1"})
+
+    await until(lambda: len(heard.messages) == 50)
+    assert heard.data == [b"%d" % i for i in range(50)]
+    assert (heard.messages[0].sequence, heard.messages[0].headers["traceparent"]) == (0, "00-1")
+
+
+async def test_a_listener_hears_facts_that_others_store_and_those_refused_too(world: World, bus: Bus) -> None:
+    subjects, other, heard = world.subjects, await world.connect(), Heard()
+    await bus.subscribe(subjects.task("a"), heard)
+
+    await other.write_once(subjects.fact("a", "outcome"), b"first")
+    await other.write_once(subjects.fact("b", "outcome"), b"another task's")
+    await other.write_once(subjects.fact("a", "outcome"), b"refused")
+    await other.publish(subjects.fact("a", "cancel"), b"raw")
+
+    await until(lambda: len(heard.messages) == 3)
+    assert heard.data == [b"first", b"refused", b"raw"]
+    assert [m.data for m in await bus.read(subjects.tasks_stream, subjects.task("a"))] == [b"first", b"raw"]
+
+
+async def test_a_listener_that_raises_goes_on_listening(world: World, bus: Bus) -> None:
+    heard: list[bytes] = []
+
+    async def listener(message: Stored) -> None:
+        heard.append(message.data)
+        raise ValueError("on purpose")
+
+    await bus.subscribe(world.subjects.signal("a"), listener)
+    for data in (b"1", b"2"):
+        await bus.publish(world.subjects.signal("a"), data)
+
+    await until(lambda: heard == [b"1", b"2"])
+    assert bus.connected
+
+
+async def test_a_listener_that_stopped_hears_nothing(world: World, bus: Bus) -> None:
+    stopped, stays = Heard(), Heard()
+    subscription = await bus.subscribe(world.subjects.signal("*"), stopped)
+    await bus.subscribe(world.subjects.signal("*"), stays)
+
+    await subscription.stop()
+    await subscription.stop()
+    await bus.publish(world.subjects.signal("a"), b"1")
+
+    await until(lambda: stays.data == [b"1"])
+    assert stopped.data == []
+
+
+async def test_provisioning_again_keeps_what_is_there(world: World, bus: Bus) -> None:
+    topology = installation(world.subjects)
+    await bus.write_once(world.subjects.fact("a", "submitted"), b"1")
+
+    await bus.provision(topology)
+    await bus.provision(installation(world.subjects, keep=3600))
+    await bus.provision(queues(world.subjects, ["web"]))
+    await bus.provision(queues(world.subjects, ["web"], lease=3))
+
+    assert [m.data for m in await bus.read(world.subjects.tasks_stream, ">")] == [b"1"]
