@@ -62,8 +62,6 @@ class Base:
         """Also ends a refresh under way in another thread; what it had read is read again next time."""
         self._stopped.set()
         self.index.close()
-        if self.history:
-            self.history.close()
 
     def _passages(self, file: File) -> list[Passage]:
         if self._stopped.is_set():

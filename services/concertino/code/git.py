@@ -157,7 +157,7 @@ def _reason(errors: bytes) -> str:
 
 
 _PASSING = re.compile(
-    r"could not resolve host|timed? ?out|connection (refused|reset|closed)|early eof|rpc failed|hung up unexpectedly"
+    r"could(n.t| not) (resolve host|connect)|failed to connect|timed? ?out|connection (refused|reset|closed)|early eof|rpc failed|hung up unexpectedly"
     r"|error: (429|5\d\d)|temporary failure|network is unreachable|no route to host|gnutls|ssl_error|unexpected disconnect",
     re.IGNORECASE,
 )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +25,7 @@ _FIELD, _COMMIT = "\x1f", "\0"
 _FORMAT = f"--format=%H{_FIELD}%ad{_FIELD}%an{_FIELD}%B"
 
 
-class _Head(Struct, frozen=True):
+class _Borrowed(Struct, frozen=True):
     commit: str
     prefix: str
     """Of the source's root within the checkout, with a slash at its end, or empty."""
@@ -36,44 +37,40 @@ class History:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._own = tempfile.TemporaryDirectory(prefix="concertino-git-")
 
     async def log(self, path: str, limit: int) -> list[Passage]:
         """The last ``limit`` commits that touched ``path`` (empty: the whole source), newest first."""
-        head = await self._head()
-        where = ["--", head.prefix + path] if head.prefix + path else []
-        follow = ["--follow"] if path else []
         options = ["-z", _FORMAT, "--date=short", "--no-color", "--no-ext-diff", "--no-textconv", f"--max-count={limit}"]
-        try:
-            output = await git("log", *options, *follow, head.commit, *where, environment=head.environment, seconds=_SECONDS)
-        except GitFailed as e:
-            raise Invalid(f"{path or 'this source'} has no history that can be read: {e}") from e
+        async with self._borrowed() as head:
+            where = (
+                ["--follow", head.commit, "--", head.prefix + path]
+                if path
+                else [head.commit, "--", *filter(None, [head.prefix])]
+            )
+            try:
+                output = await git("log", *options, *where, environment=head.environment, seconds=_SECONDS)
+            except GitFailed as e:
+                raise Invalid(f"{path or 'this source'} has no history that can be read: {e}") from e
         return [_entry(path, record) for record in output.decode("utf-8", "replace").split(_COMMIT) if record]
 
     async def blame(self, path: str, first: int, last: int) -> Passage:
         """Lines ``first`` to ``last`` of ``path`` as last committed, each with the commit that wrote it."""
-        head = await self._head()
-        try:
-            output = await git(
-                *("blame", "--porcelain", f"-L{first},{last}", head.commit, "--", head.prefix + path),
-                environment=head.environment,
-                seconds=_SECONDS,
-            )
-        except GitFailed as e:
-            raise Invalid(f"{path!r}, lines {first} to {last}: {e}") from e
-        text = "\n".join(_blamed(output.decode("utf-8", "replace")))
+        async with self._borrowed() as head:
+            where = [f"-L{first},{last}", head.commit, "--", head.prefix + path]
+            try:
+                output = await git("blame", "--porcelain", *where, environment=head.environment, seconds=_SECONDS)
+            except GitFailed as e:
+                raise Invalid(f"{path!r}, lines {first} to {last}: {e}") from e
         return Passage(
             source=path,
-            text=text,
+            text="\n".join(_blamed(output.decode("utf-8", "replace"))),
             locator=Locator(fragment=f"blame of lines {first}-{last} at {head.commit[:12]}"),
             title=f"blame {path}",
         )
 
-    def close(self) -> None:
-        self._own.cleanup()
-
-    async def _head(self) -> _Head:
-        """What the checkout has as its HEAD now, and the surroundings that read it."""
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[_Borrowed]:
+        """What the checkout has as its HEAD now, and an empty repository that reads its objects."""
         try:
             commit = await self._parse("--verify", "-q", "HEAD^{commit}")
             folder = Path(await self._parse("--absolute-git-dir"))
@@ -84,13 +81,12 @@ class History:
             raise Invalid(f"there is no history: this source is no git checkout with a commit ({e})") from e
         if not _is_its_own(self._root, folder) or not _shares(folder, common.resolve()):
             raise Invalid("there is no history: the .git of this source points elsewhere: give that checkout as a source")
-        own = Path(self._own.name)
-        environment = {"GIT_DIR": str(own), "GIT_OBJECT_DIRECTORY": str(common / "objects")}
-        if (common / "shallow").is_file():
-            environment["GIT_SHALLOW_FILE"] = str(common / "shallow")
-        if not (own / "HEAD").exists():
-            await git("init", "-q", "--bare", "--template=", f"--object-format={form}", environment={"GIT_DIR": str(own)})
-        return _Head(commit, prefix, environment)
+        with tempfile.TemporaryDirectory(prefix="concertino-git-") as own:
+            await git("init", "-q", "--bare", "--template=", f"--object-format={form}", environment={"GIT_DIR": own})
+            environment = {"GIT_DIR": own, "GIT_OBJECT_DIRECTORY": str(common / "objects")}
+            if (common / "shallow").is_file():
+                environment["GIT_SHALLOW_FILE"] = str(common / "shallow")
+            yield _Borrowed(commit, prefix, environment)
 
     async def _parse(self, *arguments: str) -> str:
         """Git's answer about the checkout. ``rev-parse`` starts no program, whatever the configuration says."""
