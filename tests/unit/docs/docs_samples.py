@@ -47,9 +47,9 @@ def with_bookmarks(data: bytes, bookmarks: Sequence[tuple[str, int]]) -> bytes:
     return _bytes(writer)
 
 
-def encrypted(data: bytes, password: str) -> bytes:
+def encrypted(data: bytes, password: str, algorithm: str = "AES-256") -> bytes:
     writer = PdfWriter(clone_from=PdfReader(BytesIO(data)))
-    writer.encrypt(password, "owner", algorithm="RC4-128")
+    writer.encrypt(password, "owner", algorithm=algorithm)
     return _bytes(writer)
 
 

@@ -28,10 +28,17 @@ def test_a_blank_page_does_not_shift_the_others() -> None:
     assert [p.locator.page for p in reader.read("m.pdf", pdf(["one", "", "three"]))] == [1, 3]
 
 
-def test_encrypted_needs_a_password_only_if_it_has_one() -> None:
-    assert reader.read("m.pdf", encrypted(pdf(["open"]), ""))[0].text == "open"
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])
+def test_encrypted_needs_a_password_only_if_it_has_one(algorithm: str) -> None:
+    assert reader.read("m.pdf", encrypted(pdf(["open"]), "", algorithm))[0].text == "open"
     with pytest.raises(SourceError, match="without a password"):
-        reader.read("m.pdf", encrypted(pdf(["secret"]), "pw"))
+        reader.read("m.pdf", encrypted(pdf(["secret"]), "pw", algorithm))
+
+
+def test_a_foreign_encryption_says_what_to_do() -> None:
+    data = pdf(["text"]).replace(b"/Root 1 0 R", b"/Root 1 0 R /Encrypt << /Filter /Acme >>")
+    with pytest.raises(SourceError, match="print it to a new PDF"):
+        reader.read("m.pdf", data)
 
 
 @pytest.mark.parametrize("data", [pdf(["text"])[:200], b"%PDF-1.7\n", b"", b"\0" * 2_000, b"%PDF-1.4\n" + b"1 0 obj<<" * 500])

@@ -38,8 +38,8 @@ def read(source: str, data: bytes, *, clock: Callable[[], float] = time.monotoni
         titles = _titles(document, len(texts))
     except SourceError:
         raise
-    except DependencyError as e:
-        raise SourceError("it is encrypted in a way that is not read here: save it without a password") from e
+    except (DependencyError, NotImplementedError) as e:
+        raise SourceError(f"it is made in a way that is not read here ({_line(e)}): print it to a new PDF") from e
     except Exception as e:
         raise SourceError(f"it is a broken PDF ({_line(e)}): open it in a viewer and save it anew") from e
     if not any(texts):
