@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS passage (id INTEGER PRIMARY KEY, file INTEGER NOT NUL
 CREATE INDEX IF NOT EXISTS passage_file ON passage (file);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (title, path, body, tokenize = 'ascii');
 """
-_LAYOUT = 1
+_LAYOUT = 2
 """Changes with the schema and with the terms: an index of another layout starts anew."""
 
 _WAIT = 120.0

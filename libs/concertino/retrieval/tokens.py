@@ -8,7 +8,7 @@ from functools import lru_cache
 import snowballstemmer  # type: ignore[import-untyped]
 
 _WORD = re.compile(r"[^\W_]+(?:[_'’-]+[^\W_]+)*")
-_PART = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+_PART = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _LONGEST = 64
 """Characters. Longer words are digests and encoded data, which nobody asks for."""
 
@@ -33,7 +33,7 @@ _stemmer = snowballstemmer.stemmer("english")
 @lru_cache(maxsize=200_000)
 def stem(word: str) -> str:
     """The stem of one lower-case word. Words with digits or of foreign scripts stay as they are."""
-    if len(word) < 4 or not word.isascii() or not word.isalpha():
+    if len(word) < 3 or not word.isascii() or not word.isalpha():
         return word
     return str(_stemmer.stemWord(word))
 
@@ -43,7 +43,8 @@ def _terms_of(word: str) -> tuple[str, ...]:
     """The terms of one word: its parts, stemmed, and where there are several also the whole without separators."""
     if "'" in word or "’" in word:
         word = re.sub(r"['’](s|t|re|ve|ll|d|m)\b|['’]", "", word)
-    parts = [p.lower() for p in _PART.findall(word)]
+    found = _PART.findall(word) if word.isascii() else re.split("[_-]", word)
+    parts = [p.lower() for p in found if p]
     terms = [stem(p) for p in parts]
     if len(parts) > 1:
         terms.append(stem("".join(parts)))
