@@ -9,19 +9,22 @@ from itertools import pairwise
 from concertino.contracts.messages import Conflict, Position
 from concertino.model.port import Exhibit
 
+# Every repetition is bounded: quotes are foreign text, and what reads them must take linear time.
 _VALUE = (
-    r"(?P<value>-?\d+(?:\.\d+)?(?:\s?(?:ms|s|sec|seconds?|min|minutes?|h|hours?|days?|[KMG]i?B|bytes|%))?|true|false|none|null)"
+    r"(?P<value>-?\d{1,18}(?:\.\d{1,9})?(?:\s?(?:ms|s|sec|seconds?|min|minutes?|h|hours?|days?|[KMG]i?B|bytes|%))?"
+    r"|(?i:true|false|none|null))"
 )
-_NAME = (
-    r"[`\"']?(?P<name>[A-Za-z][A-Za-z0-9]*(?:[_.-][A-Za-z0-9]+)+|[a-z]+(?:[A-Z][a-z0-9]+)+"
-    r"|[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*)[`\"']?"
-)
+_NAME = r"(?<![\w.-])(?P<name>[A-Za-z][A-Za-z0-9_.-]{1,60})[`\"']?"
 _STATEMENTS = (
     # max_retries = 3, max_retries: 3, max_retries: int = 3
-    re.compile(rf"{_NAME}\s*(?::\s*[A-Za-z_\[\]| .]+)?[=:]\s*{_VALUE}(?![\w.(\[*/+-])", re.IGNORECASE),
+    re.compile(rf"{_NAME}[ \t]{{0,4}}(?::[ \t]?[A-Za-z_\[\]| .]{{1,40}})?[=:][ \t]{{0,4}}{_VALUE}(?![\w.(\[*/+-])"),
     # `max_retries` defaults to 3, max-retries (default: 3), max_retries is 3 by default
-    re.compile(rf"{_NAME}[^.\n]{{0,40}}?\bdefault(?:s|ed)?(?:\s+(?:to|is|of|value))*\s*[:=]?\s*`?{_VALUE}\b", re.IGNORECASE),
+    re.compile(
+        rf"{_NAME}[^.\n]{{0,40}}?\b[Dd]efault(?:s|ed)?(?:\s(?:to|is|of|value)){{0,3}}[ \t]{{0,2}}[:=]?[ \t]{{0,2}}`?{_VALUE}\b"
+    ),
 )
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][_.-][A-Za-z0-9]|[a-z0-9][A-Z]|^[A-Z][A-Z0-9]+$")
+"""What tells a name from a word: a separator inside, a hump, or capitals only."""
 _SEPARATOR = re.compile(r"[^a-z0-9]")
 _UNITS = {
     "sec": "s",
@@ -43,6 +46,8 @@ def conflicts(exhibits: Sequence[Exhibit]) -> tuple[Conflict, ...]:
     for exhibit in exhibits:
         for statement in _STATEMENTS:
             for match in statement.finditer(exhibit.evidence.quote):
+                if not _IDENTIFIER.search(match["name"]):
+                    continue
                 key = _SEPARATOR.sub("", match["name"].casefold())
                 spelt.setdefault(key, match["name"])
                 said.setdefault(key, {}).setdefault(_normal(match["value"]), exhibit)
