@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from functools import lru_cache
 
 import snowballstemmer  # type: ignore[import-untyped]
@@ -27,7 +28,15 @@ STOP_WORDS = frozenset(
 )
 """Words of questions that say nothing about what is asked. Dropped from queries only: an index keeps them."""
 
-_stemmer = snowballstemmer.stemmer("english")
+
+class _Local(threading.local):
+    """A stemmer keeps the word it works on in itself: threads that shared one would stem each other's words."""
+
+    def __init__(self) -> None:
+        self.stemmer = snowballstemmer.stemmer("english")
+
+
+_local = _Local()
 
 
 @lru_cache(maxsize=200_000)
@@ -35,7 +44,7 @@ def stem(word: str) -> str:
     """The stem of one lower-case word. Words with digits or of foreign scripts stay as they are."""
     if len(word) < 3 or not word.isascii() or not word.isalpha():
         return word
-    return str(_stemmer.stemWord(word))
+    return str(_local.stemmer.stemWord(word))
 
 
 @lru_cache(maxsize=200_000)
