@@ -85,12 +85,13 @@ class Tree(Quiet):
 
     def __init__(self, console: Console, clock: Clock = time.time) -> None:
         self._console, self._clock = console, clock
-        self._live = Live(console=console, auto_refresh=False, get_renderable=self._picture, redirect_stdout=False)
         self._state: State | None = None
         self._doing: Mapping[str, Progress] = {}
         self._note = ""
         self._ended = False
         self._ticks: asyncio.Task[None] | None = None
+        # Last, as it asks for the first picture already.
+        self._live = Live(console=console, auto_refresh=False, get_renderable=self._picture, redirect_stdout=False)
 
     def __enter__(self) -> Self:
         self._live.start()

@@ -7,8 +7,8 @@ import re
 from concertino.contracts.errors import BadSetting
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
-_WHOLE = re.compile(r"(?:\d+(?:\.\d+)?[smhd])*(?:\d+(?:\.\d+)?[smhd]?)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
+_WHOLE = re.compile(r"[0-9]+(?:\.[0-9]+)?|(?:[0-9]+(?:\.[0-9]+)?[smhd])+")
 
 
 def parse_duration(text: str, option: str) -> float:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from concertino.cli.durations import format_seconds
 from concertino.cli.show.text import one_line, plural
-from concertino.contracts.view import ConflictView, ReportView, TaskView
+from concertino.contracts.view import CitationView, ConflictView, ReportView, TaskView
+
+_PARTS = re.compile(r"(\d*)(\D*)")
 
 
 def gaps_to_add(report: ReportView) -> tuple[str, ...]:
     """Gaps that the text does not name in these words."""
-    text = _squashed(report.text)
-    return tuple(gap for gap in report.gaps if _squashed(gap) not in text)
+    text = squashed(report.text)
+    return tuple(gap for gap in report.gaps if squashed(gap) not in text)
 
 
 def unmentioned_conflicts(report: ReportView) -> tuple[ConflictView, ...]:
     """Conflicts that the text does not state in these words."""
-    text = _squashed(report.text)
-    return tuple(conflict for conflict in report.conflicts if _squashed(conflict.statement) not in text)
+    text = squashed(report.text)
+    return tuple(conflict for conflict in report.conflicts if squashed(conflict.statement) not in text)
 
 
 def closing(task: TaskView, seconds: float | None) -> tuple[str, str]:
@@ -33,5 +38,11 @@ def closing(task: TaskView, seconds: float | None) -> tuple[str, str]:
     return task.status, f"{reason} · " + " · ".join(parts)
 
 
-def _squashed(text: str) -> str:
+def in_order(citations: Iterable[CitationView]) -> list[CitationView]:
+    """By id, numbers as numbers: whoever comes from the text looks for one."""
+    return sorted(citations, key=lambda c: [(len(digits), digits, rest) for digits, rest in _PARTS.findall(c.id)])
+
+
+def squashed(text: str) -> str:
+    """``text`` as it is compared: case, line breaks and a full stop at the end do not count."""
     return " ".join(text.casefold().split()).rstrip(".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from concertino.cli.show.closing import closing, gaps_to_add, unmentioned_conflicts
+from concertino.cli.show.closing import closing, gaps_to_add, in_order, unmentioned_conflicts
 from concertino.cli.show.text import clean, place
 from concertino.contracts.view import ReportView, TaskView
 
@@ -32,7 +32,7 @@ def _parts(report: ReportView) -> Iterator[str]:
         yield "\n".join(f"- {_flat(gap)}" for gap in gaps)
     if report.citations:
         yield "## Evidence"
-    for citation in report.citations:
+    for citation in in_order(report.citations):
         yield f"[{clean(citation.id)}] `{place(citation.source, citation.locator)}`"
         yield _fenced(clean(citation.quote).strip("\n"))
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from concertino.cli.show.text import clean
+from concertino.cli.show.text import clean, plural
 
 LINES = 12
 """Lines of one quote that are shown; ``--json`` has all."""
+REPEATED = 3
+"""Of a quote that stands in the report's text already."""
 
 
 class Barred:
@@ -27,10 +31,10 @@ class Barred:
             yield Segment.line()
 
 
-def quote(text: str) -> Barred:
-    """At most :data:`LINES` lines of ``text``, then how many more there are."""
-    lines = clean(text).expandtabs(4).strip("\n").split("\n")
-    shown = Text("\n".join(lines[:LINES]), overflow="fold")
-    if len(lines) > LINES:
-        shown.append(f"\n… {len(lines) - LINES} more lines", style="dim")
+def quote(text: str, lines: int = LINES) -> Barred:
+    """At most ``lines`` lines of ``text``, without their common indentation, then how many more there are."""
+    found = textwrap.dedent(clean(text).expandtabs(4)).strip("\n").split("\n")
+    shown = Text("\n".join(found[:lines]), overflow="fold")
+    if len(found) > lines:
+        shown.append(f"\n… {plural(len(found) - lines, 'more line')}", style="dim")
     return Barred(shown)

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from concertino.cli.show.closing import closing, gaps_to_add, unmentioned_conflicts
-from concertino.cli.show.quote import quote
+from concertino.cli.show.closing import closing, gaps_to_add, in_order, squashed, unmentioned_conflicts
+from concertino.cli.show.quote import LINES, REPEATED, quote
 from concertino.cli.show.text import clean, place
 from concertino.contracts.view import ConflictView, ReportView, TaskView
 
@@ -115,9 +115,12 @@ def _evidence(report: ReportView) -> Iterator[RenderableType]:
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(ratio=1, overflow="fold")
-    for citation in report.citations:
-        table.add_row(
-            Text(f"  [{clean(citation.id)}]", style="dim"), Text(place(citation.source, citation.locator), style="cyan")
-        )
-        table.add_row("", quote(citation.quote))
+    text = squashed(report.text)
+    for number, citation in enumerate(in_order(report.citations)):
+        where = Text(place(citation.source, citation.locator), style="cyan")
+        lines = REPEATED if squashed(citation.quote) in text else LINES
+        if number:
+            table.add_row()
+        table.add_row(Text(f"  [{clean(citation.id)}]", style="dim"), where)
+        table.add_row("", quote(citation.quote, lines))
     yield table

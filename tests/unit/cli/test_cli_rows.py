@@ -1,0 +1,113 @@
+"""Rows say of each piece of work where it stands, and fold where there is little room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from concertino.cli.show.rows import Group, Mark, Row, fit, groups
+from concertino.contracts import messages as m
+
+START = 1_800_000_000.0
+SAYS = m.Progress(doing="reading\n\x1b[2Jguide.md", at=START + 0.6)
+
+
+def marks(group: Group) -> list[tuple[str, Mark]]:
+    return [(row.kind, row.mark) for row in group.rows]
+
+
+def test_before_the_plan_only_planning_is_seen(told: Any) -> None:
+    state, _ = told("submitted")
+    [group] = groups(state, {}, START)
+    assert marks(group) == [("plan", Mark.WAITING)]
+    state, _ = told("dispatched.0")
+    [group] = groups(state, {}, START + 0.3)
+    assert marks(group) == [("plan", Mark.QUEUED)]
+    assert group.rows[0].seconds == pytest.approx(0.2)
+
+
+def test_queued_becomes_running_when_it_speaks(told: Any) -> None:
+    state, _ = told("dispatched.1")
+    [group] = groups(state, {"result.s2": SAYS}, START + 1.5)
+    assert marks(group) == [("plan", Mark.COMPLETE), ("code", Mark.QUEUED), ("docs", Mark.RUNNING), ("docs", Mark.WAITING)]
+    assert group.rows[2].doing == "reading [2Jguide.md"
+    assert group.rows[2].seconds == pytest.approx(1.0)
+    assert group.rows[3].note == "after s1, s2"
+
+
+def test_a_later_attempt_is_named(told: Any) -> None:
+    state, _ = told("dispatched.1")
+    [group] = groups(state, {"result.s1": m.Progress(doing="x", at=START, attempt=3)}, START + 1)
+    assert group.rows[1].note == "attempt 3"
+
+
+def test_in_the_end(told: Any) -> None:
+    state, _ = told()
+    [group] = groups(state, {"result.s2": SAYS}, START + 100)
+    assert marks(group) == [
+        ("plan", Mark.COMPLETE),
+        ("code", Mark.COMPLETE),
+        ("docs", Mark.FAILED),
+        ("docs", Mark.COMPLETE),
+        ("report", Mark.COMPLETE),
+    ]
+    assert [row.note for row in group.rows] == ["", "1 finding", "2 attempts", "nothing found", ""]
+    assert group.rows[2].doing == "it cannot be read"
+    assert group.rows[1].seconds == 1.2
+
+
+def test_what_did_not_end_is_named_as_such(told: Any) -> None:
+    state, _ = told("dispatched.1")
+    state.outcome = m.Outcome(status=m.OutcomeStatus.CANCELLED, reason="enough")
+    [group] = groups(state, {"result.s2": SAYS}, START + 1)
+    assert [(row.mark, row.note) for row in group.rows[1:]] == [
+        (Mark.MISSING, "did not end"),
+        (Mark.MISSING, "did not end"),
+        (Mark.MISSING, "not begun"),
+    ]
+
+
+def test_failed_planning_is_seen(told: Any) -> None:
+    failed = m.Planned(status=m.ResultStatus.FAILED, error=m.Failure(code="x", message="no plan"))
+    state, _ = told("plan.0", {"plan.0": failed})
+    [group] = groups(state, {}, START)
+    assert marks(group) == [("plan", Mark.FAILED)]
+    assert group.rows[0].doing == "no plan"
+
+
+def test_rounds_are_groups(told: Any) -> None:
+    state, _ = told("synthesis.0")
+    state.sent["plan.1"] = 1
+    first, second = groups(state, {}, START)
+    assert (first.title, second.title) == ("round 1", "round 2")
+    assert first.why == "Code and guide may differ."
+
+
+def crowd(**counts: int) -> Group:
+    rows = [
+        Row(Mark(mark), "code", f"{mark} {n}", doing="x", fold=True) for mark, count in counts.items() for n in range(count)
+    ]
+    return Group("round 1", "", (Row(Mark.COMPLETE, "plan", "planned"), *rows))
+
+
+def test_what_fits_stays_as_it_is() -> None:
+    group = crowd(running=2)
+    assert fit([group], 10) == (group,)
+
+
+def test_first_goes_what_each_is_doing() -> None:
+    [group] = fit([crowd(running=5)], 8)
+    assert len(group.rows) == 6
+    assert not any(row.doing for row in group.rows)
+
+
+def test_then_the_least_telling_rows_are_folded_into_one() -> None:
+    [group] = fit([crowd(complete=900, failed=2, running=3, waiting=95)], 20)
+    assert len(group.rows) <= 20
+    kept = [row.mark for row in group.rows]
+    assert kept.count(Mark.FAILED) == 2
+    assert kept.count(Mark.RUNNING) == 3
+    [summary] = [row for row in group.rows if row.kind == "…"]
+    assert summary.text.endswith("900 complete, 83 waiting")
+    assert group.rows[0].kind == "plan"
