@@ -38,7 +38,7 @@ def claim_of(passage: Passage, lens: Lens, confidence: float) -> Claim:
 def _sentence(passage: Passage, quote: str) -> str:
     where = f"`{passage.source}`"
     if passage.language:
-        verb = "tests with" if passage.role == "test" else "defines"
+        verb = {"definition": "defines", "test": "tests with"}.get(passage.role, "has")
         what = f"{where} {verb} `{passage.title}`" if passage.title else f"{where} has this"
         about = _documentation(passage.text)
     else:

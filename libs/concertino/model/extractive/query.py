@@ -21,10 +21,22 @@ VAGUE = frozenset(
     happen work handle handled deal implement implementation library code source project package framework tool
     product thing stuff way kind sort part place piece point case example explain describe mean meaning tell know
     understand find look learn try want like certain different own real good best right new old big small whole
-    actually exactly possible able people someone person user users one two first last next number side
+    actually exactly possible able people someone person user users one two first last next number side against
+    another known together else apart away back ahead forth halfway everything nothing anymore enough bigger huge
+    smaller large larger tiny little long short few lots three four half entire current favourite favorite stranger
+    friend everybody nobody honour honor respect bother care matter expect expected come comes came coming turn
+    turned turns bring brought put puts stay stays stand stands seem seems become becomes let fit fits involved
+    concerned related relevant main general common usual normal typical special particular specific suitable proper
+    idea question information detail overview
     """.split()  # noqa: SIM905  (a list of words is read as words)
 )
 """Words that carry little: a passage is not about what was asked because it says ``handle`` or ``different``."""
+
+
+_VAGUE = 0.35
+_NAME = 1.3
+_PHRASE = 0.8
+"""Weights beside 1 for a content word. The last is for a phrase of words that each say nothing, as "how many"."""
 
 
 class Concept(Struct, frozen=True):
@@ -83,7 +95,7 @@ def _question(text: str) -> Question:
         concepts.setdefault(stem(lower[i]), Concept(concept.word, forms, concept.weight, concept.named))
     for i, found in extra.items():
         if i not in kept and found:
-            concepts.setdefault(found[0], Concept(found[0], dict.fromkeys(found, 1.0), 0.8, named=False))
+            concepts.setdefault(found[0], Concept(found[0], dict.fromkeys(found, 1.0), _PHRASE, named=False))
     return Question(text, tuple(concepts.values()))
 
 
@@ -97,8 +109,13 @@ def _concept(word: str, *, starts: bool) -> Concept:
         forms.setdefault(term, 0.5)
         for other, worth in related(term).items():
             forms[other] = max(forms.get(other, 0.0), worth)
-    weight = 0.35 if not named and own and own[0] in VAGUE else 1.3 if named else 1.0
+    weight = _NAME if named else _VAGUE if is_vague(word) else 1.0
     return Concept(word, forms, weight, named)
+
+
+def is_vague(word: str) -> bool:
+    """Whether a passage is not about what was asked just because it says ``word``; adverbs of manner are like that too."""
+    return stem(word.lower()) in VAGUE or (word.endswith("ly") and len(word) > 5)
 
 
 def _phrase_terms(lower: Sequence[str]) -> dict[int, tuple[str, ...]]:

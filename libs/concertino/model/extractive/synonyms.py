@@ -36,6 +36,9 @@ deadline timeout expire limit
 expire expiration expiry ttl maxage lifetime
 retry retries attempt tries try again repeat redo
 attempt try tries retry
+try attempt retry
+check compare match
+between interval
 error exception failure fail raise fault
 fail failure error exception crash broken
 crash fail die abort panic
@@ -375,7 +378,7 @@ _PHRASES: Mapping[str, str] = {
     "time limit": "timeout deadline",
     "time limits": "timeout deadline",
     "too long": "timeout limit",
-    "how long": "timeout duration seconds interval",
+    "how long": "timeout duration seconds interval delay time",
     "how many": "max limit count number",
     "how much": "max limit size amount",
     "how often": "interval rate frequency",
