@@ -30,6 +30,7 @@ KEPT_SECONDS = 86_400.0
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,63}")
+_PRIVATE = re.compile(r"could not read (username|password)|authentication failed|permission denied|host key", re.IGNORECASE)
 _NOT_SHALLOW = re.compile(r"shallow|not our ref|unadvertised|does not allow", re.IGNORECASE)
 
 
@@ -188,6 +189,11 @@ async def _remote(repository: Repository, *arguments: str, limits: Limits, envir
         if "signal 25" in str(e) or "File too large" in str(e):
             raise SourceError(
                 f"{repository} is larger than {limits.bytes} bytes: clone it yourself and give the folder that matters"
+            ) from e
+        if _PRIVATE.search(str(e)):
+            raise SourceError(
+                f"{repository} cannot be cloned: {e}: it does not exist, or is private and git has no credentials for it here: "
+                f"set up a credential helper or an SSH key, or give a directory"
             ) from e
         if is_passing(e):
             raise Transient(f"{repository} cannot be cloned now: {e}") from e

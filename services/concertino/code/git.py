@@ -157,8 +157,9 @@ def _reason(errors: bytes) -> str:
 
 
 _PASSING = re.compile(
-    r"could(n.t| not) (resolve host|connect)|failed to connect|timed? ?out|connection (refused|reset|closed)|early eof|rpc failed|hung up unexpectedly"
-    r"|error: (429|5\d\d)|temporary failure|network is unreachable|no route to host|gnutls|ssl_error|unexpected disconnect",
+    r"could(n.t| not) (resolve host|connect)|failed to connect|timed? ?out|connection (refused|reset|closed)|early eof"
+    r"|rpc failed|hung up unexpectedly|unexpected disconnect|error: (429|5\d\d)|temporary failure|network is unreachable"
+    r"|no route to host|gnutls|ssl_error",
     re.IGNORECASE,
 )
 

@@ -11,7 +11,7 @@ import regex
 from msgspec import Struct
 
 from concertino.code.kinds import reading_of
-from concertino.code.pieces import LONGEST_LINE, Range
+from concertino.code.pieces import LONGEST_LINE, Range, readable, whole_lines
 from concertino.contracts.errors import Invalid
 from concertino.contracts.messages import Locator, Passage
 from concertino.retrieval.roles import role_of
@@ -54,23 +54,27 @@ def grep(
     long = 0
     until = time.monotonic() + seconds
     for path, text in texts:
+        shown = readable(text)
+        lines = text.split("\n")
         try:
-            lines = text.split("\n")
-            for piece, unreadable in _pieces(lines, _matching(pattern, text, until)):
-                long += unreadable
-                if piece is None:
-                    continue
+            for piece in _pieces(lines, _matching(pattern, shown, until)):
                 if len(found) == limit:
                     notes.append(f"there are more than {limit}: narrow the pattern or the path")
                     break
                 found.append(_passage(path, lines, piece))
+            if shown is not text:
+                long += sum(1 for line in lines if len(line) > LONGEST_LINE and _stands_in(pattern, line, until))
         except TimeoutError:
             notes.append(f"stopped after {seconds:g} seconds, at {path}: make the pattern or the path narrower")
         if notes:
             break
     if long:
-        notes.append(f"{long} matches are in lines of more than {LONGEST_LINE} characters and left out")
+        notes.append(f"{long} lines of more than {LONGEST_LINE} characters match too, and are left out")
     return Matches(tuple(found), "; ".join(notes))
+
+
+def _stands_in(pattern: regex.Pattern[str], line: str, until: float) -> bool:
+    return pattern.search(line, timeout=max(until - time.monotonic(), 0.001), concurrent=True) is not None
 
 
 def _matching(pattern: regex.Pattern[str], text: str, until: float) -> Iterator[Range]:
@@ -86,33 +90,28 @@ def _matching(pattern: regex.Pattern[str], text: str, until: float) -> Iterator[
         yield first, max(first, bisect_right(starts, max(match.start(), match.end() - 1)))
 
 
-def _pieces(lines: list[str], matching: Iterable[Range]) -> Iterator[tuple[Range | None, int]]:
-    """Matches with their surroundings, near ones together; and how many (0 or 1) are in lines too long to show."""
+def _pieces(lines: list[str], matching: Iterable[Range]) -> Iterator[Range]:
+    """Matches with the lines around them, near ones together."""
     current: Range | None = None
-    for first, last in matching:
-        last = min(last, first + _MOST_LINES - 1)
-        if any(len(line) > LONGEST_LINE for line in lines[first - 1 : last]):
-            yield None, 1
-            continue
-        start, end = _around(lines, first, last)
+    for first, end in matching:
+        last = whole_lines(lines, (first, min(end, first + _MOST_LINES - 1)))[1]
+        start, stop = _around(lines, first, last)
         if current is None:
-            current = start, end
-        elif start <= current[1] + 1 and end - current[0] < _MOST_LINES:
-            current = current[0], max(current[1], end)
+            current = start, stop
+        elif start <= current[1] + 1 and stop - current[0] < _MOST_LINES:
+            current = current[0], max(current[1], stop)
         elif last > current[1]:  # else it is shown already
-            yield current, 0
-            current = max(start, current[1] + 1), end
+            yield current
+            current = max(start, current[1] + 1), stop
     if current is not None:
-        yield current, 0
+        yield current
 
 
 def _around(lines: list[str], first: int, last: int) -> Range:
-    start, end = first, last
+    start = first
     while start > max(1, first - CONTEXT) and len(lines[start - 2]) <= LONGEST_LINE:
         start -= 1
-    while end < min(len(lines), last + CONTEXT) and len(lines[end]) <= LONGEST_LINE:
-        end += 1
-    return start, end
+    return start, whole_lines(lines, (last, min(len(lines), last + CONTEXT)))[1]
 
 
 def _passage(path: str, lines: list[str], piece: Range) -> Passage:

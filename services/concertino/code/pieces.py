@@ -29,6 +29,20 @@ def cut(lines: Sequence[str], whole: Range, borders: Sequence[int], most: int) -
                     yield trimmed
 
 
+def readable(text: str) -> str:
+    """``text`` with lines longer than LONGEST_LINE emptied: searching them takes long, and they cannot be shown."""
+    lines = text.split("\n")
+    if all(len(line) <= LONGEST_LINE for line in lines):
+        return text
+    return "\n".join(line if len(line) <= LONGEST_LINE else "" for line in lines)
+
+
+def whole_lines(lines: Sequence[str], wanted: Range) -> Range:
+    """``wanted`` up to the first line that is too long to be shown. Its first line is not."""
+    first, last = wanted
+    return first, next((n - 1 for n in range(first + 1, last + 1) if len(lines[n - 1]) > LONGEST_LINE), last)
+
+
 def says_something(lines: Sequence[str], piece: Range) -> bool:
     """Whether there is more than brackets and one word."""
     words = 0

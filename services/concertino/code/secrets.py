@@ -12,6 +12,8 @@ from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings
 from msgspec import Struct
 
+from concertino.code.pieces import readable
+
 MOST_SECONDS = 60.0
 _MARK = "********"
 _MOST_SHOWN = 120
@@ -36,7 +38,10 @@ class Secrets(Struct, frozen=True):
 
 
 def scan(texts: Iterable[tuple[str, str]], *, limit: int, seconds: float = MOST_SECONDS) -> Secrets:
-    """The first ``limit`` likely credentials in ``texts`` (path and text). Nothing is verified with any server."""
+    """The first ``limit`` likely credentials in ``texts`` (path and text). Nothing is verified with any server.
+
+    Lines of more than LONGEST_LINE characters are left out: the scanner takes minutes for some.
+    """
     found: list[Secret] = []
     until = time.monotonic() + seconds
     with _settings, default_settings(), tempfile.TemporaryDirectory(prefix="concertino-secrets-") as folder:
@@ -52,8 +57,9 @@ def scan(texts: Iterable[tuple[str, str]], *, limit: int, seconds: float = MOST_
 def _scan(folder: Path, path: str, text: str) -> list[Secret]:
     """The scanner wants a file: it gets a copy under a harmless name, with the ending by which it knows YAML and INI."""
     copy = folder / f"scanned{Path(path).suffix if Path(path).suffix.isascii() else ''}"
-    copy.write_text(text, "utf-8")
-    lines = text.split("\n")
+    shown = readable(text)
+    lines = shown.split("\n")
+    copy.write_text(shown, "utf-8")
     values: dict[int, list[str]] = {}
     types: list[tuple[int, str]] = []
     for secret in scan_file(str(copy)):

@@ -11,7 +11,7 @@ from ast_grep_py import SgNode, SgRoot
 
 from concertino.code.grep import Matches
 from concertino.code.kinds import reading_of
-from concertino.code.pieces import LONGEST_LINE
+from concertino.code.pieces import readable, whole_lines
 from concertino.contracts.errors import Invalid
 from concertino.contracts.messages import Locator, Passage
 from concertino.retrieval.roles import role_of
@@ -32,7 +32,10 @@ _SYNONYMS = {"shell": "bash", "js": "javascript", "ts": "typescript", "py": "pyt
 def structural(
     texts: Iterable[tuple[str, str]], pattern: str, language: str, *, limit: int, seconds: float = MOST_SECONDS
 ) -> Matches:
-    """The first ``limit`` places that match ``pattern`` in files of ``language``. :class:`Invalid` for either one unknown."""
+    """The first ``limit`` places that match ``pattern`` in files of ``language``. :class:`Invalid` for either one unknown.
+
+    Lines of more than LONGEST_LINE characters are taken as empty.
+    """
     language = _SYNONYMS.get(language.lower(), language.lower())
     if language not in LANGUAGES:
         raise Invalid(f"{language!r} cannot be searched by structure; these can: {', '.join(LANGUAGES)}")
@@ -47,11 +50,10 @@ def structural(
         if time.monotonic() > until:
             return Matches(tuple(passages), f"stopped after {seconds:g} seconds, at {path}: name fewer files")
         lines = text.split("\n")
-        for node in SgRoot(text, language).root().find_all(pattern=pattern):
+        for node in SgRoot(readable(text), language).root().find_all(pattern=pattern):
             if len(passages) == limit:
                 return Matches(tuple(passages), f"there are more than {limit}: narrow the pattern or the path")
-            if passage := _passage(path, lines, node, language):
-                passages.append(passage)
+            passages.append(_passage(path, lines, node, language))
     return Matches(tuple(passages))
 
 
@@ -63,13 +65,9 @@ def _check(pattern: str, language: str) -> None:
         raise Invalid(f"{pattern!r} is no pattern for {language}: {reason}. Write it as code, with $A for a part") from e
 
 
-def _passage(path: str, lines: list[str], node: SgNode, language: str) -> Passage | None:
+def _passage(path: str, lines: list[str], node: SgNode, language: str) -> Passage:
     place: ast_grep_py.Range = node.range()
     first = place.start.line + 1
-    last = min(place.end.line + 1, first + _MOST_LINES - 1)
-    shown = lines[first - 1 : last]
-    if any(len(line) > LONGEST_LINE for line in shown):
-        return None
-    return Passage(
-        source=path, text="\n".join(shown), locator=Locator(lines=(first, last)), role=role_of(path), language=language
-    )
+    piece = whole_lines(lines, (first, min(place.end.line + 1, first + _MOST_LINES - 1)))
+    shown = "\n".join(lines[piece[0] - 1 : piece[1]])
+    return Passage(source=path, text=shown, locator=Locator(lines=piece), role=role_of(path), language=language)

@@ -131,6 +131,19 @@ async def test_what_cannot_be_cloned_says_why_in_one_line(repo: Make, cache: Pat
     assert "secret" not in str(failure.value)
 
 
+async def test_a_private_repository_asks_nobody(cache: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(SourceError, match="set up a credential helper"):
+            await clone(Repository(f"http://127.0.0.1:{port}/a.git", None), cache)
+
+
 async def test_limits(repo: Make, cache: Path) -> None:
     origin = repo("origin")
     origin.commit({"a": "0" * 3_000_000})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from concertino.code.pieces import LONGEST_LINE
 from concertino.code.structural import LANGUAGES, structural
 from concertino.contracts.errors import Invalid
 
@@ -47,3 +48,8 @@ def test_a_wrong_pattern_is_the_callers_fault() -> None:
 def test_deep_nesting() -> None:
     deep = "x = " + "(" * 50_000 + "f(1)" + ")" * 50_000
     assert structural([("a.py", "f(1)\n" + deep)], "f($A)", "python", limit=10).passages[0].text == "f(1)"
+
+
+def test_a_long_line_ends_what_is_shown_and_takes_no_time() -> None:
+    text = "f(\n  1,\n  '" + "a" * LONGEST_LINE + "',\n  2)\n" + "f(1);" * 100_000 + "\nf(2)\n"
+    assert found("f($$$)", "javascript", ("a.js", text)) == [("a.js", "f(\n  1,"), ("a.js", "f(2)")]
