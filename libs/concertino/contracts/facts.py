@@ -7,13 +7,24 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from concertino.contracts.codec import TYPES, decode
-from concertino.contracts.errors import ConcertinoError
-from concertino.contracts.messages import Cancel, Failure, Message, Planned, Result, ResultStatus, Synthesized
+from concertino.contracts.errors import ConcertinoError, InvalidMessage
+from concertino.contracts.messages import (
+    Cancel,
+    Dispatched,
+    Failure,
+    Message,
+    Outcome,
+    OutcomeStatus,
+    Planned,
+    Result,
+    ResultStatus,
+    Synthesized,
+)
 from concertino.contracts.subjects import FactName, Header
 
 
 class Unreadable(Struct, frozen=True):
-    """In place of a message: somebody wrote what this release cannot read."""
+    """In place of a message: somebody wrote what this release cannot read, or what only the server may write."""
 
     error: Failure
 
@@ -37,12 +48,16 @@ def failure(error: BaseException) -> Failure:
 def read_fact(name: FactName, data: bytes, headers: Mapping[str, str], sequence: int, time: float) -> Fact:
     """The fact in ``data``.
 
-    A result, plan or synthesis that cannot be read counts as failed, so that the task goes on without it; a cancellation
-    counts whatever it says. Only a task that cannot be read stays :class:`Unreadable`.
+    What cannot be read holds its place in the log all the same, as nothing else can be written there. A result, plan or
+    synthesis counts as failed, so that the task goes on without it; a cancellation and an outcome count whatever they say; a
+    wave counts as one without work. Only a task that cannot be read, and a timer that is none, stay :class:`Unreadable`.
     """
     type_ = TYPES.get(name.type)
     if type_ is None:
-        return Fact(name, None, sequence, time)
+        # A timer that the server does not hold will never go off: it does not count, and is set again.
+        held = name.type != "timer" or Header.SCHEDULE in headers
+        unset = Unreadable(Failure(code=InvalidMessage.code, message=f"{name}: the header {Header.SCHEDULE} is missing"))
+        return Fact(name, None if held else unset, sequence, time)
     message: Message | Unreadable
     try:
         message = decode(type_, data, headers.get(Header.SCHEMA))
@@ -54,6 +69,10 @@ def read_fact(name: FactName, data: bytes, headers: Mapping[str, str], sequence:
 def _in_place_of(type_: type[Message], error: Failure) -> Message | Unreadable:
     if type_ is Cancel:
         return Cancel()
+    if type_ is Dispatched:
+        return Dispatched(work=())
+    if type_ is Outcome:
+        return Outcome(status=OutcomeStatus.FAILED, reason=f"the outcome in the log cannot be read: {error.message}")
     for settled in (Planned, Result, Synthesized):
         if type_ is settled:
             return settled(status=ResultStatus.FAILED, error=error)

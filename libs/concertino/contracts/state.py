@@ -67,15 +67,15 @@ class State:
                     self.plans[0] = Planned(plan=message.plan)
             case Unreadable() if fact.name.type == "submitted":
                 self.unreadable = message.error
-            case Planned() if about.isdecimal():
+            case Planned() if _is_number(about):
                 self.plans.setdefault(int(about), message)
-            case Dispatched() if about.isdecimal():
+            case Dispatched() if _is_number(about):
                 self.dispatched[int(about)] = message
                 for work, attempt in message.work:
                     self.sent[work] = max(attempt, self.sent.get(work, 0))
             case Result():
                 self.results[about] = message
-            case Synthesized() if about.isdecimal():
+            case Synthesized() if _is_number(about):
                 self.syntheses[int(about)] = message
             case Cancel():
                 self.cancel = message
@@ -117,6 +117,11 @@ class State:
 
 
 _NOTHING = Usage()
+
+
+def _is_number(about: str) -> bool:
+    """Whether ``about`` is a number as we write it: ``00`` and ``٠`` would be second names for the place of ``0``."""
+    return about.isdecimal() and len(about) < 10 and about == str(int(about))
 
 
 def fold(task: str, facts: Iterable[Fact]) -> State:

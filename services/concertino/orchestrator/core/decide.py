@@ -56,8 +56,6 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
         return ending.failed(state, f"the task's id: {e}")
     if state.cancel:
         return ending.cancelled(state)
-    if join.over(state, now):
-        return ending.concluded(state, "the deadline has passed")
 
     assert state.submitted is not None
     number = _current_round(state)
@@ -76,18 +74,16 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
     if not _started(state, round_):
         wrong = _problems(state, round_, kinds)
         if wrong:
-            why = f"the plan cannot be run: {'; '.join(wrong)}"
-            return ending.concluded(state, f"round {number + 1}: {why}") if number else ending.failed(state, why)
+            return ending.unrunnable(state, round_, wrong)
     if state.submitted.until == "plan":
         return ending.planned(state)
     if _missing(state, round_.plan.subtasks) and not closed:
         return list(_ready(state, round_.plan.subtasks))
-    if not round_.plan.synthesize or not _anything_to_write_about(state):
+    if not round_.plan.synthesize or not _anything_to_write_about(state, round_):
         return ending.concluded(state)
     if round_.synthesis is None:
-        return [_writing(state, number)]
-    if round_.synthesis.status == ResultStatus.FAILED:
-        return ending.concluded(state, ending.unwritten(round_.synthesis))
+        # What is finished counts, however late it is looked at: only what is still to be done can be too late.
+        return ending.concluded(state, ending.OUT_OF_TIME) if join.over(state, now) else [_writing(state, number)]
     return ending.concluded(state)
 
 
@@ -100,23 +96,27 @@ def _current_round(state: State) -> int:
 
 
 def _started(state: State, round_: Round) -> bool:
-    return any(f"result.{s.id}" in state.sent or s.id in state.results for s in round_.plan.subtasks)
+    """Whether some coordinator found the plan sound and began it. (A result alone does not say so: anybody may write one.)"""
+    return any(f"result.{s.id}" in state.sent for s in round_.plan.subtasks)
 
 
 def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
     assert state.submitted is not None
     earlier = [s for r in state.rounds[: round_.number] for s in r.plan.subtasks]
     brought = state.submitted.plan is not None and round_.number == 0
-    return problems(round_.plan, state.submitted, kinds, brought=brought, earlier=earlier)
+    # Whoever began the plan may have crashed before saying so: what has a result has had a worker, gone or not.
+    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.id in state.results)}
+    return problems(round_.plan, state.submitted, served, brought=brought, earlier=earlier)
 
 
 def _missing(state: State, subtasks: Sequence[Subtask]) -> bool:
     return any(subtask.id not in state.results for subtask in subtasks)
 
 
-def _anything_to_write_about(state: State) -> bool:
-    """A subtask that found nothing is something to write about; a fleet of failures is not."""
-    return any(result.status != ResultStatus.FAILED for result in state.results.values())
+def _anything_to_write_about(state: State, round_: Round) -> bool:
+    """A subtask that found nothing is something to write about; a fleet of failures is not, nor what an earlier report told."""
+    results = [state.results.get(subtask.id) for subtask in round_.plan.subtasks]
+    return any(result and result.status != ResultStatus.FAILED for result in results)
 
 
 def _ready(state: State, subtasks: Sequence[Subtask]) -> Iterator[Work]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from concertino.contracts.messages import Outcome, OutcomeStatus, Report, ResultStatus, Synthesized
-from concertino.contracts.state import State
+from collections.abc import Iterator, Sequence
+
+from concertino.contracts.messages import Outcome, OutcomeStatus, Report, ResultStatus, Subtask
+from concertino.contracts.state import Round, State
+from concertino.orchestrator.core.policies import join
 
 _NAMED = 3
-"""Failures spelt out in a reason; the rest is counted."""
+"""Troubles spelt out in a reason; the rest is counted."""
+
+OUT_OF_TIME = "the deadline came before the findings were written up"
 
 
 def failed(state: State, reason: str) -> Outcome:
@@ -30,46 +35,73 @@ def planned(state: State) -> Outcome:
     return Outcome(status=OutcomeStatus.ANSWERED, reason="planned, as asked; nothing was run", usage=state.usage)
 
 
+def unrunnable(state: State, round_: Round, problems: Sequence[str]) -> Outcome:
+    """The plan of ``round_`` is not sound. What earlier rounds brought stays; what this one wanted was never begun."""
+    why = f"the plan cannot be run: {_listed(problems)}"
+    if round_.number == 0:
+        return failed(state, why)
+    return _concluded(state, state.rounds[: round_.number], [f"round {round_.number + 1}: {why}"])
+
+
 def concluded(state: State, *notes: str) -> Outcome:
     """By what there is: results, the last report, and ``notes`` about what went wrong on the way."""
-    results = [state.results.get(subtask.id) for subtask in state.subtasks]
-    settled = [r for r in results if r and r.status != ResultStatus.FAILED]
-    troubles = [*_troubles(state), *notes]
+    return _concluded(state, state.rounds, notes)
+
+
+def _concluded(state: State, rounds: Sequence[Round], notes: Sequence[str]) -> Outcome:
+    subtasks = [subtask for round_ in rounds for subtask in round_.plan.subtasks]
+    settled = [r for s in subtasks if (r := state.results.get(s.id)) and r.status != ResultStatus.FAILED]
+    troubles = [note for round_ in rounds for note in _troubles(state, round_)] + list(notes)
     report = _last_report(state)
-    findings = sum(len(r.findings) for r in settled)
     if not settled:
         status, reason = OutcomeStatus.FAILED, "no subtask succeeded"
-    elif troubles or any(r.status == ResultStatus.PARTIAL for r in settled):
-        status, reason = OutcomeStatus.PARTIAL, f"{len(settled)} of {len(results)} subtasks came to something"
-    elif report and not findings:
+    elif troubles:
+        status, reason = OutcomeStatus.PARTIAL, f"{len(settled)} of {_count(len(subtasks), 'subtask')} came to something"
+    elif report and not any(result.findings for result in settled):
         status, reason = OutcomeStatus.PARTIAL, "nothing relevant was found in the sources"
     else:
-        status, reason = OutcomeStatus.ANSWERED, f"{_count(len(results), 'subtask')} done"
+        status, reason = OutcomeStatus.ANSWERED, f"{_count(len(subtasks), 'subtask')} done"
     if troubles:
-        rest = f"; and {len(troubles) - _NAMED} more" if len(troubles) > _NAMED else ""
-        reason += ": " + "; ".join(troubles[:_NAMED]) + rest
+        reason += ": " + _listed(troubles)
     return Outcome(status=status, reason=reason, report=report, usage=state.usage)
 
 
-def unwritten(synthesis: Synthesized) -> str:
-    """The note about a synthesis that failed."""
-    return f"the report could not be written: {synthesis.error.message if synthesis.error else 'no reason given'}"
+def _troubles(state: State, round_: Round) -> Iterator[str]:
+    for subtask in round_.plan.subtasks:
+        if trouble := _trouble(state, round_, subtask):
+            yield f"{subtask.id} ({subtask.kind}) {trouble}"
+    synthesis = round_.synthesis
+    if synthesis is None:
+        return
+    why = f": {synthesis.error.message}" if synthesis.error else ""
+    if synthesis.status == ResultStatus.FAILED or synthesis.report is None:
+        yield "the report could not be written" + (why or ": no reason given")
+    elif synthesis.status == ResultStatus.PARTIAL or why:
+        yield "the report is incomplete" + why
 
 
-def _troubles(state: State) -> list[str]:
-    found: list[str] = []
-    for subtask in state.subtasks:
-        result = state.results.get(subtask.id)
-        if result is None:
-            found.append(f"{subtask.id} ({subtask.kind}) did not come in time")
-        elif result.error:
-            found.append(f"{subtask.id} ({subtask.kind}): {result.error.message}")
-    return found
+def _trouble(state: State, round_: Round, subtask: Subtask) -> str:
+    result = state.results.get(subtask.id)
+    if result is None:
+        return "did not come in time"
+    why = f": {result.error.message}" if result.error else ""
+    if result.status == ResultStatus.FAILED:
+        return "failed" + (why or ": no reason given")
+    if result.status == ResultStatus.PARTIAL or why:
+        return "is incomplete" + why
+    if round_.synthesis and state.times[f"result.{subtask.id}"] > join.join_at(state):
+        return "came after the time for results was up"
+    return ""
 
 
 def _last_report(state: State) -> Report | None:
     reports = [s.report for _, s in sorted(state.syntheses.items()) if s.report]
     return reports[-1] if reports else None
+
+
+def _listed(things: Sequence[str]) -> str:
+    rest = f"; and {len(things) - _NAMED} more" if len(things) > _NAMED else ""
+    return "; ".join(things[:_NAMED]) + rest
 
 
 def _count(n: int, noun: str) -> str:

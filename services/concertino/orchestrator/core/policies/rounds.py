@@ -13,7 +13,9 @@ def gaps_worth_a_round(state: State, number: int) -> tuple[str, ...]:
     synthesis = state.syntheses.get(number)
     if number >= len(state.rounds) or synthesis is None or synthesis.report is None or number + 1 >= limits.max_rounds:
         return ()
-    if len(state.subtasks) >= max_subtasks(limits, brought=state.submitted.plan is not None):
+    # Up to this round only: what a later plan adds must not undo the decision that it was made for.
+    so_far = sum(len(round_.plan.subtasks) for round_ in state.rounds[: number + 1])
+    if so_far >= max_subtasks(limits, brought=False):
         return ()
     seen = {gap for i in range(number) if (s := state.syntheses.get(i)) and s.report for gap in s.report.open}
     if number > 0 and not _found_something_new(state, number):
