@@ -118,7 +118,8 @@ class Client:
         # What would be refused by every reader is refused here, with the same words.
         submitted = decode(Submitted, msgspec.json.encode(submitted))
         if plan is not None:
-            found = problems(plan, submitted, kinds={w.kind for w in await self.workers()}, brought=True)
+            kinds = {a.kind for a in await announcements(self._bus, self._subjects) if not a.internal}
+            found = problems(plan, submitted, kinds, brought=True)
             if found:
                 raise InvalidPlan("the plan cannot be run: " + "; ".join(found))
         name = check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
