@@ -197,7 +197,8 @@ class Client:
         by_kind: dict[str, list[Announcement]] = {}
         for announcement in await announcements(self._bus, self._subjects):
             by_kind.setdefault(announcement.kind, []).append(announcement)
-        return [await self._worker_kind(kind, replicas) for kind, replicas in sorted(by_kind.items())]
+        kinds = (self._worker_kind(kind, replicas) for kind, replicas in sorted(by_kind.items()))
+        return list(await asyncio.gather(*kinds))
 
     async def _worker_kind(self, kind: str, replicas: Sequence[Announcement]) -> WorkerKind:
         depths = [await self._bus.depth(topology.work(self._subjects, kind, lane)) for lane in LANES]

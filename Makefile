@@ -1,0 +1,47 @@
+# Everything here needs Python 3.11, make and git alone. `make help` lists the targets.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types imports bench eval up clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# The environment is made anew when what it is made from changes.
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed; say PYTHON=..." >&2; exit 1; }
+	@echo "setting up $(VENV) (once, about a minute)" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.ready ## ask a real question about this repository; a cited report
+	@$(BIN)/concertino ask "How does a worker keep its lease while it works, and who ends a message that kills its worker?" \
+		--code libs --code services --docs README.md --docs docs
+
+up: $(VENV)/.ready ## start a server and every service, until Ctrl-C
+	@$(BIN)/concertino up
+
+test: lint types imports ## everything that must hold
+	$(BIN)/pytest -q
+
+lint: $(VENV)/.ready ## style, by ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready ## types, by mypy --strict
+	$(BIN)/mypy
+
+imports: $(VENV)/.ready ## who may depend on whom, by import-linter
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready ## the cost of everything around the work, against the bare bus
+	$(BIN)/python -m tests.benchmark
+
+eval: $(VENV)/.ready ## retrieval: forty questions on code and documents nobody here wrote
+	$(BIN)/python evals/retrieval
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
