@@ -7,6 +7,7 @@ crash, gets effects with the same names, and the server keeps the first of each.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import count
 
 from concertino.contracts.errors import InvalidId
 from concertino.contracts.messages import Input, Outcome, ResultStatus, Source, Subtask, Work
@@ -31,7 +32,8 @@ def decide(state: State, now: float, kinds: Collection[str]) -> list[Effect]:
         effects.append(SetTimer(name, at))
     work = tuple(w for w in step if w.attempt > state.sent.get(w.id, 0))
     if work:
-        effects.append(Dispatch(max(state.dispatched, default=0) + 1, work))
+        # The first free number: who takes it has seen every wave before it, and so repeats none of their work.
+        effects.append(Dispatch(next(n for n in count(1) if n not in state.dispatched), work))
     return effects
 
 

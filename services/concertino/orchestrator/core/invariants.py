@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import OutcomeStatus
-from concertino.contracts.plans import max_subtasks
-from concertino.contracts.state import State
-from concertino.orchestrator.core.effects import Dispatch, Effect, WriteOutcome
+from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Submitted, Work
+from concertino.contracts.plans import max_subtasks, problems
+from concertino.contracts.state import Round, State, fold
+from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
+from concertino.orchestrator.core.policies import join
 
 MAX_ATTEMPTS = 1
 """Attempts of one piece of work that a coordinator starts. (A queue may deliver an attempt more than once.)"""
@@ -17,53 +19,168 @@ MAX_ATTEMPTS = 1
 def violations(state: State, effects: Sequence[Effect]) -> list[str]:
     """What is wrong with wanting ``effects`` in ``state``. Empty, always."""
     found: list[str] = []
-    if state.outcome and effects:
+    if not effects:
+        return found
+    if state.outcome:
         found.append("something is done after the outcome")
-    if sum(isinstance(e, WriteOutcome) for e in effects) and len(effects) > 1:
+    if state.submitted is None and state.unreadable is None:
+        found.append("something is done before the task was submitted")
+    kinds = Counter(type(effect) for effect in effects)
+    if kinds[WriteOutcome] and len(effects) > 1:
         found.append("something else is done together with the outcome")
+    if kinds[Dispatch] > 1:
+        found.append("two waves at once")
+    if not kinds[WriteOutcome] and state.cancel:
+        found.append("a cancelled task goes on")
     for effect in effects:
-        if isinstance(effect, Dispatch):
-            found += _of_dispatch(state, effect)
-    return found
-
-
-def _of_dispatch(state: State, dispatch: Dispatch) -> list[str]:
-    assert state.submitted is not None
-    found: list[str] = []
-    subtasks = {subtask.id: subtask for subtask in state.subtasks}
-    ids = [work.id for work in dispatch.work]
-    if dispatch.wave in state.dispatched:
-        found.append(f"wave {dispatch.wave} is used twice")
-    if len(ids) != len(set(ids)):
-        found.append("work stands twice in one wave")
-    for work in dispatch.work:
-        type_, _, about = work.id.partition(".")
-        if work.attempt > MAX_ATTEMPTS or work.attempt <= state.sent.get(work.id, 0):
-            found.append(f"{work.id}: attempt {work.attempt} after {state.sent.get(work.id, 0)}")
-        if type_ == "result":
-            found += [f"{work.id}: {n} has no result" for n in subtasks[about].depends_on if n not in state.results]
-            if about in state.results:
-                found.append(f"{work.id} is dispatched though its result is there")
-        elif int(about) >= state.submitted.limits.max_rounds:
-            found.append(f"{work.id}: more rounds than {state.submitted.limits.max_rounds}")
-    sent = {work for work in {*state.sent, *ids} if work.startswith("result.")}
-    if len(sent) > max_subtasks(state.submitted.limits, brought=state.submitted.plan is not None):
-        found.append(f"{len(sent)} subtasks are more than the limits allow")
+        match effect:
+            case Dispatch():
+                found += _of_dispatch(state, effect)
+            case SetTimer():
+                found += _of_timer(state, effect)
+            case WriteOutcome(outcome):
+                found += _of_outcome(state, outcome)
     return found
 
 
 def violations_of_log(facts: Sequence[Fact]) -> list[str]:
     """What is wrong with a whole log. Empty, always."""
-    found: list[str] = []
-    names = [str(fact.name) for fact in facts]
-    found += [
-        f"{name} was written more than once" for name in sorted(set(names)) if names.count(name) > 1 and "due" not in name
-    ]
-    state = State("")
-    for fact in facts:
-        state.apply(fact)
-    dispatched = [work for d in state.dispatched.values() for work in d.work]
-    found += [f"{work} attempt {n} stands in two waves" for work, n in set(dispatched) if dispatched.count((work, n)) > 1]
-    if state.outcome and state.outcome.status == OutcomeStatus.ANSWERED and not state.plans:
+    names = Counter(str(fact.name) for fact in facts if fact.name.type not in ("timer", "due"))
+    found = [f"{name} was written more than once" for name, n in sorted(names.items()) if n > 1]
+    state = fold("", facts)
+    waves = Counter(work for dispatched in state.dispatched.values() for work in dispatched.work)
+    found += [f"{work} attempt {attempt} stands in {n} waves" for (work, attempt), n in waves.items() if n > 1]
+    planned = {subtask.id for subtask in state.subtasks}
+    for work, attempt in waves:
+        type_, _, about = work.partition(".")
+        if attempt > MAX_ATTEMPTS:
+            found.append(f"{work} has {attempt} attempts, and {MAX_ATTEMPTS} is allowed")
+        if type_ == "result" and about not in planned:
+            found.append(f"{work} is in no plan")
+    if state.submitted:
+        found += _beyond_limits(state, state.submitted, {work for work, _ in waves})
+    if state.outcome and state.outcome.status == OutcomeStatus.ANSWERED and not state.rounds:
         found.append("answered without a plan")
     return found
+
+
+def _of_dispatch(state: State, dispatch: Dispatch) -> Iterator[str]:
+    if state.submitted is None:
+        yield "a task that cannot be read is worked on"
+        return
+    ids = [work.id for work in dispatch.work]
+    if not ids:
+        yield "a wave without work"
+    if dispatch.wave in state.dispatched:
+        yield f"wave {dispatch.wave} is used twice"
+    if len(ids) != len(set(ids)):
+        yield "work stands twice in one wave"
+    for work in dispatch.work:
+        for wrong in _of_work(state, state.submitted, work):
+            yield f"{work.id}: {wrong}"
+    for round_ in state.rounds:
+        if not set(ids).isdisjoint(f"result.{subtask.id}" for subtask in round_.plan.subtasks):
+            yield from _of_plan(state, state.submitted, round_)
+    yield from _beyond_limits(state, state.submitted, {*state.sent, *ids})
+
+
+def _of_work(state: State, submitted: Submitted, work: Work) -> Iterator[str]:
+    sent = state.sent.get(work.id, 0)
+    if work.task != state.task or work.limits != submitted.limits:
+        yield "it is not of this task, or has other limits"
+    if not sent < work.attempt <= MAX_ATTEMPTS:
+        yield f"attempt {work.attempt} after {sent}"
+    if work.deadline > join.ends_at(state):
+        yield "it may take longer than the task"
+    type_, _, about = work.id.partition(".")
+    match type_:
+        case "result":
+            yield from _of_subtask(state, submitted, work)
+        case "plan":
+            yield from _of_planning(state, work, int(about))
+        case "synthesis":
+            if int(about) >= len(state.rounds):
+                yield "a report on a round without a plan"
+            if int(about) in state.syntheses:
+                yield "the report is there"
+        case _:
+            yield "no such work"
+
+
+def _of_subtask(state: State, submitted: Submitted, work: Work) -> Iterator[str]:
+    by_id = {subtask.id: subtask for subtask in state.subtasks}
+    if work.brief != by_id.get(work.id.removeprefix("result.")):
+        yield "it is in no plan"
+        return
+    if submitted.until == "plan":
+        yield "only a plan was asked for"
+    if work.brief.id in state.results:
+        yield "its result is there"
+    yield from (f"{needed} has no result" for needed in work.brief.depends_on if needed not in state.results)
+    if work.inputs != tuple(Input(subtask=by_id[n], result=state.results.get(n)) for n in work.brief.depends_on):
+        yield "its inputs are not the results of what it depends on"
+
+
+def _of_plan(state: State, submitted: Submitted, round_: Round) -> Iterator[str]:
+    """What was begun though it is not sound. Which kinds there are is left aside: workers come and go."""
+    brought = submitted.plan is not None and round_.number == 0
+    earlier = [subtask for r in state.rounds[: round_.number] for subtask in r.plan.subtasks]
+    kinds = {subtask.kind for subtask in round_.plan.subtasks}
+    yield from (
+        f"a plan that cannot be run was begun: {p}"
+        for p in problems(round_.plan, submitted, kinds, brought=brought, earlier=earlier)
+    )
+
+
+def _of_planning(state: State, work: Work, number: int) -> Iterator[str]:
+    if number in state.plans:
+        yield "the plan is there"
+    if number == 0:
+        return
+    synthesis = state.syntheses.get(number - 1)
+    told = {gap for n, s in state.syntheses.items() if n < number - 1 and s.report for gap in s.report.open}
+    if not work.gaps:
+        yield "another round for nothing"
+    if synthesis is None or synthesis.report is None or not set(work.gaps) <= set(synthesis.report.open):
+        yield "another round for gaps that no report named"
+    if told & set(work.gaps):
+        yield "another round for the same gaps"
+
+
+def _beyond_limits(state: State, submitted: Submitted, work: set[str]) -> Iterator[str]:
+    subtasks = sum(id_.startswith("result.") for id_ in work)
+    if subtasks > (most := max_subtasks(submitted.limits, brought=submitted.plan is not None)):
+        yield f"{subtasks} subtasks, and {most} are allowed"
+    rounds = [int(about) for type_, _, about in (id_.partition(".") for id_ in work) if type_ != "result"]
+    if max(rounds, default=0) >= (most := submitted.limits.max_rounds):
+        yield f"round {max(rounds) + 1}, and {most} are allowed"
+
+
+def _of_timer(state: State, timer: SetTimer) -> Iterator[str]:
+    if timer.name in state.timers | state.due:
+        yield f"timer {timer.name} is set again"
+    if not state.submitted_at <= timer.at <= join.ends_at(state):
+        yield f"timer {timer.name} goes off outside the task's time"
+
+
+def _of_outcome(state: State, outcome: Outcome) -> Iterator[str]:
+    """A reason, no silent success, and nothing finished thrown away."""
+    if not outcome.reason.strip():
+        yield "an outcome without a reason"
+    if outcome.status == OutcomeStatus.CANCELLED and state.cancel is None:
+        yield "cancelled, though nobody asked for it"
+    if outcome.status == OutcomeStatus.ANSWERED and state.cancel:
+        yield "answered, though it was cancelled"
+    if outcome.report is None and any(synthesis.report for synthesis in state.syntheses.values()) and state.rounds:
+        yield "a finished report is thrown away"
+    if outcome.status != OutcomeStatus.ANSWERED:
+        return
+    if not state.rounds:
+        yield "answered without a plan"
+    if state.submitted and state.submitted.until == "plan":
+        return
+    results = [state.results.get(subtask.id) for subtask in state.subtasks]
+    if not results or not all(r and r.status == ResultStatus.COMPLETE for r in results):
+        yield "answered, though a part is missing, failed or incomplete"
+    if outcome.report is None and state.rounds and state.rounds[-1].plan.synthesize:
+        yield "answered without a report"
