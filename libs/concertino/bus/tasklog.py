@@ -10,14 +10,16 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from concertino.bus.port import Bus, Stored
-from concertino.contracts.codec import decode, encode, schema_of
+from concertino.contracts.codec import MAX_MESSAGE, decode, encode, schema_of
 from concertino.contracts.errors import InvalidMessage, Transient
 from concertino.contracts.facts import Fact, read_fact
-from concertino.contracts.messages import Lane, Message, Progress, Work
+from concertino.contracts.messages import Lane, Message, Outcome, Progress, Work
 from concertino.contracts.subjects import Header, Subjects
 
 INLINE = 32 * 1024
-"""Bytes up to which a payload travels in its message; what is larger is kept as a blob and travels by its digest."""
+"""Bytes up to which a payload travels in its message; what is larger is kept as a blob and travels by its digest.
+
+An outcome travels inline for as long as it fits a message: whoever has nothing but a NATS client reads it, too."""
 
 _FIRST_PAUSE, _LOOK_AGAIN = 0.001, 2.0
 """Seconds between looks at the log: for a fact that just passed by, and where nothing happens."""
@@ -108,7 +110,7 @@ class TaskLog:
     async def _pack(self, message: Message, headers: Mapping[str, str] | None) -> tuple[bytes, dict[str, str]]:
         data = encode(message)
         packed = {**(headers or {}), Header.SCHEMA: schema_of(type(message))}
-        if len(data) > INLINE:
+        if len(data) > (MAX_MESSAGE if isinstance(message, Outcome) else INLINE):
             digest = await self._bus.put_blob(data)
             packed[Header.BLOB] = digest
             data = msgspec.json.encode({"blob": digest, "size": len(data)})

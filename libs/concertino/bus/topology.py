@@ -31,7 +31,10 @@ BLOB_REFRESH = 3600.0
 """Seconds after which a blob that is put again is stored anew. Blobs are kept this much longer than the log of a task, so
 that what a task puts is there for as long as the task's log, whoever stored the same bytes before."""
 
-FACTS = ("submitted", "plan.*", "dispatched.*", "result.*", "synthesis.*", "cancel", "timer.*", "due.*", "outcome")
+FACTS = (
+    *("submitted", "plan.*", "dispatched.*", "returned.*.*.*", "result.*", "synthesis.*"),
+    *("cancel", "timer.*", "due.*", "outcome"),
+)
 TRIGGERS = ("submitted", "plan.*", "result.*", "synthesis.*", "cancel", "due.*")
 """Facts after which there may be something to do."""
 

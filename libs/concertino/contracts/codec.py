@@ -21,6 +21,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "submitted": m.Submitted,
     "plan": m.Planned,
     "dispatched": m.Dispatched,
+    "returned": m.Returned,
     "result": m.Result,
     "synthesis": m.Synthesized,
     "cancel": m.Cancel,

@@ -268,6 +268,13 @@ class Dispatched(Message, frozen=True, kw_only=True):
     """Work ids and attempts."""
 
 
+class Returned(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.returned.<work id>.<delivery>``, by a worker that leaves: that delivery was not the work's fault, and
+    does not count as an attempt."""
+
+    worker: str = ""
+
+
 class Cancel(Message, frozen=True, kw_only=True):
     """``ctn.task.<task>.cancel``, by a client."""
 

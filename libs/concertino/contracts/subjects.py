@@ -14,6 +14,7 @@ from concertino.contracts.errors import InvalidId
 from concertino.contracts.messages import Lane
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_WORK = re.compile(r"(?:plan|synthesis)\.\d{1,4}|result\.[A-Za-z0-9_-]{1,64}")
 
 LANES: tuple[Lane, ...] = ("interactive", "batch")
 
@@ -41,6 +42,13 @@ def check_id(value: str) -> str:
     """``value`` if it can stand as one token of a subject; else :class:`InvalidId`."""
     if not _TOKEN.fullmatch(value):
         raise InvalidId(f"{value[:80]!r} is no id: use 1 to 64 letters, digits, '_' or '-'")
+    return value
+
+
+def check_work_id(value: str) -> str:
+    """``value`` if it says where in the log a result belongs: ``plan.0``, ``result.<subtask>``; else :class:`InvalidId`."""
+    if not _WORK.fullmatch(value):
+        raise InvalidId(f"{value[:80]!r} is no work id: use plan.<round>, result.<subtask> or synthesis.<round>")
     return value
 
 
@@ -115,6 +123,15 @@ class Subjects(Struct, frozen=True):
 
     def message_id(self, task: str, work: str, attempt: int) -> str:
         return f"{task}.{work}.{attempt}"
+
+    def parse_message_id(self, message_id: str) -> tuple[str, str]:
+        """Task and work id. Raises :class:`InvalidId` where it names no work."""
+        task, _, rest = message_id.partition(".")
+        return check_id(task), check_work_id(rest.rpartition(".")[0])
+
+    def returned(self, work: str, delivery: int | str) -> str:
+        """The name of the fact that a delivery of ``work`` does not count."""
+        return f"returned.{work}.{delivery}"
 
     # --- not stored
 

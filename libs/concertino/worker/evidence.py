@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from msgspec import structs
 
@@ -25,38 +26,57 @@ class EvidenceLog:
         self._seen.setdefault(passage.source, {}).setdefault(passage.text, passage)
 
     def quote(self, source: str, text: str) -> Evidence:
-        """Evidence for the literal ``text``. Raises :class:`QuoteNotSeen` if it stands in nothing seen of ``source``."""
-        quote = text.strip("\n")
-        for passage in self._seen.get(source, {}).values():
-            start = passage.text.find(quote) if quote.strip() else -1
-            if start >= 0:
-                digest = hashlib.sha256(passage.text.encode()).hexdigest()
-                self._cited[digest] = passage.text
-                span = (start, start + len(quote))
-                return Evidence(digest=digest, span=span, source=source, locator=_locate(passage, start, quote), quote=quote)
-        raise QuoteNotSeen(f"nothing that was read of {source!r} contains {quote[:80]!r}")
+        """Evidence for the literal ``text``. Raises :class:`QuoteNotSeen` if it stands in nothing seen of ``source``.
+
+        Line ends and empty lines around it do not matter. Where it stands more than once, the first place counts.
+        """
+        literal = text.strip("\r\n")
+        for quote in dict.fromkeys((literal, literal.replace("\r\n", "\n"), re.sub("\r?\n", "\r\n", literal))):
+            for passage in self._seen.get(source, {}).values():
+                start = passage.text.find(quote) if quote.strip() else -1
+                if start >= 0:
+                    return self._cite(passage, start, quote)
+        raise QuoteNotSeen(
+            f"nothing that was read of {source!r} contains {literal[:80]!r}: quote word for word what a tool returned, or what "
+            f"evidence.saw() was told"
+        )
+
+    def _cite(self, passage: Passage, start: int, quote: str) -> Evidence:
+        digest = hashlib.sha256(passage.text.encode()).hexdigest()
+        self._cited[digest] = passage.text
+        return Evidence(
+            digest=digest,
+            span=(start, start + len(quote)),
+            source=passage.source,
+            locator=_locate(passage, start, quote),
+            quote=quote,
+        )
 
     def ground(self, findings: Findings) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-        """Claims as findings with evidence, and the claims whose quotes were not seen: those are not findings."""
-        grounded, dropped = [], []
+        """Claims as findings with evidence, and what was dropped and why: quotes that were not seen, and the claims that had no
+        other."""
+        grounded: list[Finding] = []
+        dropped: list[str] = []
         for claim in findings.claims:
-            finding = self._ground(claim)
-            if finding:
-                grounded.append(finding)
-            else:
-                dropped.append(claim.claim)
+            evidence = self._evidence(claim)
+            if claim.quotes and not evidence:
+                dropped.append(f"not kept, as its quote was in nothing that was read: {claim.claim}")
+                continue
+            if len(evidence) < len(claim.quotes):
+                dropped.append(f"a quote that was in nothing that was read was taken from: {claim.claim}")
+            grounded.append(
+                Finding(claim=claim.claim, evidence=evidence, quality=claim.quality, confidence=claim.confidence),
+            )
         return tuple(grounded), tuple(dropped)
 
-    def _ground(self, claim: Claim) -> Finding | None:
-        evidence = []
+    def _evidence(self, claim: Claim) -> tuple[Evidence, ...]:
+        found: list[Evidence] = []
         for quote in claim.quotes:
             try:
-                evidence.append(self.quote(quote.source, quote.text))
+                found.append(self.quote(quote.source, quote.text))
             except QuoteNotSeen:
-                continue
-        if claim.quotes and not evidence:
-            return None
-        return Finding(claim=claim.claim, evidence=tuple(evidence), quality=claim.quality, confidence=claim.confidence)
+                continue  # counted, and named, by who asked
+        return tuple(found)
 
     async def keep(self) -> None:
         """Store every passage that was quoted, under its digest. To be done before the result is written."""

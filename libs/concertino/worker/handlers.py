@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from typing import Any, TypeAlias
 
 from msgspec import structs
 
+from concertino.contracts.codec import decode, encode
+from concertino.contracts.errors import InvalidMessage
 from concertino.contracts.messages import Finding, Plan, Planned, Report, Result, ResultStatus, Settled, Subtask, Synthesized
 from concertino.model.port import Answer, Findings
 from concertino.worker.context import Context
+from concertino.worker.intake import settled_type
 
 Handler: TypeAlias = Callable[[Subtask, Context], Any]
 """``async def handler(brief, context)``, or a plain function, which then runs in a thread."""
 
 
-async def call(handler: Handler, context: Context) -> Settled:
-    """Run ``handler`` and settle what it returns."""
+async def call(handler: Handler, context: Context, threads: Executor) -> Settled:
+    """Run ``handler``, settle what it returns, and keep what that quotes. A plain function runs in one of ``threads``."""
     if inspect.iscoroutinefunction(handler):
         returned = await handler(context.work.brief, context)
     else:
-        returned = await asyncio.to_thread(handler, context.work.brief, context)
+        run = contextvars.copy_context().run
+        returned = await asyncio.get_running_loop().run_in_executor(threads, run, handler, context.work.brief, context)
         if isinstance(returned, Awaitable):
             returned = await returned
-    settled = settle(returned, context)
+    settled = _checked(settle(returned, context), context.work.id)
     await context.evidence.keep()
     return settled
 
 
 def settle(returned: Any, context: Context) -> Settled:
-    """What goes into the log for what a handler returned; quotes become evidence here, or are dropped and named."""
+    """What goes into the log for what a handler returned; quotes become evidence here, or are dropped and named.
+
+    Raises :class:`TypeError` for what is none of the things that a handler may return.
+    """
     match returned:
         case Settled():
             return returned
@@ -43,14 +52,32 @@ def settle(returned: Any, context: Context) -> Settled:
             return Synthesized(report=returned)
         case Findings():
             findings, dropped = context.evidence.ground(returned)
-            gaps = (*returned.gaps, *(f"not kept, as its quote was in nothing that was read: {claim}" for claim in dropped))
             status = ResultStatus.PARTIAL if dropped else ResultStatus.COMPLETE
-            return Result(status=status, findings=findings, gaps=gaps)
+            return Result(status=status, findings=findings, gaps=returned.gaps, notes=dropped)
         case None:
             return Result()
         case list() | tuple() if all(isinstance(item, Finding) for item in returned):
             return Result(findings=tuple(returned))
         case _:
             raise TypeError(
-                f"a handler returns findings (a list of Finding, or Findings), a Result or None, not {type(returned).__name__}"
+                f"a handler returns findings (a list of Finding, or Findings), a Result or None, not {_named(returned)}"
             )
+
+
+def _checked(settled: Settled, work: str) -> Settled:
+    """``settled``, if whoever reads the log can read it and finds there what belongs there. Structs do not check themselves."""
+    wanted = settled_type(work)
+    if type(settled) is not wanted:
+        raise TypeError(f"{work} ends with a {wanted.__name__}, and the handler returned a {type(settled).__name__}")
+    try:
+        decode(wanted, encode(settled))
+    except InvalidMessage as e:
+        raise TypeError(f"the handler returned what no reader accepts: {e}") from e
+    return settled
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        strange = next((item for item in value if not isinstance(item, Finding)), None)
+        return f"a {type(value).__name__} with a {type(strange).__name__} in it"
+    return type(value).__name__

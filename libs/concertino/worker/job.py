@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from concertino.bus.port import Delivery
 from concertino.contracts.messages import Work
 from concertino.worker.context import Context
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
+    """``attempt`` counts from 1, without deliveries that were no fault of the work's."""
+
     work: Work
-    delivery: Delivery
+    attempt: int
     context: Context
     replica: str
+    begun: bool = False
+    """Whether it has a slot. What has none when a replica leaves is handed back at once."""

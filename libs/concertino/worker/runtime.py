@@ -12,45 +12,36 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
 from concertino.bus import topology
-from concertino.bus.announcements import announce, withdraw
 from concertino.bus.port import Bus, Consumption, Delivery, Stored, Subscription
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
-from concertino.contracts.errors import ConcertinoError, Invalid, Transient
-from concertino.contracts.messages import (
-    Announcement,
-    Failure,
-    Planned,
-    Progress,
-    Result,
-    ResultStatus,
-    Settled,
-    Synthesized,
-    Work,
-)
+from concertino.contracts.errors import ConcertinoError, Transient
+from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Work
 from concertino.contracts.subjects import LANES
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
-from concertino.worker import policy
+from concertino.worker import lease, policy
 from concertino.worker.context import Context
 from concertino.worker.handlers import Handler, call
+from concertino.worker.intake import Drop, Fail, Intake, Run, settled_type
 from concertino.worker.job import Job
 from concertino.worker.middleware import Middleware, Next
 from concertino.worker.middleware.deadline import deadline
-from concertino.worker.middleware.lease import lease
 from concertino.worker.middleware.measure import measure
 from concertino.worker.middleware.slots import slots
+from concertino.worker.presence import RENEWED_EVERY, Presence
 
-QUEUED_LONG = 1.0
-"""Seconds in a queue after which it is worth asking whether the work is still wanted."""
 REMEMBERED_ABORTS = 10_000
-
-_FACTS: dict[str, type[Settled]] = {"plan": Planned, "result": Result, "synthesis": Synthesized}
+LAST_WORDS = 5.0
+"""Seconds for handlers that were interrupted, after the grace: to let go, and for their work to be handed back."""
+WRITE_PAUSE = 1.0
+"""Seconds between attempts to write a result while the bus is away."""
 
 log = structlog.get_logger(__name__)
 
@@ -69,18 +60,23 @@ class Runtime:
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,
         middleware: Sequence[Middleware] = (),
+        renewed_every: float = RENEWED_EVERY,
     ) -> None:
         self._announcement, self._handler = announcement, handler
         self._bus, self._model, self._settings, self._clock = bus, model, settings, clock
         self._subjects = settings.subjects
         self._log = TaskLog(bus, self._subjects)
+        self._intake = Intake(bus, self._subjects, settings.attempts, clock)
+        self._presence = Presence(bus, self._subjects, announcement, renewed_every)
+        self._threads = ThreadPoolExecutor(announcement.slots, announcement.kind)
+        self._deliveries: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[Settled], Job] = {}
         self._aborted: OrderedDict[str, None] = OrderedDict()
         self._draining = False
         self._consumptions: list[Consumption] = []
         self._signals: Subscription | None = None
-        self._renewal: asyncio.Task[None] | None = None
-        chain = [lease(settings.lease), slots(announcement.slots), *middleware, measure(monotonic), deadline(clock)]
+        self._catching_up: asyncio.Task[None] | None = None
+        chain = [slots(announcement.slots), *middleware, measure(monotonic), deadline(clock)]
         handle: Next = self._handle
         self._call = functools.reduce(_wrap, reversed(chain), handle)
 
@@ -89,11 +85,11 @@ class Runtime:
         kind = self._announcement.kind
         await self._bus.provision(topology.queues(self._subjects, [kind], self._settings.lease))
         self._signals = await self._bus.subscribe(self._subjects.signal("*"), self._on_signal)
+        self._bus.on_reconnect(self._on_reconnect)
         for lane in LANES:
             consumer = topology.work(self._subjects, kind, lane, self._settings.lease)
             self._consumptions.append(self._bus.consume(consumer, self._on_delivery, self._announcement.slots))
-        await announce(self._bus, self._subjects, self._announcement)
-        self._renewal = asyncio.create_task(self._renew())
+        await self._presence.begin()
 
     @property
     def alive(self) -> bool:
@@ -101,55 +97,54 @@ class Runtime:
         return not self._draining and all(c.alive for c in self._consumptions)
 
     async def drain(self, grace: float) -> None:
-        """Take nothing new, give what runs ``grace`` seconds, hand the rest back to the queue."""
+        """Begin nothing new, give what runs ``grace`` seconds to end and be written down, hand the rest back to the queue."""
         self._draining = True
-        if self._renewal:
-            self._renewal.cancel()
         for consumption in self._consumptions:
             await consumption.stop()
-        try:
-            await withdraw(self._bus, self._subjects, self._announcement)
-        except ConcertinoError as e:
-            log.warning("the announcement could not be withdrawn; it expires", error=str(e))
-        if self._running:
-            await asyncio.wait(list(self._running), timeout=grace)
-        for task in list(self._running):
-            task.cancel()
-        if self._running:
-            await asyncio.wait(list(self._running), timeout=5)
+        await self._presence.end()
+        self._interrupt([running for running, job in self._running.items() if not job.begun])
+        if self._deliveries:
+            await asyncio.wait(self._deliveries, timeout=grace)
+        self._interrupt(self._running)
+        if self._deliveries:
+            await asyncio.wait(self._deliveries, timeout=LAST_WORDS)
         if self._signals:
             await self._signals.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     # --- one delivery
 
     async def _on_delivery(self, delivery: Delivery) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._deliveries.add(task)
         try:
-            work = await self._log.work_in(delivery.message)
-        except Invalid as e:
-            # Nobody can say which task it belongs to, so there is no log to tell: only this one.
-            log.error("work that cannot be read is thrown away", subject=delivery.message.subject, error=str(e))
-            await delivery.ack()
-            return
-        except Transient as e:
-            if delivery.attempt <= self._settings.attempts:
-                raise
-            log.error("work whose payload is gone is thrown away", subject=delivery.message.subject, error=str(e))
-            await delivery.ack()
-            return
-        if not await self._wanted(work, delivery):
-            await delivery.ack()
-            return
-        abandoned = policy.poisoned(delivery.attempt, self._settings.attempts)
-        if abandoned:
-            await self._settle(work, delivery, self._failed(work, delivery, abandoned))
-            return
-        await self._attempt(work, delivery)
+            async with lease.kept(delivery, self._settings.lease):
+                await self._take(delivery)
+        finally:
+            self._deliveries.discard(task)
 
-    async def _attempt(self, work: Work, delivery: Delivery) -> None:
-        replica = self._announcement.replica
-        say = functools.partial(self._say, work, delivery.attempt)
+    async def _take(self, delivery: Delivery) -> None:
+        match await self._intake.judge(delivery):
+            case Drop(why):
+                if why:
+                    log.error(why, subject=delivery.message.subject)
+                await delivery.ack()
+            case Fail(task, work, failure, attempt):
+                log.error("given up", task=task, work=work, error=failure.message)
+                await self._log.write(task, work, self._failed(work, failure, attempt))
+                await delivery.ack()
+            case Run(work, _) if work.task in self._aborted:
+                await delivery.ack()
+            case Run(work, _) if self._draining:
+                await self._intake.hand_back(work, delivery, self._announcement.replica)
+            case Run(work, attempt):
+                await self._attempt(work, attempt, delivery)
+
+    async def _attempt(self, work: Work, attempt: int, delivery: Delivery) -> None:
+        say = functools.partial(self._say, work, attempt)
         context = Context(work, bus=self._bus, model=self._model, settings=self._settings, say=say)
-        job = Job(work, delivery, context, replica)
+        job = Job(work, attempt, context, self._announcement.replica)
         running = asyncio.ensure_future(self._call(job))
         self._running[running] = job
         try:
@@ -157,69 +152,84 @@ class Runtime:
         except asyncio.CancelledError:
             if work.task in self._aborted:
                 await delivery.ack()
-            else:
-                await delivery.nak()
-            return
+                return
+            if self._draining:
+                await self._intake.hand_back(work, delivery, self._announcement.replica)
+                return
+            if not running.cancelled():
+                raise  # it is we who are being ended, with the whole process
+            bug = "the handler raised CancelledError though nobody cancelled it: catch it where it comes from"
+            settled = self._failed(work.id, Failure(code="bug", message=bug), attempt)
         except Exception as e:
             if not isinstance(e, ConcertinoError):
                 log.exception("the handler failed", kind=work.brief.kind, task=work.task, work=work.id)
-            match policy.after(e, delivery.attempt, self._settings.attempts, random.random):
+            match policy.after(e, attempt, self._settings.attempts, random.random):
                 case policy.Retry(delay):
                     log.warning("trying again", task=work.task, work=work.id, error=str(e), delay=round(delay, 1))
                     await delivery.nak(delay)
                     return
                 case policy.GiveUp(failure):
-                    settled = self._failed(work, delivery, failure)
+                    settled = self._failed(work.id, failure, attempt)
         finally:
             del self._running[running]
         await self._settle(work, delivery, settled)
 
     async def _handle(self, job: Job) -> Settled:
-        return await call(self._handler, job.context)
+        return await call(self._handler, job.context, self._threads)
 
     async def _settle(self, work: Work, delivery: Delivery, settled: Settled) -> None:
-        if not await self._log.write(work.task, work.id, settled):
+        """Write the result, however long the bus is away: nobody throws away what is done. Then acknowledge."""
+        while True:
+            try:
+                first = await self._log.write(work.task, work.id, settled)
+                break
+            except Transient as e:
+                if self._draining or self._clock() > work.deadline:
+                    raise
+                log.warning("a result cannot be written yet", task=work.task, work=work.id, error=str(e))
+                await asyncio.sleep(WRITE_PAUSE)
+        if not first:
             log.info("another attempt was first", task=work.task, work=work.id)
         await delivery.ack(confirm=settled.usage.model_calls > 0)
 
-    def _failed(self, work: Work, delivery: Delivery, failure: Failure) -> Settled:
-        type_ = _FACTS[work.id.partition(".")[0]]
-        return type_(status=ResultStatus.FAILED, error=failure, attempts=delivery.attempt, worker=self._announcement.replica)
-
-    async def _wanted(self, work: Work, delivery: Delivery) -> bool:
-        """Whether anybody still waits for this. Asked of the log only where there is a reason to doubt it."""
-        if work.task in self._aborted:
-            return False
-        if delivery.attempt == 1 and self._clock() - delivery.message.time < QUEUED_LONG:
-            return True
-        for name in (work.id, "outcome"):
-            if await self._log.read_one(work.task, name):
-                return False
-        return True
+    def _failed(self, work: str, failure: Failure, attempt: int) -> Settled:
+        replica = self._announcement.replica
+        return settled_type(work)(status=ResultStatus.FAILED, error=failure, attempts=attempt, worker=replica)
 
     # --- beside the work
 
     async def _say(self, work: Work, attempt: int, doing: str) -> None:
         progress = Progress(doing=doing, at=self._clock(), attempt=attempt, worker=self._announcement.replica)
-        await self._bus.publish(self._subjects.progress(work.task, work.id), encode(progress))
+        try:
+            await self._bus.publish(self._subjects.progress(work.task, work.id), encode(progress))
+        except ConcertinoError as e:
+            log.debug("progress could not be told", task=work.task, work=work.id, error=str(e))
 
     async def _on_signal(self, message: Stored) -> None:
-        task = message.subject.rpartition(".")[2]
+        self._abort(message.subject.rpartition(".")[2])
+
+    def _abort(self, task: str) -> None:
         self._aborted[task] = None
         if len(self._aborted) > REMEMBERED_ABORTS:
             self._aborted.popitem(last=False)
-        for running, job in list(self._running.items()):
-            if job.work.task == task:
-                job.context.cancelled = True
-                running.cancel()
+        self._interrupt([running for running, job in self._running.items() if job.work.task == task])
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(topology.ANNOUNCEMENT_LIFE / 3)
+    def _interrupt(self, running: Sequence[asyncio.Task[Settled]] | dict[asyncio.Task[Settled], Job]) -> None:
+        for task in list(running):
+            self._running[task].context.cancelled = True
+            task.cancel()
+
+    def _on_reconnect(self) -> None:
+        self._catching_up = asyncio.create_task(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        """Signals are not stored: what was said while the connection was down is in the log, as an outcome."""
+        for task in {job.work.task for job in self._running.values()}:
             try:
-                await announce(self._bus, self._subjects, self._announcement)
+                if await self._log.read_one(task, "outcome"):
+                    self._abort(task)
             except ConcertinoError as e:
-                log.warning("the announcement could not be renewed", error=str(e))
+                log.warning("whether a task is over cannot be seen", task=task, error=str(e))
 
 
 def _wrap(inner: Next, middleware: Middleware) -> Next:

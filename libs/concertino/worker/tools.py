@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, get_type_hints
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from concertino.contracts.errors import Invalid, Refused
 from concertino.contracts.messages import Passage
@@ -55,7 +55,7 @@ class Toolbox:
             raise Refused(f"this brief allows {self._max_calls} tool calls, and they are used up: write up what there is")
         _, type_, function = self._tools[name]
         try:
-            checked = msgspec.to_builtins(msgspec.convert(arguments, type_, strict=False))
+            checked = structs.asdict(msgspec.convert(arguments, type_, strict=False))
         except msgspec.ValidationError as e:
             raise Invalid(f"{name}: {e}") from e
         self.calls += 1

@@ -26,6 +26,12 @@ class Worker:
 
     ``kind`` is its name on the bus: lower case, up to 32 letters, digits, ``-`` or ``_``. ``description`` is what a planner
     reads when it chooses whom to ask. ``sources`` are the kinds of source it reads, ``slots`` how much it does at once.
+
+    A handler that awaits can be interrupted: when its task is cancelled, its time is up, or its replica has to leave. One that
+    computes for long belongs into a plain function, which gets a thread of its own and looks at ``context.cancelled`` now and
+    then. An async handler must not keep the event loop busy for longer than the lease (``CTN_LEASE``, 15 s): nothing renews its
+    lease meanwhile, so the queue takes the replica for dead and gives the work to another. Both then do it and the first result
+    counts; but each such delivery is an attempt, and after the last one (``CTN_ATTEMPTS``) the work counts as failed.
     """
 
     def __init__(

@@ -59,12 +59,13 @@ SETTLED = {
     "model": "extractive",
     "usage": USAGE,
 }
-RESULT = m.Result(**SETTLED, findings=(FINDING,), gaps=("tests",))
+RESULT = m.Result(**SETTLED, findings=(FINDING,), gaps=("tests",), notes=("broken.pdf was not read",))
 
 FULL: dict[str, m.Message] = {
     "submitted": m.Submitted(request="How often?", sources=(SOURCE,), limits=LIMITS, lane="batch", plan=PLAN, until="plan"),
     "plan": m.Planned(**SETTLED, plan=PLAN),
     "dispatched": m.Dispatched(work=(("result.s1", 1), ("plan.0", 2))),
+    "returned": m.Returned(worker="web-1"),
     "result": RESULT,
     "synthesis": m.Synthesized(**SETTLED, report=REPORT),
     "cancel": m.Cancel(reason="enough"),

@@ -1,4 +1,4 @@
-"""Signs what was done: who did it, in how long, at which delivery."""
+"""Signs what was done: who did it, in how long, at which attempt."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ def measure(monotonic: Clock) -> Middleware:
     async def middleware(job: Job, next_: Next) -> Settled:
         began = monotonic()
         settled = await next_(job)
-        return structs.replace(
-            settled, worker=job.replica, attempts=job.delivery.attempt, seconds=round(monotonic() - began, 4)
-        )
+        return structs.replace(settled, worker=job.replica, attempts=job.attempt, seconds=round(monotonic() - began, 4))
 
     return middleware

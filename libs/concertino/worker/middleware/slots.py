@@ -15,6 +15,7 @@ def slots(count: int) -> Middleware:
 
     async def middleware(job: Job, next_: Next) -> Settled:
         async with free:
+            job.begun = True
             return await next_(job)
 
     return middleware
