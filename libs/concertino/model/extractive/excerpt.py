@@ -46,7 +46,8 @@ def _best(passage: Passage, units: Sequence[Unit], lens: Lens) -> tuple[int, int
         start = 0.0 if first else _START_OF_CODE if passage.language else _START_OF_PROSE
         repeated = lines = 0.0
         for last in range(first, len(units)):
-            lines += units[last].lines
+            blank = passage.text.count("\n", units[last - 1].end, units[last].start) - 1 if last > first else 0
+            lines += units[last].lines + max(blank, 0)
             size = units[last].end - units[first].start
             if last > first and (lines > MOST_LINES or size > MOST_CHARACTERS):
                 break

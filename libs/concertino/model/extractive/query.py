@@ -27,12 +27,13 @@ VAGUE = frozenset(
     friend everybody nobody honour honor respect bother care matter expect expected come comes came coming turn
     turned turns bring brought put puts stay stays stand stands seem seems become becomes let fit fits involved
     concerned related relevant main general common usual normal typical special particular specific suitable proper
-    idea question information detail overview
+    idea question information detail overview python
     """.split()  # noqa: SIM905  (a list of words is read as words)
 )
 """Words that carry little: a passage is not about what was asked because it says ``handle`` or ``different``."""
 
 
+_OTHERS = {("another",), ("other",), ("similar",), ("any",), ("some",)}
 _VAGUE = 0.35
 _NAME = 1.3
 _PHRASE = 0.8
@@ -81,9 +82,12 @@ def _question(text: str) -> Question:
     lower = [w.lower() for w, _ in words]
     extra = _phrase_terms(lower)
     kept = [i for i, word in enumerate(lower) if word.replace("’", "'") not in STOP_WORDS and len(word) > 1]
+    names = {i for i in kept if any(c.isupper() for c in words[i][0]) and not _starts_sentence(text, words[i][1])}
+    if len(names) * 2 > len(kept) > 2:
+        names = set()  # Every Word of a Heading Has a Capital
     concepts: dict[str, Concept] = {}
     for position, i in enumerate(kept):
-        concept = _concept(words[i][0], starts=i == 0)
+        concept = _concept(words[i][0], named=i in names, aside=_is_aside(lower, i))
         before = lower[kept[position - 1]] if position and kept[position - 1] == i - 1 else ""
         after = lower[kept[position + 1]] if position + 1 < len(kept) and kept[position + 1] == i + 1 else ""
         forms = dict(concept.terms)
@@ -99,18 +103,32 @@ def _question(text: str) -> Question:
     return Question(text, tuple(concepts.values()))
 
 
-def _concept(word: str, *, starts: bool) -> Concept:
+def _concept(word: str, *, named: bool, aside: bool) -> Concept:
     identifier = bool(_IDENTIFIER.search(word))
-    named = identifier or (not starts and any(c.isupper() for c in word))
     own = terms(word)
-    whole = own[-1:] if identifier else own
-    forms = dict.fromkeys(whole, 1.0)
+    forms = dict.fromkeys(own[-1:] if identifier else own, 1.0)
     for term in own:
         forms.setdefault(term, 0.5)
         for other, worth in related(term).items():
             forms[other] = max(forms.get(other, 0.0), worth)
-    weight = _NAME if named else _VAGUE if is_vague(word) else 1.0
+    named = not aside and (identifier or (named and not is_vague(word)))
+    weight = _NAME if named else _VAGUE if aside or is_vague(word) else 1.0
     return Concept(word, forms, weight, named)
+
+
+def _starts_sentence(text: str, position: int) -> bool:
+    before = text[:position].rstrip(" \t\"'“‘(*`")
+    return not before or before[-1] in ".?!:;\n•-"
+
+
+def _is_aside(lower: Sequence[str], i: int) -> bool:
+    """Whether the word only stands for others of its kind: "Tor or another proxy", "a language such as German"."""
+    follows, precedes = tuple(lower[i + 1 : i + 3]), tuple(lower[max(i - 2, 0) : i])
+    return (follows[:1] == ("or",) and follows[1:] in _OTHERS) or precedes in {
+        ("such", "as"),
+        ("for", "instance"),
+        ("for", "example"),
+    }
 
 
 def is_vague(word: str) -> bool:

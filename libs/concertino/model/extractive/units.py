@@ -17,6 +17,7 @@ _MARK = re.compile(
     r"\s*(\.\. (version(added|changed)|module|currentmodule|deprecated|index|highlight|image|figure|toctree|_[^:]+)::?"
     r"|:[\w -]+:(\s|$)|`{3,}|~{3,}|:{3,}|\{eval-rst\}|<!--|\[//\]: |[^\w\s]{3,}\s*$)"
 )
+_IMPORT = re.compile(r"(import|package|using) [\w.]+;?$|import [\w.]+ as \w+$|from \S+ import \S|#include |use [\w:]+(::\S*)?;")
 _LEANING = re.compile(
     r"(it|its|this|that|these|those|they|he|she|then|so|but|however|also|otherwise|instead|and|thus|therefore)\b", re.I
 )
@@ -57,7 +58,7 @@ def _lines(text: str) -> Iterator[Unit]:
     start = 0
     for line in text.split("\n"):
         if line.strip():
-            yield Unit(start, start + len(line), 1)
+            yield Unit(start, start + len(line), 1, mark=bool(_IMPORT.match(line)))
         start += len(line) + 1
 
 
