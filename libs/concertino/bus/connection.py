@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import nats.errors
 import structlog
@@ -15,6 +17,7 @@ from nats.aio.client import Client
 from concertino.contracts.errors import BadSetting, BusUnavailable, Refused
 
 RETRY_PAUSE = 0.2
+CONNECT_WITHIN = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +43,16 @@ async def dial(
     Raises :class:`BusUnavailable` where nothing answers within ``patience`` seconds, :class:`Refused` for wrong credentials and
     :class:`BadSetting` for a URL or a credentials file that cannot be used.
     """
+    servers = [_checked(server.strip()) for server in url.split(",")]
+    if credentials:
+        _check_credentials(Path(credentials))
     nc = Client()
     stood = stands = False
+    last: Exception = TimeoutError()
 
     async def on_error(error: Exception) -> None:
+        nonlocal last
+        last = error
         # Raising in here would kill nats-py's read loop without a word. While there is no connection every attempt ends here.
         say = log.warning if stands else log.debug
         say("connection to the NATS server", error=reason(error))
@@ -66,12 +75,13 @@ async def dial(
             closed()
 
     options: dict[str, Any] = {
-        "servers": [server.strip() for server in url.split(",")],
+        "servers": servers,
         "name": name,
+        # The first connection is to fail fast: nats-py would try for ever.
         "allow_reconnect": False,
-        "max_reconnect_attempts": -1,
+        "max_reconnect_attempts": 1,
         "reconnect_time_wait": RETRY_PAUSE,
-        "connect_timeout": 5,
+        "connect_timeout": min(CONNECT_WITHIN, max(patience, 0.5)),
         "ping_interval": 10,
         "max_outstanding_pings": 2,
         "pending_size": 8 * 1024 * 1024,
@@ -90,31 +100,49 @@ async def dial(
         try:
             await nc.connect(**options)
             break
-        except nats.errors.AuthorizationError as e:
-            raise Refused(f"the NATS server at {_public(url)} refuses the user: correct the credentials") from e
         except (OSError, TimeoutError, nats.errors.Error) as e:
             with contextlib.suppress(OSError, TimeoutError, nats.errors.Error):
                 await nc.close()
-            if isinstance(e, FileNotFoundError | PermissionError) and credentials:
-                raise BadSetting(f"the credentials file {credentials} cannot be read: {e.strerror}") from e
-            if clock() + RETRY_PAUSE > give_up:
-                raise BusUnavailable(
-                    f"no NATS server answers at {_public(url)} ({reason(e)}): "
-                    "start one with JetStream on (`nats-server -js`), or correct --nats or CTN_NATS_URL"
-                ) from e
-            await asyncio.sleep(RETRY_PAUSE)
-            nc = Client()
-        except ValueError as e:
-            raise BadSetting(f"{_public(url)} is no address of a NATS server ({e}): write it as nats://host:4222") from e
-    # The first connection fails fast; once it stood, it is worth coming back to for ever.
+            last = last if isinstance(e, nats.errors.NoServersError) else e
+        if "authorization violation" in str(last).lower():
+            raise Refused(f"the NATS server at {_public(url)} refuses the user: correct the credentials") from last
+        if clock() + RETRY_PAUSE > give_up:
+            raise BusUnavailable(
+                f"no NATS server answers at {_public(url)} ({reason(last)}): "
+                "start one with JetStream on (`nats-server -js`), or correct --nats or CTN_NATS_URL"
+            ) from last
+        await asyncio.sleep(RETRY_PAUSE)
+        nc = Client()
+    # Once it stood, it is worth coming back to for ever.
     stood = stands = True
-    nc.options["allow_reconnect"] = True
+    nc.options |= {"allow_reconnect": True, "max_reconnect_attempts": -1, "connect_timeout": CONNECT_WITHIN}
     return nc
 
 
 def reason(error: Exception) -> str:
     """What ``error`` says, or its type where it says nothing."""
     return str(error) or type(error).__name__
+
+
+def _checked(server: str) -> str:
+    """``server`` if it is an address; its scheme may be left out, as nats-py allows."""
+    try:
+        parts = urlsplit(server if "://" in server else f"nats://{server}")
+        if parts.scheme in ("nats", "tls", "ws", "wss") and parts.hostname and parts.port != 0:
+            return server
+        problem = f"scheme {parts.scheme!r}" if parts.hostname else "no host"
+    except ValueError as e:
+        problem = str(e)
+    raise BadSetting(f"{_without_user(server)!r} is no address of a NATS server ({problem}): write it as nats://host:4222")
+
+
+def _check_credentials(file: Path) -> None:
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as e:
+        raise BadSetting(f"the credentials file {file} cannot be read: {reason(e)}") from e
+    if "NATS USER JWT" not in text or "USER NKEY SEED" not in text:
+        raise BadSetting(f"{file} is no credentials file: it holds a user's JWT and seed, as `nsc generate creds` writes them")
 
 
 def _public(url: str) -> str:

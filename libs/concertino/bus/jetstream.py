@@ -32,7 +32,7 @@ from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
 from concertino.bus.port import Consumption, Handler, Headers, Listener, Stored, Subscription
 from concertino.bus.puller import Puller
 from concertino.bus.topology import Consumer, Stream, Topology
-from concertino.contracts.errors import BusUnavailable
+from concertino.contracts.errors import BusUnavailable, InvalidMessage
 from concertino.contracts.subjects import Header, Subjects
 
 log = structlog.get_logger(__name__)
@@ -263,6 +263,8 @@ class JetStream:
     async def _send(self, subject: str, data: bytes, headers: Headers | None = None) -> None:
         try:
             await self._nc.publish(subject, data, headers=dict(headers) if headers else None)
+        except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as e:
+            raise InvalidMessage(f"{subject!r} with headers {sorted(headers or ())} cannot be sent: {reason(e)}") from e
         except (nats.errors.Error, OSError) as e:
             raise BusUnavailable(f"{subject}: {reason(e)}") from e
 

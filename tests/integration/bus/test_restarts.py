@@ -1,0 +1,211 @@
+"""Servers that crash, freeze and come back; connections that break: nothing is lost, and work goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import nats
+import pytest
+
+from concertino.bus.jetstream import JetStream
+from concertino.bus.port import Delivery
+from concertino.bus.topology import installation, work
+from concertino.contracts.subjects import Subjects
+from concertino.runtime.nats_server import NatsServer
+from kit.inbox import Deliveries, Heard, ack
+from kit.proxy import Proxy
+from kit.waiting import until
+
+pytestmark = pytest.mark.nats
+
+
+async def connected(url: str, subjects: Subjects, heartbeat: float = 5.0) -> JetStream:
+    bus = await JetStream.connect(url, "test", subjects, heartbeat=heartbeat)
+    await bus.provision(installation(subjects))
+    return bus
+
+
+async def test_nothing_is_lost_when_the_server_is_killed_under_load(own_server: NatsServer, subjects: Subjects) -> None:
+    """Facts and work are written by one client and consumed by another while the server is killed three times."""
+    writer, reader = await connected(own_server.url, subjects), await connected(own_server.url, subjects)
+    done: set[str] = set()
+    written: dict[str, int | None] = {}
+
+    async def handle(delivery: Delivery) -> None:
+        await delivery.ack()
+        done.add(delivery.message.data.decode())
+
+    async def write(name: str) -> None:
+        written[name] = await writer.write_once(subjects.fact("a", f"result.{name}"), name.encode())
+        await writer.enqueue(subjects.work("batch", "web"), name.encode(), name)
+
+    async def write_all() -> None:
+        for first in range(0, 3000, 20):
+            await asyncio.gather(*(write(f"s{i}") for i in range(first, first + 20)))
+
+    reader.consume(work(subjects, "web", "batch", lease=2.0), handle, 16)
+    writing = asyncio.create_task(write_all())
+    for goal in (300, 1000, 2000):
+        await until(lambda goal=goal: len(written) >= goal)  # type: ignore[misc]
+        own_server.kill()
+        await own_server.start()
+    await asyncio.wait_for(writing, 30)
+
+    names = {f"s{i}" for i in range(3000)}
+    await until(lambda: done == names, "all work was done", seconds=20)
+    facts = await reader.read(subjects.tasks_stream, subjects.task("a"))
+    assert {f.data.decode(): f.sequence for f in facts} == written, "each writer knows the sequence of its fact"
+    await writer.close()
+    await reader.close()
+
+
+async def test_a_consumer_goes_on_within_seconds_of_a_restart(own_server: NatsServer, subjects: Subjects) -> None:
+    bus, got = await connected(own_server.url, subjects), Deliveries(ack)
+    back: list[None] = []
+    bus.on_reconnect(lambda: back.append(None))
+    consumption = bus.consume(work(subjects, "web", "batch"), got, 4)
+    await bus.enqueue(subjects.work("batch", "web"), b"1", "1")
+    await got.next()
+
+    own_server.kill()
+    await until(lambda: not bus.connected)
+    await own_server.start()
+    await bus.enqueue(subjects.work("batch", "web"), b"2", "2")
+
+    async with asyncio.timeout(3):
+        assert (await got.next()).message.data == b"2"
+    assert back == [None]
+    assert consumption.alive
+    await bus.close()
+
+
+async def test_a_subscription_goes_on_after_a_restart(own_server: NatsServer, subjects: Subjects) -> None:
+    bus, heard = await connected(own_server.url, subjects), Heard()
+    back = asyncio.Event()
+    bus.on_reconnect(back.set)
+    await bus.subscribe(subjects.signal("*"), heard)
+
+    own_server.kill()
+    await own_server.start()
+    await asyncio.wait_for(back.wait(), 5)
+    await bus.publish(subjects.signal("a"), b"1")
+
+    await until(lambda: heard.data == [b"1"])
+    await bus.close()
+
+
+async def test_a_consumer_that_was_deleted_is_made_anew(own_server: NatsServer, subjects: Subjects) -> None:
+    bus, got = await connected(own_server.url, subjects), Deliveries(ack)
+    consumer = work(subjects, "web", "batch")
+    bus.consume(consumer, got, 4)
+    await bus.enqueue(subjects.work("batch", "web"), b"1", "1")
+    await got.next()
+
+    admin = await nats.connect(own_server.url)
+    await admin.jetstream().delete_consumer(consumer.stream, consumer.name)
+    await admin.close()
+    await bus.enqueue(subjects.work("batch", "web"), b"2", "2")
+
+    async with asyncio.timeout(5):
+        assert (await got.next()).message.data == b"2"
+    await bus.close()
+
+
+async def test_a_queue_that_is_provisioned_later_is_consumed_then(own_server: NatsServer, subjects: Subjects) -> None:
+    """A worker may be there before the job that provisions."""
+    bus, got = await JetStream.connect(own_server.url, "test", subjects, patience=0.1), Deliveries(ack)
+    bus.consume(work(subjects, "web", "batch"), got, 4)
+    late = await connected(own_server.url, subjects)
+    await late.enqueue(subjects.work("batch", "web"), b"1", "1")
+
+    async with asyncio.timeout(5):
+        assert (await got.next()).message.data == b"1"
+    await bus.close()
+    await late.close()
+
+
+async def test_a_server_that_froze_is_noticed_and_so_is_its_return(own_server: NatsServer, subjects: Subjects) -> None:
+    bus, got = await connected(own_server.url, subjects, heartbeat=0.2), Deliveries(ack)
+    consumption = bus.consume(work(subjects, "web", "batch"), got, 2)
+    await bus.enqueue(subjects.work("batch", "web"), b"1", "1")
+    await got.next()
+    pid = own_server.pid
+    assert pid
+
+    os.kill(pid, signal.SIGSTOP)
+    await until(lambda: not consumption.alive, "it noticed the silence")
+    os.kill(pid, signal.SIGCONT)
+    await until(lambda: consumption.alive, "it noticed the return")
+
+    await bus.enqueue(subjects.work("batch", "web"), b"2", "2")
+    assert (await got.next()).message.data == b"2"
+    await bus.close()
+
+
+async def test_a_replica_whose_slots_are_all_busy_is_alive(nats_server: NatsServer, subjects: Subjects) -> None:
+    """It asks for nothing and hears nothing, and that is right; nor is it taken for dead in the moment it is free again."""
+    bus, gate = await connected(nats_server.url, subjects, heartbeat=0.02), asyncio.Event()
+    got = Deliveries(lambda _: gate.wait())
+    consumption = bus.consume(work(subjects, "web", "batch"), got, 1)
+    await bus.enqueue(subjects.work("batch", "web"), b"1", "1")
+    delivery = await got.next()
+    silence = asyncio.get_running_loop().time() + 0.2
+    await until(lambda: asyncio.get_running_loop().time() > silence)
+
+    assert consumption.alive
+    gate.set()
+    await delivery.ack(confirm=True)
+    assert consumption.alive
+    await bus.close()
+
+
+async def test_a_writer_whose_answer_was_lost_learns_that_it_won(nats_server: NatsServer, subjects: Subjects) -> None:
+    watcher = await connected(nats_server.url, subjects)
+    async with Proxy(nats_server.url) as proxy:
+        bus = await JetStream.connect(proxy.url, "test", subjects)
+        proxy.mute = True
+        writing = asyncio.create_task(bus.write_once(subjects.fact("a", "outcome"), b"mine"))
+
+        async def stored() -> bool:
+            return bool(await watcher.read(subjects.tasks_stream, subjects.task("a")))
+
+        await until(stored)
+        proxy.mute = False
+        proxy.cut()
+
+        assert await asyncio.wait_for(writing, 5) == 1
+        assert await bus.write_once(subjects.fact("a", "outcome"), b"mine") is None
+        await bus.close()
+    await watcher.close()
+
+
+async def test_a_broken_connection_neither_loses_work_nor_exceeds_the_slots(
+    nats_server: NatsServer, subjects: Subjects
+) -> None:
+    """The server survives, and with it what was asked for over the connection that broke."""
+    helper = await connected(nats_server.url, subjects)
+    most, running, done = 0, 0, set()
+
+    async def handle(delivery: Delivery) -> None:
+        nonlocal most, running
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.002)
+        running -= 1
+        await delivery.ack()
+        done.add(delivery.message.data)
+
+    async with Proxy(nats_server.url) as proxy:
+        bus = await JetStream.connect(proxy.url, "test", subjects)
+        bus.consume(work(subjects, "web", "batch", lease=1.0), handle, 8)
+        for i in range(400):
+            await helper.enqueue(subjects.work("batch", "web"), b"%d" % i, str(i))
+            if i % 100 == 50:
+                proxy.cut()
+
+        await until(lambda: len(done) == 400)
+        assert most <= 8
+        await bus.close()
+    await helper.close()
