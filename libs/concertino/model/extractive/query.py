@@ -83,7 +83,7 @@ def _question(text: str) -> Question:
     extra = _phrase_terms(lower)
     kept = [i for i, word in enumerate(lower) if word.replace("’", "'") not in STOP_WORDS and len(word) > 1]
     names = {i for i in kept if any(c.isupper() for c in words[i][0]) and not _starts_sentence(text, words[i][1])}
-    if len(names) * 2 > len(kept) > 2:
+    if sum(word[0].isupper() for word, _ in words) * 2 > len(words):
         names = set()  # Every Word of a Heading Has a Capital
     concepts: dict[str, Concept] = {}
     for position, i in enumerate(kept):
