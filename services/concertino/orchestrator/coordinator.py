@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import structlog
 from msgspec import Struct
@@ -18,11 +18,11 @@ from concertino.bus.announcements import announcements
 from concertino.bus.port import Bus, Consumption, Delivery
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
-from concertino.contracts.errors import ConcertinoError
+from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Dispatched, Message, Signal
 from concertino.contracts.state import State
-from concertino.contracts.subjects import FactName, Subjects
+from concertino.contracts.subjects import FactName, Subjects, check_id
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
 from concertino.orchestrator.core.policies import ending
@@ -34,6 +34,7 @@ REMEMBERED = 5_000
 BUG_ATTEMPTS = 5
 """Deliveries after which a task that makes us fail is ended, so that it is not stuck for ever."""
 RETRY_DELAY = 0.5
+"""Seconds until a trigger comes back; twice as many with each attempt where the fault may be the task's own."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,60 +74,85 @@ class Coordinator:
             while task in self._waiting:
                 await self._handle(task, self._waiting.pop(task))
         finally:
+            # Were something left (only where this is cancelled), it would come back when its lease ends.
+            self._waiting.pop(task, None)
             self._busy.discard(task)
 
     async def _handle(self, task: str, triggers: _Triggers) -> None:
+        retry: float | None = None
         try:
             await self.reconcile(task, triggers.reach)
-        except ConcertinoError as e:
+        except BusUnavailable as e:
             log.warning("could not reconcile, trying again", task=task, error=str(e))
-            await self._hand_back(triggers)
-            return
+            retry = RETRY_DELAY
         except Exception as e:
             log.exception("a bug, or a log that nobody foresaw", task=task)
-            self._states.pop(task, None)
-            if max(d.attempt for d in triggers.deliveries) < BUG_ATTEMPTS:
-                await self._hand_back(triggers)
-                return
-            reason = f"the orchestrator cannot handle this task ({type(e).__name__}: {e}): please report it with its log"
+            retry = await self._after_fault(task, e, max(d.attempt for d in triggers.deliveries))
+        try:
+            await _settle(triggers.deliveries, retry)
+        except BusUnavailable as e:
+            log.warning("triggers could not be settled; they come back when their lease ends", task=task, error=str(e))
+
+    async def _after_fault(self, task: str, error: Exception, attempt: int) -> float | None:
+        """Seconds after which to try ``task`` again that made us fail; None once it has been ended for that."""
+        self._states.pop(task, None)
+        retry = RETRY_DELAY * float(2 ** min(attempt - 1, BUG_ATTEMPTS))
+        if attempt < BUG_ATTEMPTS:
+            return retry
+        reason = f"the orchestrator cannot handle this task ({type(error).__name__}: {error}): please report it with its log"
+        if isinstance(error, ConcertinoError):
+            reason = str(error)  # it says what to do
+        try:
             await self._log.write(task, "outcome", ending.failed(State(task), reason))
-        for delivery in triggers.deliveries:
-            await delivery.ack()
+            await self._bus.publish(self._subjects.signal(task), encode(Signal(reason=reason)))
+        except ConcertinoError as e:
+            log.warning("could not end the task, trying again", task=task, error=str(e))
+            return retry
+        return None
 
-    async def _hand_back(self, triggers: _Triggers) -> None:
-        for delivery in triggers.deliveries:
-            await delivery.nak(RETRY_DELAY)
-
-    async def reconcile(self, task: str, reach: int = 0) -> State:
+    async def reconcile(self, task: str, reach: int) -> None:
         """Bring ``task`` as far as its facts allow now, reading the log at least up to sequence ``reach``."""
+        try:
+            check_id(task)
+        except InvalidId as e:
+            # Its log is not even read: `*` can stand in a subject, and would mean the facts of every task.
+            await self._log.write(task, "outcome", ending.failed(State(task), f"the task's id: {e}"))
+            return
         state = self._state(task)
-        if state.outcome:
-            return state
-        if state.sequence < reach:
+        if not state.outcome and state.sequence < reach:
             await self._read(state, reach)
         while effects := decide(state, self._clock(), await self._kinds_for(state)):
             for effect in effects:
                 if not await self._do(state, effect):
-                    # Another replica was first with a fact of this name: what it says counts.
-                    await self._read(state)
+                    await self._catch_up(state)
                     break
         if state.outcome:
             # All that matters of an ended task is that it has ended.
-            self._states[task] = State(task, sequence=state.sequence, outcome=state.outcome)
-        return state
+            self._remember(State(task, sequence=state.sequence, outcome=state.outcome))
 
     def _state(self, task: str) -> State:
-        state = self._states.get(task)
-        if state is None:
-            state = self._states[task] = State(task)
-            if len(self._states) > REMEMBERED:
-                self._states.popitem(last=False)
-        self._states.move_to_end(task)
+        state = self._states.get(task) or State(task)
+        self._remember(state)
         return state
+
+    def _remember(self, state: State) -> None:
+        """Keep ``state``, and forget what was not asked for the longest. (Who works on that has it, and the log has it too.)"""
+        self._states[state.task] = state
+        self._states.move_to_end(state.task)
+        while len(self._states) > REMEMBERED:
+            self._states.popitem(last=False)
 
     async def _read(self, state: State, reach: int = 0) -> None:
         for fact in await self._log.read(state.task, state.sequence, reach):
             state.apply(fact)
+
+    async def _catch_up(self, state: State) -> None:
+        """Another replica was first with a fact of ours: what it says counts."""
+        known = state.sequence
+        await self._read(state)
+        if state.sequence == known:
+            # Asking at once again would do all the effects again, as fast as we can, until the reader has caught up.
+            raise BusUnavailable("the log holds a fact that the replica which was read has not seen yet")
 
     async def _kinds_for(self, state: State) -> Collection[str]:
         """The kinds on the bus, looked up anew where a plan names one that was not there yet."""
@@ -159,6 +185,11 @@ class Coordinator:
                 for name in timers:
                     await self._bus.unschedule(self._subjects.timer(state.task, name))
         return True
+
+
+async def _settle(deliveries: Sequence[Delivery], retry: float | None) -> None:
+    for delivery in deliveries:
+        await (delivery.ack() if retry is None else delivery.nak(retry))
 
 
 def _apply(state: State, type_: str, about: str, message: Message | None) -> None:
