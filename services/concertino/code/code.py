@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -28,7 +28,6 @@ from concertino.contracts.errors import Invalid, SourceError
 from concertino.contracts.messages import Locator, Passage, Source
 from concertino.retrieval.index import index_path
 from concertino.retrieval.search import SearchResult, merge
-from concertino.worker.tools import ToolFunction
 
 MOST_RESULTS = 200
 MOST_LINES = 400
@@ -90,7 +89,7 @@ class Code:
             raise
         return cls(bases, problems)
 
-    def tools(self) -> list[ToolFunction]:
+    def tools(self) -> list[Callable[..., Awaitable[Any]]]:
         """All of them, for a :class:`~concertino.worker.tools.Toolbox`."""
         return [
             *(self.search, self.grep, self.structural, self.symbols, self.references, self.outline),

@@ -52,7 +52,7 @@ def test_the_limit_is_told() -> None:
 
 
 def test_a_catastrophic_pattern_ends_and_says_so() -> None:
-    found = grep([("a.py", "a" * 5_000 + "!")], compiled(r"(a|aa)+$"), limit=5, seconds=0.2)
+    found = grep([("a.py", "a" * (LONGEST_LINE - 1) + "!")], compiled(r"(a|aa)+$"), limit=5, seconds=0.2)
     assert found.passages == ()
     assert "stopped after 0.2 seconds, at a.py" in found.note
 

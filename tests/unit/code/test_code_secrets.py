@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgspec
 
+from concertino.code.pieces import LONGEST_LINE
 from concertino.code.secrets import scan
 
 KEY = "AKIA" + "IOSFODNN7EXAMPLA"
@@ -28,3 +29,9 @@ def test_limits_are_told() -> None:
     assert "more than 1" in scan(FILES, limit=1).note
     assert "stopped after 0 seconds, at a.py" in scan(FILES, limit=9, seconds=0).note
     assert scan(FILES, limit=9).note == ""
+
+
+def test_a_line_no_person_wrote_is_not_scanned() -> None:
+    assert (
+        scan([("a.js", "f(1);" * LONGEST_LINE + f'password = "{TOKEN}"\npassword = "{TOKEN}"\n')], limit=9).found[0].line == 2
+    )
