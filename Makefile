@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports bench eval up clean
+.PHONY: help demo up test lint types imports docs bench eval clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ types: $(VENV)/.ready ## types, by mypy --strict
 
 imports: $(VENV)/.ready ## who may depend on whom, by import-linter
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.ready ## write the parts of docs/ that are drawn from the code
+	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/.ready ## the cost of everything around the work, against the bare bus
 	$(BIN)/python -m tests.benchmark

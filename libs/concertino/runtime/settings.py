@@ -43,11 +43,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     slots: Annotated[int, Meta(ge=0, le=10_000)] = 0
     """Pieces of work at once in one worker process. 0: what the worker says itself."""
     model: Literal["extractive"] = "extractive"
+    """Who thinks. ``extractive`` plans by rules, retrieves and quotes; it needs no key."""
     cache: str = msgspec.field(default_factory=default_cache)
+    """Where indexes, clones and fetched documents are kept."""
     source_roots: str = "/"
     """Folders (separated by ``:``) that a task's local sources must lie in."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged, to standard error."""
     log_format: Literal["auto", "human", "json"] = "auto"
+    """``auto`` is ``human`` on a terminal and ``json`` elsewhere."""
 
     @property
     def subjects(self) -> Subjects:
