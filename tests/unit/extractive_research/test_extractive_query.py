@@ -70,6 +70,12 @@ def test_parts_are_questions_of_their_own(question: str, parts: int) -> None:
     assert len(understand(question).parts) == parts
 
 
+def test_a_remark_at_the_end_is_context() -> None:
+    question = understand("how are cookies kept? (We run Kubernetes with containers.)")
+    assert {c.word for c in question.concepts if c.weight == 1.0} == {"cookies", "kept"}
+    assert not any(c.named for c in question.concepts)
+
+
 @pytest.mark.parametrize("question", ["", "?!", "a b c", "\n", "🤷"])
 def test_any_text_is_understood(question: str) -> None:
     understand(question)

@@ -23,6 +23,9 @@ SILENT_BELOW = 0.33
 """Where an answer is less likely than this, none is given. Of the questions without an answer 19 in 20 fall below, of those
 with one 1 in 20."""
 
+LEAST = 0.3
+"""The best claim is at least as sure as this, or there is none: what is less sure was never right."""
+
 
 def answerable(best: Sequence[Judged], lens: Lens, known: Mapping[str, int]) -> float:
     """Logit of the probability that the sources answer the question.

@@ -15,6 +15,8 @@ _IDENTIFIER = re.compile(r"[a-z]+[A-Z]|_|\(\)|\w\.[a-z]|^[A-Z][a-z]+[A-Z]")
 _SPLIT = re.compile(
     r"[?;]\s+|,?\s+(?:and|but|or)\s+(?=(?:also\s+)?(?:how|where|what|which|who|when|why|does|do|is|are|can)\b)|,\s+(?=how|where|what|which)"
 )
+_REMARK = re.compile(r"(?<=\w)\??\s+\([^()]*\)\s*$")
+"""What stands in brackets at the end is context of the question, and not what is asked."""
 VAGUE = frozenset(
     stem(word)
     for word in """
@@ -82,12 +84,14 @@ def _question(text: str) -> Question:
     lower = [w.lower() for w, _ in words]
     extra = _phrase_terms(lower)
     kept = [i for i, word in enumerate(lower) if word.replace("’", "'") not in STOP_WORDS and len(word) > 1]
+    remark = _REMARK.search(text)
+    context = remark.start() if remark else len(text)
     names = {i for i in kept if any(c.isupper() for c in words[i][0]) and not _starts_sentence(text, words[i][1])}
     if sum(word[0].isupper() for word, _ in words) * 2 > len(words):
         names = set()  # Every Word of a Heading Has a Capital
     concepts: dict[str, Concept] = {}
     for position, i in enumerate(kept):
-        concept = _concept(words[i][0], named=i in names, aside=_is_aside(lower, i))
+        concept = _concept(words[i][0], named=i in names, aside=words[i][1] > context or _is_aside(lower, i))
         before = lower[kept[position - 1]] if position and kept[position - 1] == i - 1 else ""
         after = lower[kept[position + 1]] if position + 1 < len(kept) and kept[position + 1] == i + 1 else ""
         forms = dict(concept.terms)

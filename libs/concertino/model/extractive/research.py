@@ -10,7 +10,7 @@ from msgspec import Struct
 from concertino.contracts.errors import Refused
 from concertino.model.extractive import feedback
 from concertino.model.extractive.claims import claim_of, gap_of
-from concertino.model.extractive.confidence import answerable, confidence, is_answered
+from concertino.model.extractive.confidence import LEAST, answerable, confidence, is_answered
 from concertino.model.extractive.lens import Lens
 from concertino.model.extractive.pool import Judged, Pool, Readings
 from concertino.model.extractive.query import Question, understand
@@ -95,10 +95,10 @@ def conclude(question: Question, found: Sequence[Found], readings: Readings) -> 
     """What the searches have to say to the question, and to each of its parts. ``readings`` remembers passages read before."""
     whole, *parts = (_answer(asked, found, readings) for asked in (question, *question.parts))
     silent = tuple(gap_of(part.question, part.known) for part in parts if not is_answered(part.logit))
-    if not any(is_answered(answer.logit) for answer in (whole, *parts)):
-        return Findings(gaps=(gap_of(question, whole.known),))
     weighed = _weighed(whole, [part for part in parts if is_answered(part.logit)])
-    kept = [(sure, j) for i, (sure, j) in enumerate(weighed) if sure >= (_NEGLIGIBLE if i < _ALWAYS else _WORTH_MORE) or i == 0]
+    if not any(is_answered(answer.logit) for answer in (whole, *parts)) or weighed[0][0] < LEAST:
+        return Findings(gaps=(gap_of(question, whole.known),))
+    kept = [(sure, j) for i, (sure, j) in enumerate(weighed) if sure >= (_NEGLIGIBLE if i < _ALWAYS else _WORTH_MORE)]
     claims = [claim_of(judged.passage, whole.lens, sure) for sure, judged in kept]
     return Findings(claims=tuple(claims), gaps=silent)
 
@@ -134,7 +134,7 @@ def _weighed(whole: Answer, parts: Iterable[Answer]) -> list[tuple[float, Judged
                 best[judged.passage.source] = (sure, judged)
     files = sorted(best.values(), key=lambda item: -item[0])[:_FILES]
     quoted = [judged.passage for _, judged in files]
-    least = files[:_ALWAYS][-1][0]
+    least = min((sure for sure, _ in files[:_ALWAYS]), default=0.0)
     more = [
         (min(least, confidence(whole.logit, judged.share)), judged)
         for judged in whole.passages
