@@ -82,6 +82,7 @@ async def test_a_checkouts_configuration_runs_nothing(repo: Make, tmp_path: Path
         origin.git("config", name, f"!{run}" if name.startswith("alias") else run)
     origin.git("config", "log.showSignature", "true")
     origin.git("config", "log.diffMerges", "on")
+    (origin.root / ".git" / "info" / "attributes").write_text("* diff=evil filter=evil\n")
     (origin.root / "a.py").write_text("changed\n")
     history = History(origin.root)
     assert len(await history.log("a.py", 5)) == 1

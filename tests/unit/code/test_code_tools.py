@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from code_repositories import Repo, write
 
+from concertino.code.base import Base
 from concertino.code.code import MOST_LINES, Code
-from concertino.contracts.errors import Invalid, SourceError
+from concertino.contracts.errors import Cancelled, Invalid, SourceError
 from concertino.contracts.messages import Passage, Source
 from concertino.worker.tools import Toolbox
 
@@ -311,6 +312,16 @@ async def test_the_loop_stays_free_while_a_large_tree_is_indexed(opened: Open) -
     await opened(Path(sysconfig.get_path("purelib")) / "click")
     other.cancel()
     assert turns > 100
+
+
+async def test_closing_ends_a_refresh_under_way(tmp_path: Path) -> None:
+    base = Base("x", Path(sysconfig.get_path("purelib")) / "_pytest", tmp_path / "index", history=None)
+    refreshing = asyncio.create_task(asyncio.to_thread(base.refresh))
+    while not base.files:
+        await asyncio.sleep(0)
+    await asyncio.to_thread(base.close)
+    with pytest.raises(Cancelled):
+        await refreshing
 
 
 async def test_cancelled_in_the_middle_it_can_be_opened_again(opened: Open, tmp_path: Path) -> None:
