@@ -92,26 +92,32 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """One transaction that no other process can be in at the same time. :class:`Transient` where it stays busy."""
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as e:
-            raise Transient(f"the index {self._path} is kept busy by another process ({e}): try again") from e
-        try:
+        """One transaction that no other process can be in at the same time. :class:`Transient` where it cannot be made."""
+        with self._transaction("BEGIN IMMEDIATE"):
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """One state of the index for several questions."""
-        self._connection.execute("BEGIN")
-        try:
+        """One state of the index for several questions. :class:`Transient` where it cannot be read."""
+        with self._transaction("BEGIN"):
             yield
-        finally:
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        try:
+            self._connection.execute(begin)
+            yield
             self._connection.execute("COMMIT")
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.DatabaseError as e:
+            raise Transient(
+                f"the index {self._path} cannot be used ({e}): try again; if the disk is full, make room; "
+                f"if the file is damaged, it is made anew when it is opened next"
+            ) from e
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def files(self) -> dict[str, Known]:
         rows = self._connection.execute("SELECT path, size, mtime_ns, digest FROM file")

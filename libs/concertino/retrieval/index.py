@@ -58,7 +58,8 @@ class Index:
         transaction: killed in between, the index is as it was; a second process waits, and then finds nothing to do.
         """
         with self._lock:
-            known = self._database.files()
+            with self._database.reading():
+                known = self._database.files()
             if not _changes(files, known) and len(files) == len(known):
                 return Refreshed(unchanged=len(files))
             with self._database.writing():
@@ -99,12 +100,12 @@ class Index:
 
     def passages(self, source: str) -> list[Passage]:
         """All passages of one file, in order; none where the index does not hold it."""
-        with self._lock:
+        with self._lock, self._database.reading():
             return [_decode(row) for row in self._database.passages(source)]
 
     def sources(self) -> list[str]:
         """The paths of all files, sorted."""
-        with self._lock:
+        with self._lock, self._database.reading():
             return sorted(self._database.files())
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from concertino.contracts.errors import SourceError
+from concertino.contracts.errors import SourceError, Transient
 from concertino.contracts.messages import Locator, Passage
 from concertino.retrieval.chunk import passages
 from concertino.retrieval.index import Index, Refreshed, index_path
@@ -159,6 +159,18 @@ def test_a_reader_that_fails_leaves_the_index_as_it_was(root: Path) -> None:
         index.refresh([*reader.tree.files(), File("zzz.md", 1, 1)], broken)
     assert found(index, "cookies") == [("api.md", "Session")]
     assert reader.refresh(index).updated == 1
+
+
+def test_a_full_disk_leaves_the_index_as_it_was(root: Path, tmp_path: Path) -> None:
+    index = Index(tmp_path / "i.sqlite", version="1")
+    reader = Reader(root)
+    reader.refresh(index)
+    (root / "huge.md").write_text("# Huge\n\n" + "\n\n".join(f"paragraph {i} " * 50 for i in range(500)))
+    index._database._connection.execute("PRAGMA max_page_count = 60")
+    with pytest.raises(Transient, match="make room"):
+        reader.refresh(index)
+    assert found(index, "cookies") == [("api.md", "Session")]
+    assert found(index, "paragraph") == []
 
 
 def test_serves_many_threads(root: Path, tmp_path: Path) -> None:
