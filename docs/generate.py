@@ -29,7 +29,7 @@ def settings_page() -> str:
         assert isinstance(field.target, ast.Name)
         says = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
         default = _default(field.target.id, field.value)
-        rows.append(f"| `CTN_{field.target.id.upper()}` | {default} | {' '.join(str(says).split())} |")
+        rows.append(f"| `CTN_{field.target.id.upper()}` | {default} | {' '.join(str(says).replace('``', '`').split())} |")
     return "\n".join(
         [
             "# Settings",

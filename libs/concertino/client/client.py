@@ -161,12 +161,16 @@ class Client:
         """Everything about ``task``, from its first fact on, as it happens. Ends only with the ``async with``."""
         return self._log.follow(check_id(task))
 
-    async def state(self, task: str) -> State:
-        """What the log says of ``task`` now. Raises :class:`TaskNotFound`."""
+    async def facts(self, task: str) -> list[Fact]:
+        """The log of ``task`` as it is now, in order. Raises :class:`TaskNotFound`."""
         facts = await self._log.read(check_id(task))
         if not facts:
             raise TaskNotFound(f"no task {task!r} in the log: see `concertino list`")
-        return fold(task, facts)
+        return facts
+
+    async def state(self, task: str) -> State:
+        """What the log says of ``task`` now. Raises :class:`TaskNotFound`."""
+        return fold(task, await self.facts(task))
 
     async def show(self, task: str) -> TaskView:
         """The task as it stands now. Raises :class:`TaskNotFound`."""
