@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concertino.contracts.messages import Locator, Passage
-from concertino.model.extractive.claims import first_sentence
+from concertino.model.extractive.claims import claim_of, first_sentence
 from concertino.model.extractive.excerpt import MOST_CHARACTERS, excerpt
 from concertino.model.extractive.lens import Lens
 from concertino.model.extractive.query import understand
@@ -129,3 +129,9 @@ def test_first_sentence(text: str, sentence: str) -> None:
 
 def test_a_long_sentence_is_cut() -> None:
     assert len(first_sentence("word " * 200)) <= 202
+
+
+def test_a_claim_about_a_page_names_it() -> None:
+    page = Passage(source="manual.pdf", text="Press the red button. It stops.", locator=Locator(page=3))
+    claim = claim_of(page, Lens.of(understand("which button is red?"), {}, 10), 0.5)
+    assert claim.claim == "`manual.pdf` says on page 3: Press the red button."

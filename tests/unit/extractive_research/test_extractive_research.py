@@ -8,7 +8,7 @@ import pytest
 
 from concertino.code.passages import passages
 from concertino.contracts.errors import Refused
-from concertino.contracts.messages import Subtask, Work
+from concertino.contracts.messages import Input, Result, Subtask, Work
 from concertino.model.extractive.confidence import SILENT_BELOW
 from concertino.model.extractive.research import research
 from concertino.model.port import Claim, Findings, Research
@@ -151,7 +151,7 @@ def index() -> Iterator[Index]:
 
 @pytest.fixture
 def ask(index: Index) -> Callable[..., Findings]:
-    def ask(question: str, max_calls: int | None = None) -> Findings:
+    def ask(question: str, max_calls: int | None = None, after: str = "") -> Findings:
         async def search(query: str, limit: int) -> SearchResult:
             """Full-text search."""
             return index.search(query, limit)
@@ -159,7 +159,9 @@ def ask(index: Index) -> Callable[..., Findings]:
         tools = Toolbox(max_calls=max_calls)
         tools.add(search)
         brief = Subtask(id="s1", kind="code", objective=question)
-        work = Work(task="t", id="result.s1", attempt=1, request=question, brief=brief, deadline=1e12)
+        earlier = Input(subtask=Subtask(id="s0", kind="code", objective=after or "x"), result=Result())
+        inputs = (earlier,) if after else ()
+        work = Work(task="t", id="result.s1", attempt=1, request=question, brief=brief, inputs=inputs, deadline=1e12)
         return asyncio.run(research(Research(work=work, tools=tools)))
 
     return ask
@@ -254,6 +256,12 @@ def test_the_part_without_an_answer_is_a_gap(ask: Callable[..., Findings]) -> No
     assert sources(found)[0] == "client/backoff.py"
     assert len(found.gaps) == 1
     assert "Kubernetes pods" in found.gaps[0]
+
+
+def test_an_earlier_brief_says_what_a_later_one_refers_to(ask: Callable[..., Findings]) -> None:
+    later = "what is its limit, the maximum?"
+    assert sources(ask(later, after="how are idle connections of the pool reused?"))[0] == "client/pool.py"
+    assert sources(ask(later, after="how long is the delay of the backoff, with its ceiling?"))[0] == "client/backoff.py"
 
 
 @pytest.mark.parametrize("max_calls", [1, 2, 3])

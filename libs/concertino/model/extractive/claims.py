@@ -42,7 +42,8 @@ def _sentence(passage: Passage, quote: str) -> str:
         what = f"{where} {verb} `{passage.title}`" if passage.title else f"{where} has this"
         about = _documentation(passage.text)
     else:
-        what = f"{where} says under “{passage.title}”" if passage.title else f"{where} says"
+        page = f" on page {passage.locator.page}" if passage.locator.page else ""
+        what = f"{where} says{page} under “{passage.title}”" if passage.title else f"{where} says{page}"
         about = first_sentence(quote)
     return f"{what}: {about}" if about else f"{what}."
 

@@ -71,12 +71,18 @@ class Question(Struct, frozen=True):
         return " ".join(dict.fromkeys(term for concept in self.concepts for term in concept.terms))
 
 
-def understand(text: str) -> Question:
-    """What ``text`` asks for. Always has at least one concept, unless there is no word in it."""
+def understand(text: str, context: str = "") -> Question:
+    """What ``text`` asks for. ``context`` says what "it" and "that" may refer to; its words count little beside the others."""
     whole = _question(text)
     pieces = [_question(piece) for piece in _SPLIT.split(text) if piece.strip()]
     parts = tuple(piece for piece in pieces if len(piece.concepts) >= 2)
-    return Question(whole.text, whole.concepts, parts if len(parts) > 1 else ())
+    asked = {term for concept in whole.concepts for term in concept.terms}
+    around = tuple(
+        Concept(c.word, c.terms, min(c.weight, _VAGUE), named=False)
+        for c in _question(context).concepts
+        if asked.isdisjoint(t for t, worth in c.terms.items() if worth >= 1)
+    )
+    return Question(text, whole.concepts + around, parts if len(parts) > 1 else ())
 
 
 def _question(text: str) -> Question:

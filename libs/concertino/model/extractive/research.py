@@ -49,7 +49,8 @@ class Answer(Struct, frozen=True):
 
 async def research(job: Research) -> Findings:
     """The passages that answer the brief, quoted, best first; no claims but a gap where its sources do not speak of it."""
-    question = understand(job.work.brief.objective)
+    earlier = " ".join(item.subtask.objective for item in job.work.inputs if item.result is not None)
+    question = understand(job.work.brief.objective, earlier)
     readings: Readings = {}
     found = await _search(question, job.tools)
     more = await _feed_back(question, found, job.tools, readings)
