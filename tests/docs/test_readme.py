@@ -1,0 +1,132 @@
+"""What the README and the docs show is run, as it stands there, against a real installation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nats
+import pytest
+
+pytestmark = [pytest.mark.processes, pytest.mark.nats]
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+URL, FOLDER = "nats://127.0.0.1:4222", "/srv/handbook"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands(prefix: str) -> list[str]:
+    """Lines of the shell blocks that begin with ``prefix``, without their comments."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [re.sub(r"\s+#.*", "", line).removesuffix(" &") for line in lines if line.startswith(prefix)]
+
+
+@pytest.fixture(scope="module")
+def handbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("handbook")
+    text = "# Retries\n\nRetries are spaced exponentially: the pause doubles each time, up to a minute.\n"
+    (folder / "retries.md").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An installation, as ``concertino up`` makes it."""
+    folder = tmp_path_factory.mktemp("up")
+    command = [sys.executable, "-m", "concertino.cli", "up", "--port", "0", "--store", str(folder)]
+    environment = {**os.environ, "CTN_CACHE": str(folder / "cache")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as up:
+        assert up.stdout is not None
+        said: list[str] = []
+        for line in up.stdout:
+            said.append(line)
+            if "Ctrl-C" in line:  # the last line of the welcome: everything is announced
+                break
+        found = re.search(r"nats://127\.0\.0\.1:\d+", "".join(said))
+        assert found, said
+        yield found[0]
+        up.terminate()
+        up.communicate(timeout=60)
+
+
+def run(program: str, url: str, handbook: Path) -> str:
+    """What ``program`` prints, its bus and folder put in the place of the README's."""
+    program = program.replace(URL, url).replace(FOLDER, str(handbook))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_python_service_asks(url: str, handbook: Path) -> None:
+    said = run(blocks("python")[0], url, handbook)
+    assert said.startswith("answered")
+    assert "the pause doubles each time" in said
+
+
+def test_a_python_service_asks_with_nothing_but_nats_and_json(url: str, handbook: Path) -> None:
+    program = blocks("python")[1]
+    assert "concertino" not in program
+    assert run(program, url, handbook) == "answered\n"
+
+
+async def test_the_nats_command_line_asks(url: str, handbook: Path) -> None:
+    """The `nats` program is not a Python package: what it would send is sent for it."""
+    watching, asking = (shlex.split(command) for command in commands("nats "))
+    assert (watching[1], asking[1]) == ("sub", "req")
+    nc = await nats.connect(url)
+    facts = await nc.subscribe(watching[2])
+    await nc.request(asking[2], asking[3].replace(FOLDER, str(handbook)).encode())
+    async with asyncio.timeout(30):
+        async for message in facts.messages:
+            if message.subject.endswith(".outcome"):
+                outcome = json.loads(message.data)
+                break
+    await nc.close()
+    assert outcome["status"] == "answered"
+    assert outcome["report"]["citations"][0]["source"] == "retries.md"
+
+
+def test_a_question_needs_no_bus(handbook: Path, tmp_path: Path) -> None:
+    [ask] = commands("concertino ask")
+    words = [str(handbook) if word in ("./src", "./handbook") else word for word in shlex.split(ask)]
+    done = subprocess.run(
+        [sys.executable, "-m", "concertino.cli", *words[1:]],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**{k: v for k, v in os.environ.items() if k != "CTN_NATS_URL"}, "CTN_CACHE": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the pause doubles each time" in done.stdout
+
+
+def test_the_worker_is_a_worker(url: str, tmp_path: Path) -> None:
+    program = blocks("python")[2]
+    assert run(program + "\nprint(worker.kind)\n", url, tmp_path) == "shouting\n"
+
+
+def test_every_command_and_target_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    helped = subprocess.run([sys.executable, "-m", "concertino.cli", "--help"], capture_output=True, text=True, check=True)
+    for command in set(re.findall(r"concertino ([a-z]+)", " ".join(re.findall(r"`([^`]+)`", README)))):
+        assert re.search(rf"^│ {command} ", helped.stdout, re.MULTILINE), command
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
