@@ -41,7 +41,9 @@ def phase(state: State, now: float) -> Phase:
     """Where the task stands."""
     if state.outcome:
         return Phase.ENDED
-    number = _current_round(state)
+    if state.submitted is None:
+        return Phase.PLANNING  # that it cannot be read, or is not there yet, is all that is known
+    number = rounds.current(state)
     planned = state.plans.get(number)
     if planned is None or planned.plan is None:
         return Phase.PLANNING
@@ -60,7 +62,7 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
         return ending.cancelled(state)
 
     assert state.submitted is not None
-    number = _current_round(state)
+    number = rounds.current(state)
     planned = state.plans.get(number)
     closed = join.closed(state, now)
     if planned is None:
@@ -87,14 +89,6 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
         # What is finished counts, however late it is looked at: only what is still to be done can be too late.
         return ending.concluded(state, ending.OUT_OF_TIME) if join.over(state, now) else [_writing(state, number)]
     return ending.concluded(state)
-
-
-def _current_round(state: State) -> int:
-    """The first round that is not over: rounds follow each other only where a report named gaps worth one."""
-    number = 0
-    while rounds.gaps_worth_a_round(state, number):
-        number += 1
-    return number
 
 
 def _started(state: State, round_: Round) -> bool:

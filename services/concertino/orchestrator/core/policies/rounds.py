@@ -6,6 +6,14 @@ from concertino.contracts.plans import max_subtasks
 from concertino.contracts.state import State
 
 
+def current(state: State) -> int:
+    """The first round that is not over: rounds follow each other only where a report named gaps worth one."""
+    number = 0
+    while gaps_worth_a_round(state, number):
+        number += 1
+    return number
+
+
 def gaps_worth_a_round(state: State, number: int) -> tuple[str, ...]:
     """The gaps that round ``number + 1`` is to close; none where it would not be worth it or may not be."""
     assert state.submitted is not None

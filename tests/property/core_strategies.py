@@ -1,0 +1,120 @@
+"""Tasks, plans and what comes of work: mostly sound, so that a task gets somewhere, and now and then as bad as it may be."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from concertino.contracts.messages import (
+    Failure,
+    Finding,
+    Limits,
+    Plan,
+    Planned,
+    Report,
+    Result,
+    ResultStatus,
+    Settled,
+    Source,
+    Submitted,
+    Subtask,
+    Synthesized,
+    Usage,
+    Work,
+)
+
+KINDS = ["web", "code"]
+SOURCES = (Source(kind="web", location="https://a.example"), Source(kind="code", location="src"))
+_OBJECTIVES = ["what", "why", "how", "who", "when", "where", "which"]
+_failures = st.sampled_from([None, Failure(code="source", message="it is not there")])
+
+
+@st.composite
+def sound_plans(draw: st.DrawFn, number: int) -> Plan:
+    """Ids that no other round uses, dependencies on what stands before."""
+    subtasks: list[Subtask] = []
+    for i in range(draw(st.integers(1, 3))):
+        before = [subtask.id for subtask in subtasks]
+        subtasks.append(
+            Subtask(
+                id=f"r{number}s{i}",
+                kind=draw(st.sampled_from(KINDS)),
+                objective=f"{draw(st.sampled_from(_OBJECTIVES))} {number} {i}",
+                depends_on=tuple(draw(st.lists(st.sampled_from(before), unique=True, max_size=2))) if before else (),
+                sources=draw(st.sampled_from([None, (), SOURCES[:1]])),
+            )
+        )
+    return Plan(subtasks=tuple(subtasks), synthesize=draw(st.sampled_from([True, True, True, False])))
+
+
+@st.composite
+def wild_plans(draw: st.DrawFn) -> Plan:
+    """Cycles, unknown kinds, foreign sources, repeated ids and briefs, nothing at all, too much."""
+    ids = ["r0s0", "r0s1", "r1s0", "x", "y"]
+    subtask = st.builds(
+        Subtask,
+        id=st.sampled_from(ids),
+        kind=st.sampled_from([*KINDS, "ghost"]),
+        objective=st.sampled_from(_OBJECTIVES[:2]),
+        depends_on=st.lists(st.sampled_from(ids), max_size=2).map(tuple),
+        sources=st.sampled_from([None, (Source(kind="web", location="https://stranger.example"),)]),
+    )
+    return Plan(subtasks=tuple(draw(st.lists(subtask, max_size=6))))
+
+
+def plans(number: int) -> st.SearchStrategy[Plan]:
+    return st.integers(0, 5).flatmap(lambda n: sound_plans(number) if n else wild_plans())
+
+
+tasks = st.builds(
+    Submitted,
+    request=st.just("What is it?"),
+    sources=st.sampled_from([(), SOURCES]),
+    limits=st.builds(
+        Limits,
+        deadline=st.sampled_from([10.0, 100.0, 600.0]),
+        max_subtasks=st.sampled_from([None, None, 1, 2, 3, 4, 6]),
+        max_rounds=st.integers(1, 4),
+    ),
+    plan=st.one_of(st.none(), st.none(), plans(0)),
+    until=st.sampled_from(["report", "report", "report", "report", "plan"]),
+)
+
+_statuses = st.sampled_from([ResultStatus.COMPLETE] * 4 + [ResultStatus.PARTIAL, ResultStatus.FAILED])
+_usages = st.builds(Usage, model_calls=st.integers(0, 2))
+_results = st.builds(
+    Result,
+    status=_statuses,
+    error=_failures,
+    findings=st.lists(st.just(Finding(claim="so it is")), max_size=2).map(tuple),
+    usage=_usages,
+)
+_reports = st.builds(
+    Report, text=st.just("It is so."), open=st.lists(st.sampled_from(["g1", "g2", "g3", "g4"]), max_size=3, unique=True).map(tuple)
+)
+_syntheses = st.builds(Synthesized, status=_statuses, error=_failures, report=st.one_of(_reports, _reports, st.none()))
+
+
+def settled(work: Work) -> st.SearchStrategy[Settled]:
+    """What a worker may make of ``work``."""
+    type_, _, about = work.id.partition(".")
+    match type_:
+        case "plan":
+            plan = plans(int(about))
+            failed = st.just(Planned(status=ResultStatus.FAILED, error=Failure(code="invalid_plan", message="no plan")))
+            empty = st.just(Planned(plan=Plan(subtasks=())))
+            return st.one_of(*[st.builds(Planned, plan=plan, usage=_usages)] * 5, failed, empty)
+        case "synthesis":
+            return _syntheses
+    return _results
+
+
+def well_settled(work: Work) -> Settled:
+    """What a good worker makes of it; a synthesizer always finds another gap, so that only limits end the rounds."""
+    type_, _, about = work.id.partition(".")
+    match type_:
+        case "plan":
+            kind = KINDS[0]
+            return Planned(plan=Plan(subtasks=(Subtask(id=f"good{about}", kind=kind, objective=f"good {about}"),)))
+        case "synthesis":
+            return Synthesized(report=Report(text="It is so.", open=(f"another gap {about}",)))
+    return Result(findings=(Finding(claim="so it is"),))

@@ -1,0 +1,234 @@
+"""The core in a world where everything goes wrong that can, with its invariants checked after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from core_strategies import settled, tasks, well_settled
+from core_world import TASK, Replica, World, disordered
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from concertino.contracts.messages import Cancel, Submitted
+from concertino.contracts.state import fold
+from concertino.contracts.subjects import FactName
+from concertino.orchestrator.core.decide import decide
+from concertino.orchestrator.core.effects import Dispatch, SetTimer
+from concertino.orchestrator.core.invariants import violations
+from concertino.orchestrator.core.policies import join
+
+MISFORTUNES = ["cancel", "strangers", "deaf replicas", "lost work", "early timers", "skewed clocks", "lag", "crash", "gone workers"]
+STRANGE_PLACES = ["plan.0", "plan.1", "plan.00", "dispatched.1", "dispatched.3", "dispatched.999999999", "dispatched.x"]
+STRANGE_PLACES += ["result.r0s0", "result.r0s1", "result.unknown", "synthesis.0", "synthesis.07", "cancel", "timer.join"]
+STRANGE_PLACES += ["outcome", "submitted", "later.0"]
+
+
+def may(misfortune: str) -> Callable[[Any], Any]:
+    return precondition(lambda self: misfortune in self.misfortunes)
+
+
+class Orchestration(RuleBasedStateMachine):
+    """One task, three replicas. Which misfortunes there are is drawn first: with all of them at once no task gets far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.misfortunes: set[str] = set()
+        self.lost = False
+        self.timed = False
+
+    @initialize(task=tasks, misfortunes=st.sets(st.sampled_from(MISFORTUNES), max_size=4), unreadable=st.integers(0, 30))
+    def submit(self, task: Submitted, misfortunes: set[str], unreadable: int) -> None:
+        self.misfortunes = misfortunes
+        skew = 25.0 if "skewed clocks" in misfortunes else 0.0
+        self.replicas = [Replica(self.world), Replica(self.world, skew), Replica(self.world, -skew)]
+        if unreadable == 30:
+            self.world.write_raw("submitted", b'{"request": 7}', {})
+        else:
+            self.world.write("submitted", task)
+
+    # --- replicas
+
+    @rule(data=st.data(), which=st.integers(0, 2), disorder=st.integers(0, 3))
+    @precondition(lambda self: self.world.triggers)
+    def hear(self, data: st.DataObject, which: int, disorder: int) -> None:
+        """A replica gets a trigger, any of those that wait: the oldest may be the last to be heard."""
+        replica = self.replicas[which]
+        if not replica.busy:
+            replica.disorder = disorder
+            replica.begin(data.draw(st.sampled_from(self.world.triggers)))
+
+    @rule(which=st.integers(0, 2), words=st.integers(1, 4))
+    def go_on(self, which: int, words: int) -> None:
+        for _ in range(words):
+            if self.replicas[which].busy:
+                self.replicas[which].step()
+        self._note_timers()
+
+    @rule()
+    def settle_down(self) -> None:
+        """A quiet moment: whoever is at work gets done, and everything there is is heard."""
+        for replica in self.replicas:
+            replica.finish()
+        self._hear_all(self.replicas[0])
+
+    @rule(data=st.data())
+    def hear_twice(self, data: st.DataObject) -> None:
+        heard = [f.sequence for f in self.world.log if f.name.type in ("submitted", "plan", "result", "due")]
+        self.world.triggers.append(data.draw(st.sampled_from(heard)))
+
+    @rule(which=st.integers(0, 2))
+    @may("crash")
+    def crash(self, which: int) -> None:
+        self.replicas[which].crash()
+
+    @rule(which=st.integers(0, 2), lag=st.integers(0, 4))
+    @may("lag")
+    def lag(self, which: int, lag: int) -> None:
+        self.replicas[which].lag = lag
+
+    @rule(data=st.data())
+    @may("deaf replicas")
+    def never_hear(self, data: st.DataObject) -> None:
+        """A trigger is lost on everybody. A later one, or a timer, has to make up for it."""
+        heard = [s for s in self.world.triggers if self.world.log[s - 1].name.type != "due"]
+        if heard:
+            self.lost = True
+            self.world.triggers.remove(data.draw(st.sampled_from(heard)))
+
+    # --- workers
+
+    @rule(data=st.data(), again=st.booleans())
+    @precondition(lambda self: self.world.queue)
+    def work(self, data: st.DataObject, again: bool) -> None:
+        """Work gets done, well or badly; where ``again``, its queue delivers it a second time."""
+        id_ = data.draw(st.sampled_from(sorted(self.world.queue)))
+        work = self.world.queue[id_] if again else self.world.queue.pop(id_)
+        self.world.write(work.id, data.draw(settled(work)))
+
+    @rule(data=st.data())
+    @may("lost work")
+    @precondition(lambda self: self.world.queue)
+    def lose_work(self, data: st.DataObject) -> None:
+        self.lost = True
+        del self.world.queue[data.draw(st.sampled_from(sorted(self.world.queue)))]
+
+    @rule(kinds=st.sampled_from([{"web", "code"}, {"web"}, set()]))
+    @may("gone workers")
+    def workers_come_and_go(self, kinds: set[str]) -> None:
+        self.world.kinds = frozenset(kinds)
+
+    # --- time, people
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 1.0, 8.0, 60.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.now += seconds
+        for name, at in list(self.world.timers.items()):
+            if at + 30 < self.world.now:  # late, and no later
+                self.world.fire(name)
+
+    @rule(data=st.data())
+    @may("early timers")
+    @precondition(lambda self: self.world.timers)
+    def a_timer_goes_off(self, data: st.DataObject) -> None:
+        self.world.fire(data.draw(st.sampled_from(sorted(self.world.timers))))
+
+    @rule(reason=st.sampled_from(["", "changed my mind"]))
+    @may("cancel")
+    def cancel(self, reason: str) -> None:
+        self.world.write("cancel", Cancel(reason=reason))
+
+    @rule(name=st.sampled_from(STRANGE_PLACES), data=st.sampled_from([b"", b"\xff", b"[]", b'{"status": 3}', b'{"work": 1}']))
+    @may("strangers")
+    def a_stranger_writes(self, name: str, data: bytes) -> None:
+        self.world.write_raw(name, data, {})
+
+    # --- what holds for any knowledge of the log, with holes and in any order
+
+    @rule(data=st.data(), order=st.integers(1, 3), skew=st.sampled_from([-30.0, 0.0, 30.0, 700.0]))
+    @precondition(lambda self: self.world.kinds == {"web", "code"})
+    def anybody_looks(self, data: st.DataObject, order: int, skew: float) -> None:
+        log = self.world.log
+        known = log if data.draw(st.booleans()) else data.draw(st.lists(st.sampled_from(log), max_size=len(log)))
+        state, now = fold(TASK, known), self.world.now + skew
+        effects = decide(state, now, self.world.kinds)
+        assert not violations(state, effects), violations(state, effects)
+        other = fold(TASK, disordered(known, order))
+        assert other == state, "the fold depends on the order"
+        assert decide(other, now, self.world.kinds) == effects
+        later = decide(state, now + 50, self.world.kinds)
+        assert not violations(state, later), violations(state, later)
+        # What an effect is called says what it is: the same work at another time is the same message.
+        named = {w.id: w for e in effects if isinstance(e, Dispatch) for w in e.work}
+        assert all(named.get(w.id, w) == w for e in later if isinstance(e, Dispatch) for w in e.work)
+        timers = {e.name: e for e in effects if isinstance(e, SetTimer)}
+        assert all(timers.get(e.name, e) == e for e in later if isinstance(e, SetTimer))
+
+    # --- in the end
+
+    def teardown(self) -> None:
+        if not self.world.log:
+            return
+        for replica in self.replicas:
+            if replica.busy:
+                replica.crash()
+        self._note_timers()
+        healthy = Replica(self.world)
+        if not self.lost and self.world.kinds:
+            self._good_days(healthy)
+        self._only_timers(healthy)
+        if not self.world.outcome and not self.timed:  # the one trigger of this task was lost: its redelivery never will be
+            self.world.now += 10_000
+            healthy.begin(1)
+            healthy.finish()
+        assert self.world.outcome, "no outcome"
+        ended = len(self.world.log)
+        newcomer = Replica(self.world)
+        newcomer.begin(1)
+        newcomer.finish()
+        assert len(self.world.log) == ended, "something happens after the end"
+
+    def _good_days(self, replica: Replica) -> None:
+        """Nothing was lost: with good workers the task ends without the clock."""
+        state = self.world.state
+        closed = state.submitted and (state.due or self.world.now >= join.join_at(state))
+        for _ in range(60):
+            self._hear_all(replica)
+            if self.world.outcome:
+                return
+            for id_, work in list(self.world.queue.items()):
+                del self.world.queue[id_]
+                self.world.write(work.id, well_settled(work))
+        assert closed, "nothing was lost, everybody works, and there is no end"
+
+    def _only_timers(self, replica: Replica) -> None:
+        for _ in range(6):
+            self._hear_all(replica)
+            for name, at in list(self.world.timers.items()):
+                self.world.now = max(self.world.now, at)
+                self.world.fire(name)
+        self._hear_all(replica)
+        assert self.world.outcome or not self.timed, "timers went off, and there is no end"
+
+    def _hear_all(self, replica: Replica) -> None:
+        replica.lag = 0
+        for _ in range(200):
+            if not self.world.triggers:
+                break
+            replica.begin(self.world.triggers[0])
+            replica.finish()
+        assert not self.world.triggers, "triggers without end"
+        self._note_timers()
+
+    def _note_timers(self) -> None:
+        self.timed = self.timed or any(f.name == FactName("timer", "join") and f.message is None for f in self.world.log)
+
+
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
+class TestOrchestration(Orchestration.TestCase):  # type: ignore[misc]
+    settings = settings(
+        max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    )
