@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from concertino.contracts.messages import Passage
+from concertino.model.extractive import reading
 from concertino.model.extractive.lens import Lens
 from concertino.model.extractive.units import Unit, goes_on, leans, units_of
 from concertino.retrieval.tokens import terms
@@ -26,6 +29,7 @@ _MENDING = 4
 
 def excerpt(passage: Passage, lens: Lens) -> str:
     """Contiguous, literal text of ``passage``, of at most about MOST_LINES lines, that holds most of what was asked."""
+    passage = replace(passage, text=passage.text[: reading.MOST_CHARACTERS])
     units = [unit for unit in units_of(passage) if not unit.mark]
     if not units:
         return passage.text[:MOST_CHARACTERS]

@@ -24,12 +24,12 @@ VAGUE = frozenset(
     product thing stuff way kind sort part place piece point case example explain describe mean meaning tell know
     understand find look learn try want like certain different own real good best right new old big small whole
     actually exactly possible able people someone person user users one two first last next number side against
-    another known together else apart away back ahead forth halfway everything nothing anymore enough bigger huge
-    smaller large larger tiny little long short few lots three four half entire current favourite favorite stranger
-    friend everybody nobody honour honor respect bother care matter expect expected come comes came coming turn
-    turned turns bring brought put puts stay stays stand stands seem seems become becomes let fit fits involved
-    concerned related relevant main general common usual normal typical special particular specific suitable proper
-    idea question information detail overview python
+    another known together else apart away back ahead forth halfway everything nothing anymore enough huge large
+    tiny little long short few lots three four half entire current favourite favorite stranger friend everybody
+    nobody honour honor respect bother care matter expect expected come comes came coming turn turned turns bring
+    brought put puts stay stays stand stands seem seems become becomes let fit fits involved concerned related
+    relevant main general common usual normal typical special particular specific suitable proper idea question
+    information detail overview python
     """.split()  # noqa: SIM905  (a list of words is read as words)
 )
 """Words that carry little: a passage is not about what was asked because it says ``handle`` or ``different``."""

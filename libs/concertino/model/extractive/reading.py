@@ -9,7 +9,7 @@ from msgspec import Struct
 from concertino.contracts.messages import Passage
 from concertino.retrieval.tokens import terms
 
-_MOST_CHARACTERS = 20_000
+MOST_CHARACTERS = 20_000
 """Of a passage. What does not fit is a line of data, and judging it would take longer than it is worth."""
 _COMMENT = re.compile(r"^\s*(#|//|/\*|\*|--|;;|%)")
 _QUOTES = re.compile(r'"""|\'\'\'')
@@ -26,7 +26,7 @@ class Reading(Struct, frozen=True):
 
 def read(passage: Passage) -> Reading:
     """The terms of ``passage``. Prose is one line, since its line ends mean nothing."""
-    text = passage.text[:_MOST_CHARACTERS]
+    text = passage.text[:MOST_CHARACTERS]
     if not passage.language:
         lines = [(text, True)]
     else:

@@ -179,7 +179,13 @@ number count int integer
 random randomness jitter shuffle
 grow increase exponential increment
 increase grow increment
-reduce decrease shrink
+reduce decrease shrink minimize
+smaller shrink reduce minimize compact
+bigger grow increase enlarge
+larger grow increase enlarge
+shrink reduce minimize
+slower throttle delay backoff
+faster speed performance optimize
 text string str
 string str text
 integer int number
