@@ -222,7 +222,7 @@ def schema(*, asyncapi: Annotated[bool, Parameter(negative="")] = False) -> int:
 @app.command
 def up(
     *,
-    port: int = 4222,
+    port: int | None = None,
     store: Path | None = None,
     worker: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     nats: Nats = None,
@@ -234,7 +234,7 @@ def up(
     Parameters
     ----------
     port
-        Where the embedded NATS server listens, on the loopback address.
+        Where the embedded NATS server listens, on the loopback address (default: 4222; 0: any free one).
     store
         The folder that keeps tasks and their evidence (default: `embedded` in the cache folder).
     worker

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -15,6 +17,7 @@ from concertino.cli.output import STATUS_EXITS, show_plan, show_report
 from concertino.cli.question import Question
 from concertino.cli.session import Session, configuration, connect, given_url
 from concertino.cli.show.text import one_line
+from concertino.contracts.ids import task_id
 from concertino.contracts.state import State
 from concertino.contracts.subjects import PLAN, SYNTHESIZE
 from concertino.contracts.view import view
@@ -65,16 +68,21 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
                 here = await stack.enter_async_context(host(config, given_url(nats), screen, interrupts.at_once.append))
                 session = await stack.enter_async_context(connect(config, here.url))
                 await _look(session, screen, question, plan_only=plan_only)
-                task = await session.client.submit(
-                    question.request,
-                    sources=question.sources,
-                    limits=question.limits,
-                    plan=question.plan,
-                    lane=question.lane,
-                    plan_only=plan_only,
-                )
-                interrupts.cancel = lambda: session.client.cancel(task, "cancelled at the terminal")
-                state = await follow(session, task, screen)
+                task = task_id(time.time(), secrets.randbits)
+
+                async def begin() -> None:
+                    await session.client.submit(
+                        question.request,
+                        sources=question.sources,
+                        limits=question.limits,
+                        plan=question.plan,
+                        lane=question.lane,
+                        plan_only=plan_only,
+                        task=task,
+                    )
+                    interrupts.cancel = lambda: session.client.cancel(task, "cancelled at the terminal")
+
+                state = await follow(session, task, screen, begin)
             # Printed before anything is taken down: nobody has to wait for that.
             code = answer(state)
             _say_why(state)
@@ -97,7 +105,7 @@ async def _look(session: Session, screen: Display, question: Question, *, plan_o
 
 
 def _say_why(state: State) -> None:
-    """One line for whoever reads no report: why there is none."""
+    """One line on standard error, where what went to standard output does not say on this terminal why there is no report."""
     outcome = state.outcome
-    if outcome and outcome.report is None and outcome.status.value in ("failed", "cancelled"):
+    if outcome and outcome.report is None and outcome.status.value in ("failed", "cancelled") and not sys.stdout.isatty():
         print(f"concertino: task {state.task} {outcome.status.value}: {one_line(outcome.reason)}", file=sys.stderr)

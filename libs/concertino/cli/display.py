@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.text import Text
 
@@ -121,7 +122,8 @@ class Tree(Quiet):
         room = max(self._console.height - 3, 8)
         plain = self._console.options.ascii_only
         picture = tree(self._state, self._doing, self._clock(), room=room, plain=plain, live=not self._ended)
-        return Group(picture, note) if self._note else picture
+        # The terminal echoes ^C where the cursor is: at the end of a full line that would push the picture down by one.
+        return Constrain(Group(picture, note) if self._note else picture, self._console.width - len("^C") - 1)
 
     async def _tick(self) -> None:
         while True:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from concertino.bus.port import Stored
 from concertino.cli.display import Display
@@ -17,9 +19,17 @@ AWAY = 60.0
 """Seconds for which the bus may be away before a command gives up watching."""
 
 
-async def follow(session: Session, task: str, display: Display) -> State:
+Begin: TypeAlias = Callable[[], Awaitable[object]]
+
+
+async def _nothing() -> None:
+    """The task is there already."""
+
+
+async def follow(session: Session, task: str, display: Display, begin: Begin = _nothing) -> State:
     """The state of ``task`` once it has its outcome; ``display`` learns everything on the way.
 
+    ``begin`` submits the task: it is called once everything is heard, as what a worker says first is said but once.
     Raises :class:`BusUnavailable` where the bus is away for long: the task goes on without us.
     """
     state, doing = State(task), dict[str, Progress]()
@@ -36,7 +46,7 @@ async def follow(session: Session, task: str, display: Display) -> State:
 
     watching = await session.bus.subscribe(session.subjects.progress(task), on_progress)
     try:
-        reading = asyncio.create_task(_read(session, state, display))
+        reading = asyncio.create_task(_read(session, state, display, begin))
         losing = asyncio.create_task(_lost(session, task))
         try:
             await asyncio.wait((reading, losing), return_when=asyncio.FIRST_COMPLETED)
@@ -51,8 +61,9 @@ async def follow(session: Session, task: str, display: Display) -> State:
     return state
 
 
-async def _read(session: Session, state: State, display: Display) -> None:
+async def _read(session: Session, state: State, display: Display, begin: Begin) -> None:
     async with session.client.follow(state.task) as events:
+        await begin()
         async for event in events:
             if isinstance(event, Fact):
                 state.apply(event)

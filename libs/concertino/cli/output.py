@@ -43,6 +43,8 @@ def show_tree(state: State, now: float) -> None:
 
     console = _console()
     console.print(tree(state, {}, now, plain=console.options.ascii_only))
+    if not sys.stdout.isatty():
+        write("\n")
 
 
 def show_plan(task: TaskView) -> None:

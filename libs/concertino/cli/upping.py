@@ -18,18 +18,23 @@ from concertino.cli.fleet.services import own_workers
 from concertino.cli.fleet.supervisor import OURS
 from concertino.cli.interrupts import INTERRUPTED
 from concertino.cli.session import configuration, given_url
+from concertino.contracts.errors import BadSetting
 
+PORT = 4222
 MARGIN = 5.0
 """Seconds beyond the grace of running work, for a service to say goodbye."""
 
 
-async def up(*, nats: str | None, port: int, store: Path | None, workers: Sequence[str]) -> int:
+async def up(*, nats: str | None, port: int | None, store: Path | None, workers: Sequence[str]) -> int:
     """Run everything until told to stop, then drain. Raises the errors of :meth:`Fleet.start`."""
     config = configuration(nats)
     services = own_workers(workers)
+    url = given_url(nats)
+    if url and (port is not None or store is not None):
+        raise BadSetting(f"--port and --store are for the embedded server, and the bus is given ({url}): leave out one of them")
     store = Path(os.path.abspath((store or Path(config.cache) / "embedded").expanduser()))  # noqa: PTH100 (keeps links)
     view = LogView(Console(stderr=True, highlight=False, markup=False, emoji=False), raw=config.log_format == "json")
-    fleet = Fleet(config, view.say, url=given_url(nats), store=store, port=port, workers=services)
+    fleet = Fleet(config, view.say, url=url, store=store, port=PORT if port is None else port, workers=services)
     stop = asyncio.Event()
 
     def interrupted() -> None:
@@ -60,11 +65,11 @@ async def up(*, nats: str | None, port: int, store: Path | None, workers: Sequen
 
 def _welcome(fleet: Fleet, store: Path | None) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
-    services = ", ".join(f"{name} ({pid})" for name, pid in fleet.pids.items() if name != SERVER)
+    services = [f"{name}, pid {pid}" for name, pid in fleet.pids.items() if name != SERVER]
     lines = [
-        ("bus", fleet.url + (f" (pid {fleet.pids.get(SERVER)})" if store else "")),
+        ("bus", fleet.url + (f", pid {fleet.pids.get(SERVER)}" if store else "")),
         *([("store", str(store))] if store else []),
-        ("services", services),
+        *(("" if number else "services", service) for number, service in enumerate(services)),
         ("ask", f'concertino ask --nats {fleet.url} "..." --code .'),
         ("stop", "Ctrl-C"),
     ]

@@ -52,7 +52,7 @@ def test_two_rounds_are_nested(told: Any) -> None:
     assert lines[1].rstrip().split(maxsplit=3) == ["├─", "round", "1", "Code and guide may differ."]
     assert lines[2].startswith("│  ├─ ✓ plan")
     assert lines[-2].startswith("└─ round 2")
-    assert lines[-1].startswith("   └─ ◦ plan")
+    assert lines[-1].startswith("   └─ · plan")
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120])

@@ -13,8 +13,8 @@ from concertino.contracts.view import ReportView, TaskView
 def markdown(task: TaskView, seconds: float | None) -> str:
     """The whole of what there is to print for ``task``. ``seconds`` is how long it took."""
     status, rest = closing(task, seconds)
-    parts = [*_parts(task.report)] if task.report else []
-    return "\n\n".join([*parts, "---", f"**{status}**{rest}"]) + "\n"
+    parts = [*_parts(task.report), "---"] if task.report else []
+    return "\n\n".join([*parts, f"**{status}**{rest}"]) + "\n"
 
 
 def _parts(report: ReportView) -> Iterator[str]:

@@ -1,0 +1,118 @@
+"""``ask`` without a bus: everything comes up, answers, and goes away, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from concertino.contracts.schema import json_schema
+from kit.waiting import until
+
+pytestmark = pytest.mark.processes
+
+
+def test_an_answer_with_its_evidence(cli: Any) -> None:
+    code, out, err = cli.run("ask", "How often does the client retry a failed request?", "--docs", "guide.md")
+    assert (code, "Evidence" in out) == (0, True), err
+    assert "The client retries a failed request five times" in out
+    assert "`guide.md:3`" in out or "`guide.md:1-3`" in out
+    assert out.splitlines()[-1].startswith("**answered** · ")
+    assert "\x1b" not in out + err
+    assert "planned" in err
+    assert "answered" in err.splitlines()[-1]
+    assert not list(cli.temporary.iterdir())
+
+
+def test_json_is_what_the_schema_says(cli: Any) -> None:
+    from jsonschema import Draft202012Validator
+
+    code, out, err = cli.run("ask", "-", "--docs", ".", "--json", "--quiet", stdin="How large may a request body be?")
+    assert code == 0, err
+    assert err == ""
+    shown = json.loads(out)
+    assert list(shown) == ["task", "status", "reason", "report", "plan", "subtasks", "usage"]
+    Draft202012Validator({"$ref": "#/$defs/TaskView", "$defs": json_schema()["$defs"]}).validate(shown)
+    assert any("ten megabytes" in citation["quote"] for citation in shown["report"]["citations"])
+
+
+async def test_killed_it_leaves_no_process(cli: Any) -> None:
+    running = cli.start("ask", "How often does the client retry?", "--docs", ".")
+    running.until("task ")
+    assert len(cli.processes()) >= 6  # itself, the server, four services
+    running.process.kill()
+    running.end()
+    await until(lambda: not cli.processes(), "every process ends with its parent")
+
+
+def test_terminated_it_takes_everything_down(cli: Any) -> None:
+    running = cli.start("ask", "How often does the client retry?", "--docs", ".")
+    running.until("starting the services")
+    running.process.send_signal(signal.SIGTERM)
+    assert running.end()[0] == 128 + signal.SIGTERM
+    assert not cli.processes()
+    assert not list(cli.temporary.iterdir())
+
+
+def test_interrupted_before_there_is_a_task(cli: Any) -> None:
+    running = cli.start("ask", "How often does the client retry?", "--docs", ".")
+    running.until("starting the services")
+    running.process.send_signal(signal.SIGINT)
+    code, out, err = running.end()
+    assert (code, out) == (5, "")
+    assert "Traceback" not in err
+
+
+def test_a_plan_for_kinds_that_nobody_does(cli: Any) -> None:
+    plan = json.dumps([{"id": "s1", "kind": "astrology", "objective": "Look."}])
+    code, out, err = cli.run("ask", "Why?", "--plan", "-", stdin=plan)
+    assert (code, out) == (2, "")
+    assert "no worker does 'astrology'" in err.splitlines()[-1]
+    assert not list(cli.temporary.iterdir())
+
+
+def test_services_that_do_not_start_are_named_with_their_log(cli: Any) -> None:
+    broken = cli.folder / "sitecustomize.py"
+    broken.write_text("import sys\nif 'concertino.docs' in sys.orig_argv: sys.exit('no such luck')\n")
+    cli.extra = {"PYTHONPATH": str(cli.folder)}
+    code, out, err = cli.run("ask", "Why?", "--docs", "guide.md")
+    assert (code, out) == (1, "")
+    assert "the service docs did not start (exit status 1)" in err.splitlines()[-1]
+    assert "no such luck" in err.splitlines()[-1]
+    log = err.rstrip().rpartition(" ")[2]
+    assert "no such luck" in Path(log).read_text()
+    assert not cli.processes()
+
+
+def test_wrong_usage(cli: Any) -> None:
+    for arguments, said in {
+        ("ask",): "REQUEST",
+        ("ask", " "): "the request is empty",
+        ("ask", "Why?", "--docs", "nope"): "does not exist",
+        ("ask", "Why?", "--deadline", "soon"): "--deadline",
+        ("ask", "Why?", "--effort", "huge"): "--effort",
+        ("ask", "Why?", "--nope"): "--nope",
+        ("nope",): "nope",
+    }.items():
+        code, out, err = cli.run(*arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("concertino: ")
+        assert said in err
+        assert len(err.splitlines()) == 1
+
+
+def test_no_server(cli: Any) -> None:
+    code, out, err = cli.run("list", "--nats", "nats://127.0.0.1:1")
+    assert (code, out) == (1, "")
+    assert err.startswith("concertino: no NATS server answers at nats://127.0.0.1:1")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_reader_that_has_seen_enough(cli: Any) -> None:
+    running = cli.start("schema")
+    running.process.stdout.close()
+    running.process.stdout = None
+    assert running.end()[2] == ""
