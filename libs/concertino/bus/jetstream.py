@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -45,9 +44,6 @@ HEARTBEAT = 5.0
 _BATCH = {"batch": 10_000, "max_bytes": 8 * 1024 * 1024}
 """Of one read: bounds what the server queues for a slow reader."""
 
-_WRITE = "Ctn-Write"
-"""Names the call that wrote a fact: a repetition after a lost answer recognises its own."""
-
 _PURGE_KEY = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
 
 
@@ -57,8 +53,6 @@ class JetStream:
     def __init__(self, nc: Client, subjects: Subjects, patience: float, heartbeat: float) -> None:
         self._nc, self._subjects, self._heartbeat = nc, subjects, heartbeat
         self._api = Api(nc, patience)
-        self._writer = nc.new_inbox().rpartition(".")[2]
-        self._writes = itertools.count()
         self._pullers: set[Puller] = set()
         self._on_reconnect: list[Callable[[], None]] = []
         self._closing = False
@@ -133,15 +127,14 @@ class JetStream:
         return await self._api.store(subject, data, headers)
 
     async def write_once(self, subject: str, data: bytes, headers: Headers | None = None) -> int | None:
-        write = f"{self._writer}.{next(self._writes)}"
-        once = {**(headers or {}), _WRITE: write, Header.EXPECTED_LAST_SUBJECT_SEQUENCE: "0"}
+        once = {**(headers or {}), Header.EXPECTED_LAST_SUBJECT_SEQUENCE: "0"}
         reply, repeated = await self._store(subject, data, once)
         if reply.error is None:
             return reply.seq
         if repeated:
-            # The answer to an earlier attempt may have been lost: then the fact that is there is this one.
+            # The answer to an earlier attempt may have been lost: then what is there is what we wrote.
             for stored in await self.last(reply.stream, subject):
-                if stored.headers.get(_WRITE) == write:
+                if stored.data == data and once.items() <= stored.headers.items():
                     return stored.sequence
         return None
 

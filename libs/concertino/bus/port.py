@@ -78,7 +78,10 @@ class Bus(Protocol):
     # --- streams
 
     async def write_once(self, subject: str, data: bytes, headers: Headers | None = None) -> int | None:
-        """Store the first message on ``subject``. Its sequence, or None where there is one already: then nothing changes."""
+        """Store the first message on ``subject``. Its sequence, or None where there is one already: then nothing changes.
+
+        Where the server's answer was lost, a message equal in bytes and headers counts as the one that this call wrote.
+        """
 
     async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
         """Store ``data``; a repetition with the same ``message_id`` within the duplicate window is dropped."""
