@@ -54,6 +54,8 @@ def show_plan(task: TaskView) -> None:
     from concertino.cli.show.plan import plan
 
     console = _console()
+    if sys.stdout.isatty():
+        console.print()
     for line, style in plan(task):
         console.print(Text(line, style=style), soft_wrap=not sys.stdout.isatty())
 

@@ -68,6 +68,13 @@ def test_what_did_not_end_is_named_as_such(told: Any) -> None:
     ]
 
 
+def test_a_plan_that_was_only_to_be_made_lacks_nothing(told: Any) -> None:
+    state, _ = told("plan.0", {"submitted": m.Submitted(request="Why?", until="plan")})
+    state.outcome = m.Outcome(status=m.OutcomeStatus.ANSWERED, reason="")
+    [group] = groups(state, {}, START)
+    assert [row.mark for row in group.rows] == [Mark.COMPLETE, Mark.WAITING, Mark.WAITING, Mark.WAITING]
+
+
 def test_failed_planning_is_seen(told: Any) -> None:
     failed = m.Planned(status=m.ResultStatus.FAILED, error=m.Failure(code="x", message="no plan"))
     state, _ = told("plan.0", {"plan.0": failed})

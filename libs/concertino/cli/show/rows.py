@@ -102,6 +102,11 @@ class _Moment:
     begun: Mapping[str, float]
     now: float
 
+    @property
+    def planned_only(self) -> bool:
+        """Nothing of the plan was to be run: that nothing was is no shortcoming."""
+        return self.state.submitted is not None and self.state.submitted.until == "plan"
+
     def group(self, round_: Round) -> Group:
         number, plan = round_.number, round_.plan
         rows: list[Row] = []
@@ -127,7 +132,7 @@ class _Moment:
         if settled:
             return Row(Mark(settled.status.value), kind, text, _note(settled), settled.seconds, _why(settled))
         since = self.begun.get(work)
-        if self.state.outcome:
+        if self.state.outcome and not self.planned_only:
             return Row(Mark.MISSING, kind, text, "did not end" if since else "not begun")
         if now := self.doing.get(work):
             note = f"attempt {now.attempt}" if now.attempt > 1 else ""
