@@ -71,7 +71,7 @@ def _checked(settled: Settled, work: str) -> Settled:
         raise TypeError(f"{work} ends with a {wanted.__name__}, and the handler returned a {type(settled).__name__}")
     try:
         decode(wanted, encode(settled))
-    except InvalidMessage as e:
+    except (InvalidMessage, TypeError, ValueError) as e:
         raise TypeError(f"the handler returned what no reader accepts: {e}") from e
     return settled
 

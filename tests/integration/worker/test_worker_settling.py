@@ -1,0 +1,298 @@
+"""The fact first, then the acknowledgement: what becomes of work whatever breaks in between."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+from worker_stage import DEADLINE, KIND, Gate, Stage
+
+from concertino.contracts.codec import encode
+from concertino.contracts.errors import BusUnavailable, SourceError
+from concertino.contracts.messages import Finding, Result, ResultStatus, Returned, Subtask
+from concertino.runtime.settings import Settings
+from concertino.worker import Context
+from concertino.worker.runtime import Runtime
+from kit.waiting import until
+
+
+async def answer(brief: Subtask, _: Context) -> list[Finding]:
+    return [Finding(claim=brief.objective)]
+
+
+async def test_a_result_is_written_and_the_work_acknowledged(stage: Stage) -> None:
+    await stage.replica(answer)
+    await stage.submit(objective="hello")
+    result = await stage.result()
+    await stage.settled()
+    assert isinstance(result, Result)
+    assert [f.claim for f in result.findings] == ["hello"]
+    assert (result.status, result.attempts, result.worker) == (ResultStatus.COMPLETE, 1, "r1")
+
+
+async def test_the_ack_comes_after_the_fact(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concertino.worker.runtime.WRITE_PAUSE", 0.001)
+    wire = stage.wire()
+    wire.refuses_writes = 10**6
+    await stage.replica(answer, wire=wire)
+    await stage.submit()
+    await until(lambda: wire.refuses_writes < 10**6)
+    assert await stage.queue() == (0, 1)  # nothing is acknowledged that the log does not have
+    wire.refuses_writes = 0
+    await stage.settled()
+
+
+async def test_a_result_waits_for_the_bus_to_come_back(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concertino.worker.runtime.WRITE_PAUSE", 0.001)
+    wire, gate = stage.wire(), Gate()
+    gate.open.set()
+    wire.refuses_writes = 3
+    await stage.replica(gate, wire=wire)
+    await stage.submit()
+    assert (await stage.result()).attempts == 1
+    assert gate.began == 1  # what is done is not done again because it could not be told at once
+
+
+async def test_a_crash_between_fact_and_ack_costs_a_look_and_no_second_run(stage: Stage) -> None:
+    wire, gate = stage.wire(), Gate()
+    wire.acks_are_lost = True
+    gate.open.set()
+    await stage.replica(gate, wire=wire)
+    await stage.submit()
+    await stage.result()
+    wire.acks_are_lost = False
+    assert await stage.queue() == (0, 1)
+    await stage.elapse(Settings().lease + 1)
+    await stage.settled()
+    assert gate.began == 1
+
+
+async def test_work_whose_task_is_over_is_not_begun(stage: Stage) -> None:
+    gate = Gate()
+    await stage.submit()
+    await stage.bus.write_once(stage.subjects.fact("t1", "outcome"), b'{"status":"cancelled","reason":"enough"}')
+    await stage.elapse(2)
+    await stage.replica(gate)
+    await stage.settled()
+    assert gate.began == 0
+
+
+async def test_the_lease_is_renewed_while_a_handler_runs(stage: Stage) -> None:
+    wire, gate, settings = stage.wire(), Gate(), Settings(lease=0.03)
+    await stage.replica(gate, wire=wire, settings=settings)
+    await stage.submit()
+    await gate.until_begun()
+    for _ in range(4):
+        renewals = wire.renewals
+        await until(lambda n=renewals: wire.renewals > n)
+        await stage.elapse(0.02)  # longer than the lease in all, never longer than since the last renewal
+    gate.open.set()
+    assert (await stage.result()).attempts == 1
+    assert gate.began == 1
+
+
+async def test_where_the_lease_is_lost_another_replica_runs_it_and_the_first_result_wins(stage: Stage) -> None:
+    wire, lost, other = stage.wire(), Gate(), Gate()
+    wire.leases_are_lost = True
+    first = await stage.replica(lost, wire=wire, slots=1)
+    await stage.submit()
+    await lost.until_begun()
+    await stage.replica(other)
+    await stage.elapse(Settings().lease + 1)
+    await other.until_begun()
+    other.open.set()
+    result = await stage.result()
+    lost.open.set()
+    await until(lambda: lost.ended == 1)
+    await stage.settled()
+    assert (result.worker, result.attempts) == ("r2", 2)
+    assert (await stage.result()).worker == "r2"
+    assert isinstance(first, Runtime)
+
+
+async def test_errors_of_the_world_are_tried_again_with_back_off(stage: Stage) -> None:
+    seen: list[float] = []
+
+    async def fail(_: Subtask, context: Context) -> None:
+        seen.append(stage.server.now())
+        if len(seen) < 3:
+            raise BusUnavailable("not now")
+
+    await stage.replica(fail)
+    await stage.submit()
+    while await stage.log.read_one("t1", "result.s1") is None:
+        await stage.elapse(0.05)
+    first, second, third = seen
+    assert 0.5 <= second - first <= 1.1
+    assert 1.0 <= third - second <= 2.1
+    assert (await stage.result()).attempts == 3
+
+
+async def test_the_last_attempt_ends_in_a_failed_result(stage: Stage) -> None:
+    async def fail(_: Subtask, __: Context) -> None:
+        raise BusUnavailable("never")
+
+    await stage.replica(fail, settings=Settings(attempts=2))
+    await stage.submit()
+    await stage.elapse(30)
+    result = await stage.result()
+    assert result.error is not None
+    assert (result.status, result.error.code, result.error.message) == (ResultStatus.FAILED, "bus_unavailable", "never")
+    assert (result.attempts, result.error.retryable) == (2, True)
+    await stage.settled()
+
+
+async def test_errors_of_the_caller_are_not_tried_again(stage: Stage) -> None:
+    async def fail(_: Subtask, __: Context) -> None:
+        raise SourceError("no such folder: /nowhere")
+
+    await stage.replica(fail)
+    await stage.submit()
+    result = await stage.result()
+    assert result.error is not None
+    assert (result.error.code, result.error.message, result.attempts) == ("source", "no such folder: /nowhere", 1)
+
+
+@pytest.mark.parametrize("times", [1, 4])
+async def test_poison_ends_before_it_takes_another_worker(stage: Stage, times: int) -> None:
+    gate = Gate()
+    gate.open.set()
+    await stage.submit()
+    await stage.take_and_die(times)
+    await stage.replica(gate, settings=Settings(attempts=4))
+    result = await stage.result()
+    await stage.settled()
+    if times < 4:
+        assert (result.status, result.attempts) == (ResultStatus.COMPLETE, times + 1)
+        return
+    assert gate.began == 0
+    assert result.error is not None
+    assert (result.status, result.error.code, result.attempts) == (ResultStatus.FAILED, "abandoned", 4)
+
+
+async def test_work_that_cannot_be_read_is_a_failed_result_by_its_message_id(stage: Stage) -> None:
+    await stage.replica(answer)
+    subject = stage.subjects.work("interactive", KIND)
+    await stage.bus.enqueue(subject, b'{"task": 7}', "t1.result.s1.1")
+    result = await stage.result()
+    assert result.error is not None
+    assert result.error.code == "invalid_message"
+    assert "task" in result.error.message
+    await stage.settled()
+
+
+async def test_unreadable_work_of_nobody_is_thrown_away_and_said_to_be(stage: Stage) -> None:
+    await stage.replica(answer)
+    with capture_logs() as logs:
+        await stage.bus.enqueue(stage.subjects.work("interactive", KIND), b"rubbish", "who-knows")
+        await stage.settled()
+    assert any("thrown away" in line["event"] for line in logs)
+
+
+async def test_an_id_that_names_no_place_in_the_log_is_refused(stage: Stage) -> None:
+    await stage.replica(answer)
+    work = await stage.submit("result.s1")
+    odd = work.__class__(**{f: getattr(work, f) for f in work.__struct_fields__} | {"id": "outcome"})
+    await stage.bus.enqueue(stage.subjects.work("interactive", KIND), encode(odd), "t1.outcome.1")
+    await stage.settled()
+    assert await stage.log.read_one("t1", "outcome") is None
+
+
+async def test_work_whose_payload_is_gone_fails_after_its_attempts(stage: Stage) -> None:
+    await stage.replica(answer, settings=Settings(attempts=2))
+    with capture_logs():
+        headers = {"Ctn-Blob": "0" * 64}
+        await stage.bus.enqueue(stage.subjects.work("interactive", KIND), b"{}", "t1.result.s1.1", headers)
+        await stage.elapse(30)
+        result = await stage.result()
+    assert result.error is not None
+    assert "is not there" in result.error.message
+    await stage.settled()
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        ({"claims": []}, "not dict"),
+        ("an answer", "not str"),
+        ([Finding(claim="a"), "b"], "a list with a str in it"),
+        ([Finding(claim="a", confidence=7.0)], "confidence"),
+        ([Finding(claim=object())], "no reader accepts"),  # type: ignore[arg-type]
+    ],
+)
+async def test_rubbish_is_a_bug_and_says_what_to_return(stage: Stage, returned: object, says: str) -> None:
+    async def rubbish(_: Subtask, __: Context) -> object:
+        return returned
+
+    await stage.replica(rubbish)
+    with capture_logs():
+        await stage.submit()
+        result = await stage.result()
+    assert result.error is not None
+    assert (result.status, result.error.code) == (ResultStatus.FAILED, "bug")
+    assert says in result.error.message
+    await stage.settled()
+
+
+async def test_a_result_belongs_where_its_work_belongs(stage: Stage) -> None:
+    await stage.replica(answer)
+    with capture_logs():
+        await stage.submit("plan.0")
+        result = await stage.result("plan.0")
+    assert result.error is not None
+    assert "plan.0 ends with a Planned" in result.error.message
+
+
+async def test_a_handler_that_cancels_itself_does_not_come_back_for_ever(stage: Stage) -> None:
+    calls = 0
+
+    async def odd(_: Subtask, __: Context) -> None:
+        nonlocal calls
+        calls += 1
+        raise asyncio.CancelledError
+
+    await stage.replica(odd)
+    await stage.submit()
+    result = await stage.result()
+    assert result.error is not None
+    assert (result.error.code, calls) == ("bug", 1)
+    await stage.settled()
+
+
+async def test_time_that_was_up_before_it_began(stage: Stage) -> None:
+    gate = Gate()
+    await stage.submit(deadline=10)
+    await stage.elapse(11)
+    await stage.replica(gate)
+    result = await stage.result()
+    assert result.error is not None
+    assert (result.error.code, gate.began, result.status) == ("deadline", 0, ResultStatus.FAILED)
+    assert "queue" in result.error.message
+
+
+async def test_time_that_is_up_while_it_runs(stage: Stage) -> None:
+    gate = Gate()
+    contexts: list[Context] = []
+
+    async def slow(brief: Subtask, context: Context) -> None:
+        contexts.append(context)
+        await gate(brief, context)
+
+    await stage.replica(slow)
+    await stage.submit(deadline=0.02)
+    result = await stage.result()
+    assert result.error is not None
+    assert (result.error.code, gate.interrupted, contexts[0].cancelled) == ("deadline", 1, True)
+    await stage.settled()
+
+
+async def test_a_fact_that_a_delivery_does_not_count_is_believed(stage: Stage) -> None:
+    gate = Gate()
+    gate.open.set()
+    await stage.submit(deadline=DEADLINE)
+    await stage.take_and_die(4)
+    for delivery in (2, 3):
+        await stage.log.write("t1", stage.subjects.returned("result.s1", delivery), Returned(worker="r0"))
+    await stage.replica(gate, settings=Settings(attempts=4))
+    assert (await stage.result()).attempts == 3
