@@ -1,0 +1,44 @@
+"""What follows from a failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from concertino.contracts.errors import BusUnavailable, Cancelled, DeadlineExceeded, QuoteNotSeen, SourceError
+from concertino.worker.middleware.deadline import TooLate
+from concertino.worker.policy import GiveUp, Retry, after, poisoned
+
+
+@pytest.mark.parametrize(
+    ("attempt", "chance", "delay"),
+    [(1, 0.0, 0.5), (1, 1.0, 1.0), (2, 1.0, 2.0), (3, 0.5, 3.0), (6, 1.0, 30.0), (40, 1.0, 30.0)],
+)
+def test_back_off_doubles_up_to_its_cap(attempt: int, chance: float, delay: float) -> None:
+    assert after(BusUnavailable("x"), attempt, 50, lambda: chance) == Retry(delay)
+
+
+@pytest.mark.parametrize(
+    "error", [SourceError("x"), QuoteNotSeen("x"), Cancelled("x"), TooLate("x"), ValueError("x"), KeyError()]
+)
+def test_what_cannot_succeed_is_given_up_at_once(error: Exception) -> None:
+    assert isinstance(after(error, 1, 4, lambda: 0.0), GiveUp)
+
+
+@pytest.mark.parametrize("error", [BusUnavailable("x"), DeadlineExceeded("x")])
+def test_the_last_attempt_is_the_last(error: Exception) -> None:
+    assert isinstance(after(error, 3, 4, lambda: 0.0), Retry)
+    assert isinstance(after(error, 4, 4, lambda: 0.0), GiveUp)
+
+
+def test_a_bug_is_called_one() -> None:
+    decision = after(ValueError("odd"), 1, 4, lambda: 0.0)
+    assert isinstance(decision, GiveUp)
+    assert (decision.failure.code, decision.failure.message) == ("bug", "ValueError: odd")
+
+
+def test_poison_is_what_was_begun_too_often() -> None:
+    assert poisoned(4, 4) is None
+    failure = poisoned(5, 4)
+    assert failure is not None
+    assert failure.code == "abandoned"
+    assert "begun 4 times" in failure.message
