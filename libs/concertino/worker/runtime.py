@@ -115,8 +115,7 @@ class Runtime:
     # --- one delivery
 
     async def _on_delivery(self, delivery: Delivery) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+        task = _current_task()
         self._deliveries.add(task)
         try:
             async with lease.kept(delivery, self._settings.lease):
@@ -156,7 +155,7 @@ class Runtime:
             if self._draining:
                 await self._intake.hand_back(work, delivery, self._announcement.replica)
                 return
-            if not running.cancelled():
+            if _current_task().cancelling():
                 raise  # it is we who are being ended, with the whole process
             bug = "the handler raised CancelledError though nobody cancelled it: catch it where it comes from"
             settled = self._failed(work.id, Failure(code="bug", message=bug), attempt)
@@ -230,6 +229,12 @@ class Runtime:
                     self._abort(task)
             except ConcertinoError as e:
                 log.warning("whether a task is over cannot be seen", task=task, error=str(e))
+
+
+def _current_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _wrap(inner: Next, middleware: Middleware) -> Next:
