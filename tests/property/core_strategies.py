@@ -25,7 +25,7 @@ from concertino.contracts.messages import (
 KINDS = ["web", "code"]
 SOURCES = (Source(kind="web", location="https://a.example"), Source(kind="code", location="src"))
 _OBJECTIVES = ["what", "why", "how", "who", "when", "where", "which"]
-_failures = st.sampled_from([None, Failure(code="source", message="it is not there")])
+_failures = st.sampled_from([None, None, None, Failure(code="source", message="it is not there")])
 
 
 @st.composite
@@ -62,36 +62,35 @@ def wild_plans(draw: st.DrawFn) -> Plan:
 
 
 def plans(number: int) -> st.SearchStrategy[Plan]:
-    return st.integers(0, 5).flatmap(lambda n: sound_plans(number) if n else wild_plans())
+    return st.sampled_from([*[True] * 9, False]).flatmap(lambda sound: sound_plans(number) if sound else wild_plans())
 
 
 tasks = st.builds(
     Submitted,
     request=st.just("What is it?"),
-    sources=st.sampled_from([(), SOURCES]),
+    sources=st.just(SOURCES),
     limits=st.builds(
         Limits,
         deadline=st.sampled_from([10.0, 100.0, 600.0]),
-        max_subtasks=st.sampled_from([None, None, 1, 2, 3, 4, 6]),
-        max_rounds=st.integers(1, 4),
+        max_subtasks=st.sampled_from([None, None, None, None, 6, 4, 3, 2, 1]),
+        max_rounds=st.sampled_from([4, 3, 2, 1]),
     ),
     plan=st.one_of(st.none(), st.none(), plans(0)),
-    until=st.sampled_from(["report", "report", "report", "report", "plan"]),
+    until=st.sampled_from([*["report"] * 8, "plan"]),
 )
 
-_statuses = st.sampled_from([ResultStatus.COMPLETE] * 4 + [ResultStatus.PARTIAL, ResultStatus.FAILED])
+_statuses = st.sampled_from([ResultStatus.COMPLETE] * 6 + [ResultStatus.PARTIAL, ResultStatus.FAILED])
 _usages = st.builds(Usage, model_calls=st.integers(0, 2))
 _results = st.builds(
     Result,
     status=_statuses,
     error=_failures,
-    findings=st.lists(st.just(Finding(claim="so it is")), max_size=2).map(tuple),
+    findings=st.sampled_from([(Finding(claim="so it is"),)] * 3 + [()]),
     usage=_usages,
 )
-_reports = st.builds(
-    Report, text=st.just("It is so."), open=st.lists(st.sampled_from(["g1", "g2", "g3", "g4"]), max_size=3, unique=True).map(tuple)
-)
-_syntheses = st.builds(Synthesized, status=_statuses, error=_failures, report=st.one_of(_reports, _reports, st.none()))
+_gaps = st.lists(st.sampled_from(["g1", "g2", "g3"]), min_size=1, max_size=2, unique=True).map(tuple)
+_reports = st.builds(Report, text=st.just("It is so."), open=st.one_of(_gaps, _gaps, _gaps, st.just(())))
+_syntheses = st.builds(Synthesized, status=_statuses, error=_failures, report=st.one_of(*[_reports] * 5, st.none()))
 
 
 def settled(work: Work) -> st.SearchStrategy[Settled]:
@@ -102,7 +101,7 @@ def settled(work: Work) -> st.SearchStrategy[Settled]:
             plan = plans(int(about))
             failed = st.just(Planned(status=ResultStatus.FAILED, error=Failure(code="invalid_plan", message="no plan")))
             empty = st.just(Planned(plan=Plan(subtasks=())))
-            return st.one_of(*[st.builds(Planned, plan=plan, usage=_usages)] * 5, failed, empty)
+            return st.one_of(*[st.builds(Planned, plan=plan, usage=_usages)] * 10, failed, empty)
         case "synthesis":
             return _syntheses
     return _results

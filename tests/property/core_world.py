@@ -31,6 +31,7 @@ class World:
     """What the server holds. ``queue`` is by message id; ``triggers`` are sequences that no replica has acknowledged."""
 
     now: float = START
+    sequence: int = 0
     log: list[Fact] = field(default_factory=list)
     queue: dict[str, Work] = field(default_factory=dict)
     enqueued: dict[str, Work] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class World:
 
     def schedule(self, name: str, at: float) -> None:
         self.timers[name] = at
+        self.log = [fact for fact in self.log if str(fact.name) != f"timer.{name}"]  # the new one replaces it
         self._append(f"timer.{name}", b"", {Header.SCHEDULE: "@at ..."})
 
     def fire(self, name: str) -> None:
@@ -72,9 +74,10 @@ class World:
 
     def _append(self, name: str, data: bytes, headers: dict[str, str]) -> None:
         type_, _, about = name.partition(".")
-        self.log.append(read_fact(FactName(type_, about), data, headers, len(self.log) + 1, self.now))
+        self.sequence += 1
+        self.log.append(read_fact(FactName(type_, about), data, headers, self.sequence, self.now))
         if type_ in TRIGGERS:
-            self.triggers.append(len(self.log))
+            self.triggers.append(self.sequence)
         wrong = violations_of_log(self.log)
         assert not wrong, wrong
 
@@ -142,8 +145,8 @@ class Replica:
     def _read(self, reach: int) -> None:
         if self.state.sequence >= reach > 0:
             return
-        until = max(reach, len(self.world.log) - self.lag)
-        news = self.world.log[self.state.sequence : until]
+        until = max(reach, self.world.sequence - self.lag)
+        news = [fact for fact in self.world.log if self.state.sequence < fact.sequence <= until]
         for fact in disordered(news, self.disorder):
             self.state.apply(fact)
 
@@ -151,8 +154,7 @@ class Replica:
         """What is to be done; with every promise of the core checked."""
         self._latest = max(self._latest, self.world.now + self.skew)
         effects = decide(self.state, self._latest, self.world.kinds)
-        wrong = violations(self.state, effects)
-        assert not wrong, wrong
+        assert not (wrong := violations(self.state, self._latest, self.world.kinds, effects)), wrong
         assert effects == decide(self.state, self._latest, self.world.kinds), "asked twice, answered differently"
         self._check_phase()
         return effects

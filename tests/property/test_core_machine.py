@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from core_strategies import settled, tasks, well_settled
 from core_world import TASK, Replica, World, disordered
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -20,10 +20,28 @@ from concertino.orchestrator.core.effects import Dispatch, SetTimer
 from concertino.orchestrator.core.invariants import violations
 from concertino.orchestrator.core.policies import join
 
-MISFORTUNES = ["cancel", "strangers", "deaf replicas", "lost work", "early timers", "skewed clocks", "lag", "crash", "gone workers"]
-STRANGE_PLACES = ["plan.0", "plan.1", "plan.00", "dispatched.1", "dispatched.3", "dispatched.999999999", "dispatched.x"]
-STRANGE_PLACES += ["result.r0s0", "result.r0s1", "result.unknown", "synthesis.0", "synthesis.07", "cancel", "timer.join"]
-STRANGE_PLACES += ["outcome", "submitted", "later.0"]
+MISFORTUNES = [
+    "cancel",
+    "strangers",
+    "deaf replicas",
+    "lost work",
+    "early timers",
+    "skewed clocks",
+    "lag",
+    "crash",
+    "gone workers",
+]
+STRANGE_PLACES = ["plan.0", "plan.00", "dispatched.1", "dispatched.3", "dispatched.999999999", "dispatched.x", "result.r0s0"]
+STRANGE_PLACES += [
+    "result.unknown",
+    "synthesis.0",
+    "synthesis.07",
+    "cancel",
+    "timer.join",
+    "timer.deadline",
+    "outcome",
+    "later.0",
+]
 
 
 def may(misfortune: str) -> Callable[[Any], Any]:
@@ -40,15 +58,39 @@ class Orchestration(RuleBasedStateMachine):
         self.lost = False
         self.timed = False
 
-    @initialize(task=tasks, misfortunes=st.sets(st.sampled_from(MISFORTUNES), max_size=4), unreadable=st.integers(0, 30))
-    def submit(self, task: Submitted, misfortunes: set[str], unreadable: int) -> None:
-        self.misfortunes = misfortunes
+    @initialize(
+        task=tasks,
+        misfortunes=st.sets(st.sampled_from(MISFORTUNES), max_size=4),
+        unreadable=st.sampled_from([*[False] * 30, True]),
+        strange=st.lists(st.sampled_from(STRANGE_PLACES), max_size=2, unique=True),
+        good_days=st.sampled_from([True, True, False]),
+        days=st.sampled_from([4, 8, 2, 3, 1, 0]),
+        data=st.data(),
+    )
+    def submit(
+        self,
+        task: Submitted,
+        misfortunes: set[str],
+        unreadable: bool,
+        strange: list[str],
+        good_days: bool,
+        days: int,
+        data: st.DataObject,
+    ) -> None:
+        """The task, and how far it has come when misfortune sets in."""
+        self.misfortunes, self.good_days = misfortunes, good_days
+        if "strangers" in misfortunes:
+            for name in strange:
+                self.world.write_raw(name, b"?", {})
         skew = 25.0 if "skewed clocks" in misfortunes else 0.0
         self.replicas = [Replica(self.world), Replica(self.world, skew), Replica(self.world, -skew)]
-        if unreadable == 30:
+        if unreadable:
             self.world.write_raw("submitted", b'{"request": 7}', {})
         else:
             self.world.write("submitted", task)
+        for _ in range(days):
+            self.settle_down()
+            self.a_day_of_work(data)
 
     # --- replicas
 
@@ -94,8 +136,8 @@ class Orchestration(RuleBasedStateMachine):
     @may("deaf replicas")
     def never_hear(self, data: st.DataObject) -> None:
         """A trigger is lost on everybody. A later one, or a timer, has to make up for it."""
-        heard = [s for s in self.world.triggers if self.world.log[s - 1].name.type != "due"]
-        if heard:
+        due = {fact.sequence for fact in self.world.log if fact.name.type == "due"}
+        if heard := [sequence for sequence in self.world.triggers if sequence not in due]:
             self.lost = True
             self.world.triggers.remove(data.draw(st.sampled_from(heard)))
 
@@ -108,6 +150,15 @@ class Orchestration(RuleBasedStateMachine):
         id_ = data.draw(st.sampled_from(sorted(self.world.queue)))
         work = self.world.queue[id_] if again else self.world.queue.pop(id_)
         self.world.write(work.id, data.draw(settled(work)))
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.world.queue)
+    def a_day_of_work(self, data: st.DataObject) -> None:
+        """All of it gets done, and heard."""
+        for id_, work in list(self.world.queue.items()):
+            del self.world.queue[id_]
+            self.world.write(work.id, data.draw(settled(work)))
+        self.settle_down()
 
     @rule(data=st.data())
     @may("lost work")
@@ -155,12 +206,12 @@ class Orchestration(RuleBasedStateMachine):
         known = log if data.draw(st.booleans()) else data.draw(st.lists(st.sampled_from(log), max_size=len(log)))
         state, now = fold(TASK, known), self.world.now + skew
         effects = decide(state, now, self.world.kinds)
-        assert not violations(state, effects), violations(state, effects)
+        assert not (wrong := violations(state, now, self.world.kinds, effects)), wrong
         other = fold(TASK, disordered(known, order))
         assert other == state, "the fold depends on the order"
         assert decide(other, now, self.world.kinds) == effects
         later = decide(state, now + 50, self.world.kinds)
-        assert not violations(state, later), violations(state, later)
+        assert not (wrong := violations(state, now + 50, self.world.kinds, later)), wrong
         # What an effect is called says what it is: the same work at another time is the same message.
         named = {w.id: w for e in effects if isinstance(e, Dispatch) for w in e.work}
         assert all(named.get(w.id, w) == w for e in later if isinstance(e, Dispatch) for w in e.work)
@@ -177,7 +228,7 @@ class Orchestration(RuleBasedStateMachine):
                 replica.crash()
         self._note_timers()
         healthy = Replica(self.world)
-        if not self.lost and self.world.kinds:
+        if self.good_days and not self.lost and self.world.kinds:
             self._good_days(healthy)
         self._only_timers(healthy)
         if not self.world.outcome and not self.timed:  # the one trigger of this task was lost: its redelivery never will be
@@ -185,11 +236,12 @@ class Orchestration(RuleBasedStateMachine):
             healthy.begin(1)
             healthy.finish()
         assert self.world.outcome, "no outcome"
-        ended = len(self.world.log)
+        event(f"{self.world.outcome.status} after {len(self.world.state.rounds)} rounds")
+        ended = self.world.sequence
         newcomer = Replica(self.world)
         newcomer.begin(1)
         newcomer.finish()
-        assert len(self.world.log) == ended, "something happens after the end"
+        assert self.world.sequence == ended, "something happens after the end"
 
     def _good_days(self, replica: Replica) -> None:
         """Nothing was lost: with good workers the task ends without the clock."""
@@ -230,5 +282,10 @@ class Orchestration(RuleBasedStateMachine):
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 class TestOrchestration(Orchestration.TestCase):  # type: ignore[misc]
     settings = settings(
-        max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+        max_examples=1000,
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=True,
+        phases=set(Phase) - {Phase.explain},  # which traces every line, at twice the time
     )

@@ -93,7 +93,8 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
 
 def _started(state: State, round_: Round) -> bool:
     """Whether some coordinator found the plan sound and began it. (A result alone does not say so: anybody may write one.)"""
-    return any(f"result.{s.id}" in state.sent for s in round_.plan.subtasks)
+    begun = (f"synthesis.{round_.number}", *(f"result.{subtask.id}" for subtask in round_.plan.subtasks))
+    return any(work in state.sent for work in begun)
 
 
 def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:

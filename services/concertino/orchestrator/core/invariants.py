@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Submitted, Work
@@ -16,30 +16,35 @@ MAX_ATTEMPTS = 1
 """Attempts of one piece of work that a coordinator starts. (A queue may deliver an attempt more than once.)"""
 
 
-def violations(state: State, effects: Sequence[Effect]) -> list[str]:
-    """What is wrong with wanting ``effects`` in ``state``. Empty, always."""
+def violations(state: State, now: float, kinds: Collection[str], effects: Sequence[Effect]) -> list[str]:
+    """What is wrong with wanting ``effects`` in ``state`` at Unix time ``now``, with ``kinds`` on the bus. Empty, always."""
     found: list[str] = []
-    if not effects:
-        return found
     if state.outcome:
-        found.append("something is done after the outcome")
+        return ["something is done after the outcome"] if effects else []
     if state.submitted is None and state.unreadable is None:
-        found.append("something is done before the task was submitted")
-    kinds = Counter(type(effect) for effect in effects)
-    if kinds[WriteOutcome] and len(effects) > 1:
+        return ["something is done before the task was submitted"] if effects else []
+    counts = Counter(type(effect) for effect in effects)
+    if counts[WriteOutcome] and len(effects) > 1:
         found.append("something else is done together with the outcome")
-    if kinds[Dispatch] > 1:
+    if counts[Dispatch] > 1:
         found.append("two waves at once")
-    if not kinds[WriteOutcome] and state.cancel:
+    if not counts[WriteOutcome] and state.cancel:
         found.append("a cancelled task goes on")
+    timers = state.timers | {effect.name for effect in effects if isinstance(effect, SetTimer)}
+    if not counts[WriteOutcome] and not timers - state.due:
+        found.append("nothing will wake this task if nobody answers")
     for effect in effects:
         match effect:
             case Dispatch():
                 found += _of_dispatch(state, effect)
+                if not join.closed(state, now):
+                    found += _of_writing(state, effect)
             case SetTimer():
                 found += _of_timer(state, effect)
             case WriteOutcome(outcome):
                 found += _of_outcome(state, outcome)
+                if state.submitted and not state.cancel and not join.closed(state, now):
+                    found += _of_early_end(state, state.submitted, kinds)
     return found
 
 
@@ -107,6 +112,13 @@ def _of_work(state: State, submitted: Submitted, work: Work) -> Iterator[str]:
             yield "no such work"
 
 
+def _of_writing(state: State, dispatch: Dispatch) -> Iterator[str]:
+    for round_ in state.rounds:
+        missing = [subtask.id for subtask in round_.plan.subtasks if subtask.id not in state.results]
+        if missing and any(work.id == f"synthesis.{round_.number}" for work in dispatch.work):
+            yield f"synthesis.{round_.number}: {', '.join(missing)} may still come"
+
+
 def _of_subtask(state: State, submitted: Submitted, work: Work) -> Iterator[str]:
     by_id = {subtask.id: subtask for subtask in state.subtasks}
     if work.brief != by_id.get(work.id.removeprefix("result.")):
@@ -123,13 +135,14 @@ def _of_subtask(state: State, submitted: Submitted, work: Work) -> Iterator[str]
 
 def _of_plan(state: State, submitted: Submitted, round_: Round) -> Iterator[str]:
     """What was begun though it is not sound. Which kinds there are is left aside: workers come and go."""
+    wrong = _problems(state, submitted, round_, {subtask.kind for subtask in round_.plan.subtasks})
+    yield from (f"a plan that cannot be run was begun: {problem}" for problem in wrong)
+
+
+def _problems(state: State, submitted: Submitted, round_: Round, kinds: Collection[str]) -> list[str]:
     brought = submitted.plan is not None and round_.number == 0
     earlier = [subtask for r in state.rounds[: round_.number] for subtask in r.plan.subtasks]
-    kinds = {subtask.kind for subtask in round_.plan.subtasks}
-    yield from (
-        f"a plan that cannot be run was begun: {p}"
-        for p in problems(round_.plan, submitted, kinds, brought=brought, earlier=earlier)
-    )
+    return problems(round_.plan, submitted, kinds, brought=brought, earlier=earlier)
 
 
 def _of_planning(state: State, work: Work, number: int) -> Iterator[str]:
@@ -184,3 +197,17 @@ def _of_outcome(state: State, outcome: Outcome) -> Iterator[str]:
         yield "answered, though a part is missing, failed or incomplete"
     if outcome.report is None and state.rounds and state.rounds[-1].plan.synthesize:
         yield "answered without a report"
+
+
+def _of_early_end(state: State, submitted: Submitted, kinds: Collection[str]) -> Iterator[str]:
+    """Before its time is up and unasked, a task ends only when there is nothing left to do."""
+    if 0 not in state.plans:
+        yield "it ends before it is planned"
+    if not state.rounds or submitted.until == "plan":
+        return
+    last = state.rounds[-1]
+    results = [state.results.get(subtask.id) for subtask in last.plan.subtasks]
+    if any(r is None for r in results) and not _problems(state, submitted, last, kinds):
+        yield "it ends while results may still come"
+    if last.plan.synthesize and last.synthesis is None and any(r and r.status != ResultStatus.FAILED for r in results):
+        yield "it ends before its report"
