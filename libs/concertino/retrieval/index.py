@@ -113,10 +113,13 @@ class Index:
             self._database.close()
 
 
-def index_path(root: Path | str, cache: Path) -> Path:
-    """Where the index of ``root`` (a folder, or a URL) is kept below ``cache``: always the same name for the same root."""
+def index_path(root: Path | str, cache: Path, reader: str) -> Path:
+    """Where ``reader``'s index of ``root`` (a folder, or a URL) is kept below ``cache``: always the same name for the same two.
+
+    Two readers of one folder cut it into different passages: with one index they would rebuild it under each other's hands.
+    """
     name = str(root.resolve()) if isinstance(root, Path) else root
-    return cache / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.sqlite"
+    return cache / "indexes" / reader / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.sqlite"
 
 
 def _fields(passage: Passage) -> tuple[str, str, str]:

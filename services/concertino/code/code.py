@@ -231,7 +231,7 @@ async def _open(source: Source, cache: Path, problems: list[tuple[str, str]]) ->
         problems.extend(copy.problems)
         reason = f"{place} was cloned without its past: clone it yourself and give the directory"
         return Base(source.location, copy.tree, copy.folder / "index.sqlite", history=None, no_history=reason)
-    return Base(source.location, place, index_path(place, cache), history=History(place))
+    return Base(source.location, place, index_path(place, cache, "code"), history=History(place))
 
 
 def _read(path: str, text: str, first: int, last: int) -> Passage:

@@ -69,7 +69,7 @@ class Corpus:
 
 def _open(location: str, page: Material | None, cache: Path, stop: threading.Event) -> Corpus:
     material = page or local(location)
-    index = Index(index_path(material.key, cache), version=f"docs-{formats.VERSION}")
+    index = Index(index_path(material.key, cache, "docs"), version=f"docs-{formats.VERSION}")
     try:
         with _indexing:
             problems = _refresh(material, index, stop)

@@ -327,7 +327,7 @@ async def test_closing_ends_a_refresh_under_way(tmp_path: Path) -> None:
 async def test_cancelled_in_the_middle_it_can_be_opened_again(opened: Open, tmp_path: Path) -> None:
     root = Path(sysconfig.get_path("purelib")) / "_pytest"
     opening = asyncio.create_task(opened(root))
-    while not list(tmp_path.glob("cache/*.sqlite")):
+    while not list(tmp_path.glob("cache/**/*.sqlite")):
         await asyncio.sleep(0)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):

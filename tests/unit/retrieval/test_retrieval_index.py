@@ -254,6 +254,7 @@ def test_results_of_several_indexes_are_one(root: Path) -> None:
 
 def test_the_same_root_has_the_same_path(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
-    assert index_path(tmp_path / "link", tmp_path) == index_path(tmp_path, tmp_path)
-    assert index_path("https://x.org/a", tmp_path) != index_path("https://x.org/b", tmp_path)
-    assert index_path(tmp_path, tmp_path).parent == tmp_path
+    assert index_path(tmp_path / "link", tmp_path, "docs") == index_path(tmp_path, tmp_path, "docs")
+    assert index_path("https://x.org/a", tmp_path, "docs") != index_path("https://x.org/b", tmp_path, "docs")
+    assert index_path(tmp_path, tmp_path, "docs") != index_path(tmp_path, tmp_path, "code")
+    assert index_path(tmp_path, tmp_path, "docs").is_relative_to(tmp_path)
