@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concertino.bus.port import Bus
 from concertino.contracts.codec import decode, encode
-from concertino.contracts.errors import InvalidMessage
+from concertino.contracts.errors import Invalid
 from concertino.contracts.messages import Announcement
 from concertino.contracts.subjects import Subjects
 
@@ -25,7 +25,7 @@ async def announcements(bus: Bus, subjects: Subjects) -> list[Announcement]:
     for value in (await bus.keys(subjects.workers_bucket)).values():
         try:
             found.append(decode(Announcement, value))
-        except InvalidMessage:
+        except Invalid:
             continue
     return found
 

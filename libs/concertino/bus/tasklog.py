@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
+import structlog
 
 from concertino.bus.port import Bus, Stored
 from concertino.contracts.codec import MAX_MESSAGE, decode, encode, schema_of
-from concertino.contracts.errors import InvalidMessage, Transient
+from concertino.contracts.errors import Invalid, InvalidMessage, Transient
 from concertino.contracts.facts import Fact, read_fact
 from concertino.contracts.messages import Lane, Message, Outcome, Progress, Work
 from concertino.contracts.subjects import Header, Subjects
+
+log = structlog.get_logger(__name__)
 
 INLINE = 32 * 1024
 """Bytes up to which a payload travels in its message; what is larger is kept as a blob and travels by its digest.
@@ -77,7 +80,10 @@ class TaskLog:
             queue.put_nowait(None)
 
         async def on_progress(message: Stored) -> None:
-            queue.put_nowait(decode(Progress, message.data, message.headers.get(Header.SCHEMA)))
+            try:
+                queue.put_nowait(decode(Progress, message.data, message.headers.get(Header.SCHEMA)))
+            except Invalid as e:
+                log.debug("progress that cannot be read", subject=message.subject, error=str(e))
 
         facts = await self._bus.subscribe(self._subjects.task(task), on_fact)
         progress = await self._bus.subscribe(self._subjects.progress(task), on_progress)

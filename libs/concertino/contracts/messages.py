@@ -339,6 +339,8 @@ class Progress(Message, frozen=True, kw_only=True):
 
     doing: str
     at: float
+    work: str = ""
+    """The work's id, as in the subject."""
     attempt: int = 1
     worker: str = ""
 

@@ -198,7 +198,7 @@ class Runtime:
     # --- beside the work
 
     async def _say(self, work: Work, attempt: int, doing: str) -> None:
-        progress = Progress(doing=doing, at=self._clock(), attempt=attempt, worker=self._announcement.replica)
+        progress = Progress(doing=doing, at=self._clock(), work=work.id, attempt=attempt, worker=self._announcement.replica)
         try:
             await self._bus.publish(self._subjects.progress(work.task, work.id), encode(progress))
         except ConcertinoError as e:
