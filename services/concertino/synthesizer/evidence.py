@@ -3,42 +3,57 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
-from concertino.contracts.messages import Citation, Evidence, Finding, Input, Locator, ResultStatus
+from concertino.contracts.messages import Evidence, Finding, Input, ResultStatus
 from concertino.model.port import Exhibit
 
-_MARK = re.compile(r"\[(\d{1,4})\]")
+
+def text_of(digest: str, blob: bytes | None) -> str | None:
+    """What is kept under ``digest``, if ``blob`` is that; None where it is missing, something else, or no text."""
+    if blob is None or hashlib.sha256(blob).hexdigest() != digest:
+        return None
+    try:
+        return blob.decode()
+    except UnicodeDecodeError:
+        return None
 
 
-def stands(evidence: Evidence, blob: bytes | None) -> bool:
-    """Whether ``blob`` is what the evidence names and holds its quote, literally, where it says."""
-    if blob is None or hashlib.sha256(blob).hexdigest() != evidence.digest:
-        return False
+def stands(evidence: Evidence, text: str | None) -> bool:
+    """Whether ``text``, which the evidence names by its digest, holds the quote, literally, where it says."""
     start, end = evidence.span
-    return bool(evidence.quote.strip()) and blob.decode("utf-8", "replace")[start:end] == evidence.quote
+    return text is not None and 0 <= start < end and bool(evidence.quote.strip()) and text[start:end] == evidence.quote
 
 
-def exhibits(inputs: Iterable[Input], checked: Mapping[str, bytes | None]) -> tuple[list[Exhibit], int]:
+def exhibits(inputs: Iterable[Input], texts: Mapping[str, str | None]) -> tuple[list[Exhibit], int]:
     """What may be cited, best first and each thing once, with ids from "1" on; and how many quotes failed the check.
 
-    ``checked`` maps each digest to what is kept under it. Findings are weighed by confidence and the quality of their source.
+    ``texts`` maps each digest to what is kept under it. Findings are weighed by confidence and the quality of their source;
+    among equals the order of the plan decides.
     """
     candidates: list[tuple[float, str, Finding, Evidence]] = []
     failed = 0
     for item in inputs:
         for finding in item.result.findings if item.result else ():
             for evidence in finding.evidence:
-                if stands(evidence, checked.get(evidence.digest)):
+                if stands(evidence, texts.get(evidence.digest)):
                     candidates.append((_weight(finding), item.subtask.id, finding, evidence))
                 else:
                     failed += 1
     candidates.sort(key=lambda c: -c[0])
     kept: list[Exhibit] = []
+    quotes: set[str] = set()
+    at: defaultdict[Hashable, list[Evidence]] = defaultdict(list)
     for _, subtask, finding, evidence in candidates:
-        if not any(_same(evidence, exhibit.evidence) for exhibit in kept):
-            kept.append(Exhibit(str(len(kept) + 1), finding.claim, evidence, subtask, finding.quality, finding.confidence))
+        folded = " ".join(evidence.quote.split()).casefold()
+        places = list(_places(evidence))
+        if folded in quotes or any(_overlap(evidence, other) for place in places for other in at[place]):
+            continue
+        quotes.add(folded)
+        for place in places:
+            at[place].append(evidence)
+        kept.append(Exhibit(str(len(kept) + 1), finding.claim, evidence, subtask, finding.quality, finding.confidence))
     return kept, failed
 
 
@@ -49,14 +64,16 @@ def assertions(inputs: Iterable[Input]) -> tuple[str, ...]:
 
 
 def missing(inputs: Iterable[Input]) -> tuple[str, ...]:
-    """The parts that failed or did not come, with the reason."""
+    """The parts that failed or did not come, or not all of them, with the reason."""
     found: list[str] = []
     for item in inputs:
-        what = f"{item.subtask.objective} ({item.subtask.kind})"
+        what = f"“{item.subtask.objective}” ({item.subtask.kind})"
         if item.result is None:
             found.append(f"{what}: no result came in time")
-        elif item.result.status == ResultStatus.FAILED or item.result.error:
-            found.append(f"{what}: {item.result.error.message if item.result.error else 'failed without a reason'}")
+        elif item.result.status == ResultStatus.FAILED:
+            found.append(f"{what} failed: {item.result.error.message if item.result.error else 'no reason was given'}")
+        elif item.result.error:
+            found.append(f"{what} is incomplete: {item.result.error.message}")
     return tuple(dict.fromkeys(found))
 
 
@@ -68,57 +85,21 @@ def gaps(inputs: Sequence[Input], answered: Collection[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*found, *(note for _, result in results for note in result.notes)]))
 
 
-def cited(text: str, exhibits: Sequence[Exhibit]) -> tuple[str, tuple[Citation, ...]]:
-    """``text`` without marks that name no exhibit, and a citation for each that it names, in the order of the text.
-
-    ``[1]`` inside a fenced block is the quote's own and stays as it is.
-    """
-    by_id = {exhibit.id: exhibit.evidence for exhibit in exhibits}
-    order: dict[str, None] = {}
-
-    def keep(mark: re.Match[str]) -> str:
-        if mark[1] not in by_id:
-            return ""
-        order.setdefault(mark[1])
-        return mark[0]
-
-    lines: list[str] = []
-    fence = ""
-    for line in text.split("\n"):
-        stripped = line.strip()
-        if fence:
-            fence = "" if stripped == fence else fence
-        elif stripped.startswith("```"):
-            fence = stripped[: len(stripped) - len(stripped.lstrip("`"))]
-        else:
-            line = _MARK.sub(keep, line)
-        lines.append(line)
-    citations = tuple(
-        Citation(id=id_, source=e.source, locator=e.locator, quote=e.quote, digest=e.digest)
-        for id_ in order
-        if (e := by_id[id_])
-    )
-    return "\n".join(lines), citations
-
-
 def _weight(finding: Finding) -> float:
     return finding.confidence * (0.75 + 0.25 * finding.quality)
 
 
-def _same(a: Evidence, b: Evidence) -> bool:
-    """Two quotes of one thing: the same words anywhere, or overlapping places of one source."""
-    if _folded(a.quote) == _folded(b.quote):
-        return True
-    return a.source == b.source and (_overlap(a.locator, b.locator) or (a.digest == b.digest and _spans_overlap(a, b)))
+def _places(evidence: Evidence) -> Iterator[Hashable]:
+    """Where it would meet others that quote the same: the passage, and its lines if it has lines."""
+    yield evidence.digest
+    if evidence.locator.lines:
+        a, b = evidence.locator.lines
+        for line in range(a, b + 1):
+            yield evidence.source, line
 
 
-def _folded(quote: str) -> str:
-    return " ".join(quote.split()).casefold()
-
-
-def _overlap(a: Locator, b: Locator) -> bool:
-    return bool(a.lines and b.lines and a.lines[0] <= b.lines[1] and b.lines[0] <= a.lines[1])
-
-
-def _spans_overlap(a: Evidence, b: Evidence) -> bool:
-    return a.span[0] < b.span[1] and b.span[0] < a.span[1]
+def _overlap(a: Evidence, b: Evidence) -> bool:
+    """Whether two quotes that met at a place share words there: two sources may each have a line 1 of a README.md."""
+    if a.digest == b.digest:
+        return a.span[0] < b.span[1] and b.span[0] < a.span[1]
+    return not set(a.quote.split("\n")).isdisjoint(b.quote.split("\n")) or a.quote in b.quote or b.quote in a.quote

@@ -10,6 +10,7 @@ from concertino.contracts.messages import Conflict, Report, Subtask, Synthesized
 from concertino.contracts.subjects import SYNTHESIZE
 from concertino.model.port import Draft, Exhibit, Writing
 from concertino.synthesizer import evidence
+from concertino.synthesizer.marks import cited
 from concertino.worker import Context, Worker
 
 worker = Worker(SYNTHESIZE, "Weighs findings and writes the report.", internal=True, slots=8)
@@ -22,8 +23,9 @@ async def synthesize(_: Subtask, context: Context) -> Synthesized:
     digests = {e.digest for i in inputs if i.result for f in i.result.findings for e in f.evidence}
     if digests:
         await context.progress(f"checking {len(digests)} pieces of evidence")
-    blobs = dict(zip(digests, await asyncio.gather(*(context.blob(d) for d in digests)), strict=True))
-    exhibits, failed = evidence.exhibits(inputs, blobs)
+    blobs = await asyncio.gather(*(context.blob(digest) for digest in digests))
+    texts = {digest: evidence.text_of(digest, blob) for digest, blob in zip(digests, blobs, strict=True)}
+    exhibits, failed = evidence.exhibits(inputs, texts)
     found_for = {exhibit.subtask for exhibit in exhibits}
     answered = {i.subtask.objective for i in inputs if i.subtask.id in found_for}
     gaps = evidence.gaps(inputs, answered)
@@ -43,7 +45,7 @@ async def synthesize(_: Subtask, context: Context) -> Synthesized:
 
 
 def _report(draft: Draft, exhibits: list[Exhibit]) -> Report:
-    text, citations = evidence.cited(draft.text, exhibits)
+    text, citations = cited(draft.text, exhibits)
     ids = {citation.id for citation in citations}
     return Report(
         text=text,

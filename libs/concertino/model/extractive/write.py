@@ -1,88 +1,91 @@
-"""Reports made of quotes: what answers best first, each claim with its citation, conflicts, gaps, and how it was made."""
+"""Reports made of quotes: what answers best first, then what else does, what is disputed, what is missing, how it was made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from concertino.contracts.messages import Conflict, Locator
+from concertino.contracts.messages import Conflict
 from concertino.model.extractive.conflicts import conflicts
+from concertino.model.extractive.markup import block, inline, place
 from concertino.model.port import Draft, Exhibit, Writing
 
 CITED = 8
 """Exhibits in a report at the most: after that the reader is better served by the sources."""
+NAMED = 12
+"""Entries of one list that are written out; the rest is counted."""
+_HEADING = 100
+"""Characters of a heading at the most."""
 
-_HOW = (
-    "*Made without a language model: passages were retrieved, ranked and quoted literally; nothing is paraphrased or inferred.*"
-)
+_HOW = "*Made without a language model: passages were retrieved, ranked and quoted word for word; nothing is inferred.*"
 _NOTHING = "Nothing in the sources answers this."
+_UNPROVEN = "Nothing that could be quoted answers this."
 
 
 def write(job: Writing) -> Draft:
     """The report on ``job``. Every sentence about the sources is a quote or names one."""
-    shown = _balanced(job)
+    objectives = {item.subtask.id: item.subtask.objective for item in job.work.inputs}
+    shown = _balanced(job.exhibits, objectives)
     disputed = conflicts(shown)
     lines: list[str] = []
-    if shown:
-        objectives = {item.subtask.id: item.subtask.objective for item in job.work.inputs}
-        groups = _by_objective(shown, objectives)
-        for objective, exhibits in groups.items():
-            if len(groups) > 1:
-                lines += [f"## {objective}", ""]
-            lines += _answer(exhibits)
-    else:
-        lines += [_NOTHING, ""]
-    if job.assertions:
-        lines += ["## Said by workers, without evidence", "", *(f"- {claim}" for claim in job.assertions), ""]
+    groups = _by_objective(shown, objectives)
+    for objective, exhibits in groups.items():
+        if len(groups) > 1:
+            lines += [f"## {_heading(objective)}", ""]
+        lines += _answer(exhibits)
+    if not shown:
+        lines += [_UNPROVEN if job.assertions else _NOTHING, ""]
+    lines += _section("Said by workers, without evidence", job.assertions)
     lines += _disputes(disputed)
     gaps = (*job.gaps, *job.missing)
-    if gaps:
-        lines += ["## Not found or missing", "", *(f"- {gap}" for gap in gaps), ""]
+    lines += _section("Not found, or missing", gaps)
     return Draft(text="\n".join([*lines, _HOW, ""]), conflicts=disputed, gaps=gaps, open=_open(job))
 
 
-def _balanced(job: Writing) -> list[Exhibit]:
+def _balanced(exhibits: Sequence[Exhibit], objectives: dict[str, str]) -> list[Exhibit]:
     """The best exhibits, each aspect with its own best first, so that no aspect crowds out another."""
-    objectives = {item.subtask.id: item.subtask.objective for item in job.work.inputs}
-    queues = [list(exhibits) for exhibits in _by_objective(job.exhibits, objectives).values()]
+    queues = [list(group) for group in _by_objective(exhibits, objectives).values()]
     share = max(2, CITED // max(1, len(queues)))
     chosen = {exhibit.id for queue in queues for exhibit in queue[:share]}
-    return [exhibit for exhibit in job.exhibits if exhibit.id in chosen]
+    return [exhibit for exhibit in exhibits if exhibit.id in chosen]
 
 
-def _by_objective(exhibits: Sequence[Exhibit], objectives: dict[str, str]) -> dict[str, list[Exhibit]]:
-    groups: dict[str, list[Exhibit]] = {}
+def _by_objective(exhibits: Iterable[Exhibit], objectives: dict[str, str]) -> dict[str, list[Exhibit]]:
+    """In the order of the plan: the order in which things were asked."""
+    groups: dict[str, list[Exhibit]] = {objective: [] for objective in objectives.values()}
     for exhibit in exhibits:
         groups.setdefault(objectives.get(exhibit.subtask, ""), []).append(exhibit)
-    return groups
+    return {objective: group for objective, group in groups.items() if group}
 
 
 def _answer(exhibits: Sequence[Exhibit]) -> list[str]:
+    """One claim with its quote; the others in a line each: their quotes are among the citations."""
     first, *others = exhibits
-    lines = [f"{first.claim} [{first.id}]", "", *_block(first), ""]
+    lines = [_claim(first), "", *block(first.evidence.source, first.evidence.quote), ""]
     if others:
-        lines += ["See also:", ""]
-        for exhibit in others:
-            lines += [f"- {exhibit.claim} [{exhibit.id}]", "", *(f"  {line}".rstrip() for line in _block(exhibit)), ""]
+        lines += ["See also:", "", *(f"- {_claim(exhibit)}" for exhibit in others), ""]
     return lines
 
 
-def _block(exhibit: Exhibit) -> list[str]:
-    """The quote as a fenced block, headed by its place. The fence is longer than any in the quote."""
-    quote = exhibit.evidence.quote
-    fence = "```"
-    while fence in quote:
-        fence += "`"
-    return [f"`{exhibit.evidence.source}`{place(exhibit.evidence.locator)}", "", fence, *quote.split("\n"), fence]
+def _claim(exhibit: Exhibit) -> str:
+    """The claim, with its place where it names its source, or behind it."""
+    where = place(exhibit.evidence.source, exhibit.evidence.locator)
+    named = f"`{exhibit.evidence.source}`"
+    if exhibit.claim.startswith(named):
+        rest = exhibit.claim.removeprefix(named)
+        return f"{where}{' ' if rest[:1].isspace() else ''}{inline(rest)} [{exhibit.id}]"
+    return f"{inline(exhibit.claim)} ({where}) [{exhibit.id}]"
 
 
-def place(locator: Locator) -> str:
-    """Where in the source, in words, with a leading comma."""
-    if locator.lines:
-        a, b = locator.lines
-        return f", line {a}" if a == b else f", lines {a}–{b}"
-    if locator.page is not None:
-        return f", page {locator.page}"
-    return f", {locator.fragment}" if locator.fragment else ""
+def _heading(objective: str) -> str:
+    words = " ".join(objective.split())
+    return inline(words if len(words) <= _HEADING else words[:_HEADING].rsplit(" ", 1)[0] + " …")
+
+
+def _section(title: str, entries: Sequence[str]) -> list[str]:
+    if not entries:
+        return []
+    more = [f"- … and {len(entries) - NAMED} more"] if len(entries) > NAMED else []
+    return [f"## {title}", "", *(f"- {inline(entry)}" for entry in entries[:NAMED]), *more, ""]
 
 
 def _disputes(disputed: Sequence[Conflict]) -> list[str]:
@@ -90,12 +93,12 @@ def _disputes(disputed: Sequence[Conflict]) -> list[str]:
         return []
     lines = ["## Where the sources disagree", ""]
     for conflict in disputed:
-        lines.append(f"- {conflict.statement}")
+        lines.append(f"- {inline(conflict.statement)}")
         for position in conflict.positions:
             marks = "".join(f" [{id_}]" for id_ in position.citations)
-            lines.append(f"  - {position.claim}{marks}")
+            lines.append(f"  - {inline(position.claim)}{marks}")
         verdict = f"{conflict.resolution}: {conflict.why}" if conflict.resolution else f"Open: {conflict.why}"
-        lines.append(f"  - {verdict}.")
+        lines.append(f"  - {inline(verdict)}.")
     return [*lines, ""]
 
 
