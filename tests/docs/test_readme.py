@@ -97,6 +97,17 @@ async def test_the_nats_command_line_asks(url: str, handbook: Path) -> None:
     assert outcome["report"]["citations"][0]["source"] == "retries.md"
 
 
+async def test_the_fleet_answers_discovery(url: str) -> None:
+    """What `nats micro ls` asks."""
+    nc = await nats.connect(url)
+    inbox = nc.new_inbox()
+    answers = await nc.subscribe(inbox)
+    await nc.publish("$SRV.PING", reply=inbox)
+    names = {json.loads((await answers.next_msg(timeout=10)).data)["name"] for _ in range(4)}
+    await nc.close()
+    assert names == {"orchestrator", "synthesize", "docs", "code"}
+
+
 def test_a_question_needs_no_bus(handbook: Path, tmp_path: Path) -> None:
     [ask] = commands("concertino ask")
     words = [str(handbook) if word in ("./src", "./handbook") else word for word in shlex.split(ask)]

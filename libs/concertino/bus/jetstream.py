@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import nats.errors
+import nats.micro
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -97,6 +98,10 @@ class JetStream:
     @property
     def connected(self) -> bool:
         return self._nc.is_connected
+
+    async def answer_discovery(self, name: str, version: str) -> None:
+        """Answer the NATS micro protocol (``$SRV.PING`` and its kin) as ``name``, so that ``nats micro ls`` shows the fleet."""
+        await nats.micro.add_service(self._nc, name=name, version=version)
 
     # --- provisioning
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from typing import Protocol
 
 import structlog
@@ -54,6 +55,7 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
     bus = await JetStream.connect(config.nats_url, name, config.subjects, closed=closed, credentials=config.nats_creds or None)
     await bus.provision(installation(config.subjects, replicas=config.replicas, keep=config.keep))
     service = await start(bus, config)
+    await bus.answer_discovery(name, version("concertino"))
     log.info("ready", pid=os.getpid())
     await stop.wait()
     if lost:
