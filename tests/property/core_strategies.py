@@ -108,12 +108,12 @@ def settled(work: Work) -> st.SearchStrategy[Settled]:
 
 
 def well_settled(work: Work) -> Settled:
-    """What a good worker makes of it; a synthesizer always finds another gap, so that only limits end the rounds."""
+    """What a good worker makes of it; a synthesizer names a new gap and an old one: only limits end it."""
     type_, _, about = work.id.partition(".")
     match type_:
         case "plan":
             kind = KINDS[0]
             return Planned(plan=Plan(subtasks=(Subtask(id=f"good{about}", kind=kind, objective=f"good {about}"),)))
         case "synthesis":
-            return Synthesized(report=Report(text="It is so.", open=(f"another gap {about}",)))
+            return Synthesized(report=Report(text="It is so.", open=(f"gap {about}", f"gap {int(about) - 1}")))
     return Result(findings=(Finding(claim="so it is"),))

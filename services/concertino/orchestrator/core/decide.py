@@ -93,8 +93,9 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
 
 def _started(state: State, round_: Round) -> bool:
     """Whether some coordinator found the plan sound and began it. (A result alone does not say so: anybody may write one.)"""
-    begun = (f"synthesis.{round_.number}", *(f"result.{subtask.id}" for subtask in round_.plan.subtasks))
-    return any(work in state.sent for work in begun)
+    earlier = {subtask.id for r in state.rounds[: round_.number] for subtask in r.plan.subtasks}
+    begun = {f"result.{subtask.id}" for subtask in round_.plan.subtasks if subtask.id not in earlier}
+    return f"synthesis.{round_.number}" in state.sent or not begun.isdisjoint(state.sent)
 
 
 def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:

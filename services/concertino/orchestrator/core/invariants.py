@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
+from concertino.contracts.errors import InvalidId
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Submitted, Work
 from concertino.contracts.plans import max_subtasks, problems
 from concertino.contracts.state import Round, State, fold
+from concertino.contracts.subjects import check_id
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
 from concertino.orchestrator.core.policies import join
 
@@ -43,7 +45,7 @@ def violations(state: State, now: float, kinds: Collection[str], effects: Sequen
                 found += _of_timer(state, effect)
             case WriteOutcome(outcome):
                 found += _of_outcome(state, outcome)
-                if state.submitted and not state.cancel and not join.closed(state, now):
+                if state.submitted and not state.cancel and _is_id(state.task) and not join.closed(state, now):
                     found += _of_early_end(state, state.submitted, kinds)
     return found
 
@@ -206,8 +208,18 @@ def _of_early_end(state: State, submitted: Submitted, kinds: Collection[str]) ->
     if not state.rounds or submitted.until == "plan":
         return
     last = state.rounds[-1]
+    if _problems(state, submitted, last, kinds):
+        return
     results = [state.results.get(subtask.id) for subtask in last.plan.subtasks]
-    if any(r is None for r in results) and not _problems(state, submitted, last, kinds):
+    if None in results:
         yield "it ends while results may still come"
     if last.plan.synthesize and last.synthesis is None and any(r and r.status != ResultStatus.FAILED for r in results):
         yield "it ends before its report"
+
+
+def _is_id(task: str) -> bool:
+    try:
+        check_id(task)
+    except InvalidId:
+        return False
+    return True

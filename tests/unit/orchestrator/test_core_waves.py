@@ -1,0 +1,249 @@
+"""What goes into the queues, when, and with what."""
+
+from __future__ import annotations
+
+from msgspec import structs
+from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, START, Story, brought, planned, report, subtask
+
+from concertino.contracts.messages import Input, Limits, Source, Submitted
+from concertino.orchestrator.core.effects import Dispatch, SetTimer
+
+WEB, CODE = Source(kind="web", location="https://a.example"), Source(kind="code", location="src")
+
+
+def test_a_task_is_planned_first_and_its_timer_is_set_before_its_work_is_sent() -> None:
+    timer, dispatch = Story(Submitted(request="What is it?", limits=LIMITS, sources=(WEB, CODE))).effects()
+
+    assert timer == SetTimer("join", JOIN_AT)
+    assert isinstance(dispatch, Dispatch)
+    [work] = dispatch.work
+    assert (dispatch.wave, work.id, work.attempt, work.brief.kind) == (1, "plan.0", 1, "plan")
+    assert (work.request, work.sources, work.deadline, work.gaps) == ("What is it?", (WEB, CODE), JOIN_AT, ())
+
+
+def test_a_plan_that_the_caller_brings_needs_no_planner() -> None:
+    assert brought(subtask("a"), subtask("b")).ids() == ["result.a", "result.b"]
+
+
+def test_what_depends_on_something_waits_for_it_and_receives_it() -> None:
+    story = brought(subtask("a"), subtask("b"), subtask("c", "a", "b"))
+    assert story.ids() == ["result.a", "result.b"]
+    story.then("result.b", FOUND)
+    assert story.ids() == []
+
+    [work] = story.then("result.a", FOUND).sent()
+
+    assert work.id == "result.c"
+    assert work.inputs == (Input(subtask=subtask("a"), result=FOUND), Input(subtask=subtask("b"), result=FOUND))
+
+
+def test_what_depends_on_a_failed_part_runs_and_is_told() -> None:
+    story = brought(subtask("a"), subtask("b", "a"))
+    story.sent()
+
+    [work] = story.then("result.a", BROKEN).sent()
+
+    assert work.id == "result.b"
+    assert work.inputs == (Input(subtask=subtask("a"), result=BROKEN),)
+
+
+def test_nothing_is_sent_twice() -> None:
+    story = brought(subtask("a"), subtask("b"))
+    assert len(story.ids()) == 2
+    assert story.effects() == []
+    assert story.then("result.a", FOUND).effects() == []
+
+
+def test_a_crash_between_queue_and_wave_sends_the_same_again_under_the_same_names() -> None:
+    story = brought(subtask("a"), subtask("b"))
+    first, again = story.effects(), story.effects(START + 30)
+
+    assert first == again
+
+
+def test_waves_take_the_first_number_that_is_free() -> None:
+    story = brought(subtask("a"), subtask("b", "a"))
+    story.raw("dispatched.999999999", b"?", {}).raw("dispatched.1", b"?", {}).raw("dispatched.02", b"?", {})
+
+    [_, dispatch] = story.effects()
+
+    assert isinstance(dispatch, Dispatch)
+    assert dispatch.wave == 2
+
+
+def test_a_subtask_reads_the_sources_of_its_kind_unless_its_brief_names_some() -> None:
+    plain, named = subtask("a", kind="code"), structs.replace(subtask("b"), sources=(CODE,))
+    none = structs.replace(subtask("c"), sources=())
+    story = Story(Submitted(request="What is it?", limits=LIMITS, sources=(WEB, CODE))).then(
+        "plan.0", planned(plain, named, none)
+    )
+
+    assert [work.sources for work in story.sent()] == [(CODE,), (CODE,), ()]
+
+
+def test_writing_receives_every_part_and_may_take_until_the_end() -> None:
+    story = brought(subtask("a"), subtask("b"))
+    story.sent()
+
+    [work] = story.then("result.a", FOUND).due("join").sent()
+
+    assert (work.id, work.brief.kind, work.deadline) == ("synthesis.0", "synthesize", END)
+    assert work.inputs == (Input(subtask=subtask("a"), result=FOUND), Input(subtask=subtask("b"), result=None))
+
+
+def test_when_the_join_has_closed_the_deadline_is_what_wakes_the_task() -> None:
+    story = brought(subtask("a"))
+    story.sent()
+
+    assert SetTimer("deadline", END) in story.then("result.a", FOUND).due("join").effects()
+
+
+def test_a_timer_that_the_server_does_not_hold_is_set_again() -> None:
+    story = brought(subtask("a")).raw("timer.join", b"", {})
+
+    assert SetTimer("join", JOIN_AT) in story.effects()
+    assert not any(isinstance(effect, SetTimer) for effect in story.timer("join").effects())
+
+
+def test_writing_takes_a_fifth_of_the_time_and_at_most_half_a_minute() -> None:
+    hours = Story(Submitted(request="What is it?", limits=Limits(deadline=7200.0)))
+
+    assert SetTimer("join", START + 7170.0) in hours.effects()
+
+
+# --- rounds
+
+
+def first_round(*gaps: str, limits: Limits = LIMITS, brought_plan: bool = False) -> Story:
+    """One part, its result, and a report with ``gaps`` that another round may close."""
+    if brought_plan:
+        story = brought(subtask("a"), limits=limits)
+    else:
+        story = Story(Submitted(request="What is it?", limits=limits)).then("plan.0", planned(subtask("a")))
+    story.sent()
+    story.then("result.a", FOUND)
+    story.sent()
+    return story.then("synthesis.0", report(*gaps))
+
+
+def test_named_gaps_are_worth_another_round_which_is_told_of_them_and_of_what_is_there() -> None:
+    [work] = first_round("who pays?").sent()
+
+    assert (work.id, work.gaps) == ("plan.1", ("who pays?",))
+    assert work.inputs == (Input(subtask=subtask("a"), result=FOUND),)
+
+
+def test_the_last_report_counts() -> None:
+    story = first_round("who pays?")
+    story.sent()
+    assert story.then("plan.1", planned(subtask("b"))).ids() == ["result.b"]
+    assert story.then("result.b", FOUND).ids() == ["synthesis.1"]
+
+    found = story.then("synthesis.1", report(text="Now it is clear.")).ended()
+
+    assert (found.reason, found.report and found.report.text) == ("2 subtasks done", "Now it is clear.")
+
+
+def test_a_plan_that_takes_the_last_allowed_subtask_is_still_run() -> None:
+    story = first_round("who pays?", limits=Limits(deadline=100.0, max_subtasks=2))
+    story.sent()
+
+    assert story.then("plan.1", planned(subtask("b"))).ids() == ["result.b"]
+
+
+def test_rounds_are_bounded() -> None:
+    only_one = first_round("who pays?", limits=Limits(deadline=100.0, max_rounds=1))
+    assert only_one.ended().reason == "1 subtask done"
+    full = first_round("who pays?", limits=Limits(deadline=100.0, max_subtasks=1))
+    assert full.ended().reason == "1 subtask done"
+    many = brought(*(subtask(f"s{i}") for i in range(20)))
+    many.sent()
+    for i in range(20):
+        many.then(f"result.s{i}", FOUND)
+    many.sent()
+    assert many.then("synthesis.0", report("who pays?")).ended().reason == "20 subtasks done"  # none is left for a planner
+
+
+def second_round(*gaps: str, found: bool = True) -> Story:
+    story = first_round("who pays?", limits=Limits(deadline=100.0, max_rounds=5))
+    story.sent()
+    story.then("plan.1", planned(subtask("b")))
+    story.sent()
+    story.then("result.b", FOUND if found else structs.replace(FOUND, findings=()))
+    story.sent()
+    return story.then("synthesis.1", report(*gaps))
+
+
+def test_the_same_gap_is_never_worth_a_second_round() -> None:
+    assert second_round("who pays?").ended().reason == "2 subtasks done"
+    [work] = second_round("who pays?", "since when?").sent()
+    assert (work.id, work.gaps) == ("plan.2", ("since when?",))
+
+
+def test_a_round_that_found_nothing_is_not_followed_by_another() -> None:
+    assert second_round("since when?", found=False).ended().reason == "2 subtasks done"
+
+
+def test_another_round_for_which_nobody_is_left_to_ask_ends_the_task_as_it_stands() -> None:
+    story = first_round("who pays?")
+    story.sent()
+
+    found = story.then("plan.1", planned()).ended()
+
+    assert (found.status, found.reason) == ("answered", "1 subtask done")
+
+
+def test_another_round_that_cannot_be_run_is_named_and_costs_nothing_that_was_there() -> None:
+    for bad, why in (
+        (planned(subtask("a")), "subtask id 'a' was used by an earlier round; subtask 'a' repeats an earlier brief"),
+        (planned(subtask("b", objective="Look  into A")), "subtask 'b' repeats an earlier brief"),
+        (planned(subtask("b", kind="ghost")), "no worker does 'ghost'; on the bus: code, web"),
+    ):
+        story = first_round("who pays?")
+        story.sent()
+
+        found = story.then("plan.1", bad).ended()
+
+        assert found.status == "partial"
+        assert found.reason == f"1 of 1 subtask came to something: round 2: the plan cannot be run: {why}"
+        assert found.report is not None
+
+
+def test_a_later_round_of_nothing_but_failures_is_not_written_up_again() -> None:
+    story = first_round("who pays?")
+    story.sent()
+    story.then("plan.1", planned(subtask("b")))
+    story.sent()
+
+    found = story.then("result.b", BROKEN).ended()
+
+    assert found.reason == "1 of 2 subtasks came to something: b (web) failed: src does not exist"
+    assert found.report is not None
+
+
+def test_another_round_is_not_begun_when_the_time_for_results_is_up() -> None:
+    assert first_round("who pays?").ended(JOIN_AT).reason == "1 subtask done"
+
+
+def test_a_plan_that_was_begun_goes_on_when_its_workers_leave() -> None:
+    story = brought(subtask("a"), subtask("b", "a", kind="code"))
+    story.sent()
+    story.then("result.a", FOUND)
+
+    assert any(isinstance(e, Dispatch) for e in story.effects(kinds={"web"}))
+
+
+def test_a_plan_that_was_begun_goes_on_though_nobody_lived_to_say_that_it_was() -> None:
+    alone = brought(subtask("a")).then("result.a", FOUND)
+    assert any(isinstance(e, Dispatch) for e in alone.effects(kinds=set()))
+
+    late = brought(subtask("a"), subtask("b", kind="code")).then("result.a", FOUND)
+    assert late.ids(JOIN_AT) == ["synthesis.0"]
+    found = late.then("synthesis.0", report()).ended(JOIN_AT, kinds=set())
+    assert found.report is not None
+
+
+def test_a_result_from_nowhere_does_not_make_a_bad_plan_good() -> None:
+    story = brought(subtask("a", "b"), subtask("b", "a")).then("result.a", FOUND)
+
+    assert "cycle" in story.ended().reason
