@@ -57,6 +57,11 @@ def code(text: str) -> str:
     return f"{ticks}{pad}{text}{pad}{ticks}"
 
 
+def language(source: str) -> str:
+    """What highlighters call the language of ``source``, by its suffix; empty where that says nothing."""
+    return _TAGS.get(PurePosixPath(source).suffix.lower(), "")
+
+
 def place(source: str, locator: Locator) -> str:
     """Where something stands: ``path:line``, as terminals and editors open it, or the path and what there is besides."""
     if locator.lines:
@@ -72,5 +77,4 @@ def block(source: str, text: str) -> list[str]:
     lines = text.split("\n")
     shown = [line if len(line) <= LINE else f"{line[:LINE]} …" for line in lines[:LINES]]
     more = [f"… {len(lines) - LINES} more lines"] if len(lines) > LINES else []
-    tag = _TAGS.get(PurePosixPath(source).suffix.lower(), "")
-    return [f"{fence}{tag}", *shown, *more, fence]
+    return [f"{fence}{language(source)}", *shown, *more, fence]

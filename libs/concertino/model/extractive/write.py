@@ -78,6 +78,8 @@ def _claim(exhibit: Exhibit) -> str:
 
 def _heading(objective: str) -> str:
     words = " ".join(objective.split())
+    if words.partition(" ")[0].isalpha():
+        words = words[:1].upper() + words[1:]
     return inline(words if len(words) <= _HEADING else words[:_HEADING].rsplit(" ", 1)[0] + " …")
 
 
