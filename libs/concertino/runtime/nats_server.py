@@ -178,6 +178,7 @@ class NatsServer:
                 "jetstream": {"store_dir": str(self._store), "sync_interval": "100ms"},
             },
             indent=2,
+            ensure_ascii=False,
         )
 
     async def _ready(self, process: subprocess.Popen[bytes]) -> None:
