@@ -65,8 +65,10 @@ class TaskLog:
         return decode(Work, await self._payload(message), message.headers.get(Header.SCHEMA))
 
     @asynccontextmanager
-    async def follow(self, task: str) -> AsyncIterator[AsyncIterator[Fact | Progress]]:
+    async def follow(self, task: str, *, live: bool = True) -> AsyncIterator[AsyncIterator[Fact | Progress]]:
         """Everything about ``task`` from its first fact on, as it happens, and what its workers say they are doing.
+
+        Without ``live`` nothing is told in between: the facts come at the latest with the outcome, at the least cost.
 
         Subscribe first, then read, then wait: nothing falls between. A fact that passed by is read until the log has it; and
         the log is looked at now and then anyway, since what passes by while the connection is down does so unseen.
@@ -85,13 +87,15 @@ class TaskLog:
             except Invalid as e:
                 log.debug("progress that cannot be read", subject=message.subject, error=str(e))
 
-        facts = await self._bus.subscribe(self._subjects.task(task), on_fact)
-        progress = await self._bus.subscribe(self._subjects.progress(task), on_progress)
+        waking = self._subjects.task(task) if live else self._subjects.fact(task, "outcome")
+        subscriptions = [await self._bus.subscribe(waking, on_fact)]
+        if live:
+            subscriptions.append(await self._bus.subscribe(self._subjects.progress(task), on_progress))
         try:
             yield self._events(task, queue, passed)
         finally:
-            await facts.stop()
-            await progress.stop()
+            for subscription in subscriptions:
+                await subscription.stop()
 
     async def _events(
         self, task: str, queue: asyncio.Queue[Progress | None], passed: set[str]

@@ -147,7 +147,7 @@ class Client:
         """The task once it has its outcome. Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then."""
         state = State(task)
         try:
-            async with asyncio.timeout(timeout), self.follow(task) as events:
+            async with asyncio.timeout(timeout), self._log.follow(check_id(task), live=False) as events:
                 async for event in events:
                     if isinstance(event, Fact):
                         state.apply(event)
