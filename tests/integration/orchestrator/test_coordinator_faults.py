@@ -1,0 +1,213 @@
+"""Crashes, a bus that does not answer, and bugs: each task ends once, and none is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+from orchestra import Faulty, Orchestra, brought, good_work, subtask
+
+from concertino.bus.topology import COORDINATOR_LEASE
+from concertino.contracts.errors import BusUnavailable
+from concertino.contracts.messages import Submitted
+from concertino.contracts.state import State
+from concertino.orchestrator import coordinator as module
+from concertino.orchestrator.core.decide import decide
+from kit.inbox import Heard
+from kit.waiting import until
+
+
+class Crash:
+    """A fault after which the coordinator is never heard of again: not even its deliveries are settled."""
+
+    def __init__(self, orchestra: Orchestra, call: str, suffix: str) -> None:
+        self._orchestra, self._call, self._suffix = orchestra, call, suffix
+        self.happened = False
+
+    def __call__(self, call: str, subject: str) -> None:
+        if self.happened or (call == self._call and subject.endswith(self._suffix)):
+            self.happened = True
+            raise asyncio.CancelledError
+
+    async def conduct(self) -> None:
+        await self._orchestra.conduct(lambda bus: Faulty(bus, self))
+
+    async def bury(self) -> None:
+        """Wait for the crash, and take the connection from the dead."""
+        await until(lambda: self.happened, "the crash")
+        await self._orchestra.buses[-1].close()
+
+
+@pytest.mark.parametrize(
+    ("call", "suffix"),
+    [
+        ("schedule", ".timer.join"),
+        ("enqueue", ".work.interactive.plan"),
+        ("write_once", ".dispatched.1"),  # work is in the queue, and nobody has said so
+        ("write_once", ".outcome"),
+        ("write_once", ".dispatched.2"),
+        ("write_once", ".dispatched.3"),
+        ("unschedule", ".timer.join"),
+    ],
+)
+async def test_another_coordinator_takes_over_wherever_one_dies(orchestra: Orchestra, call: str, suffix: str) -> None:
+    await orchestra.play()
+    crash = Crash(orchestra, call, suffix)
+    await crash.conduct()
+    await orchestra.submit("t", Submitted(request="What is it?"))
+    await crash.bury()
+
+    await orchestra.conduct()
+    await orchestra.advance(COORDINATOR_LEASE + 1)
+
+    assert (await orchestra.outcome("t")).reason == "3 subtasks done"
+    await orchestra.quiet()
+    assert len(orchestra.delivered) == len(set(orchestra.delivered)) == 5
+    names = await orchestra.names("t")
+    assert len(names) == len(set(names))
+
+
+async def test_a_bus_that_refuses_reads_for_a_while_costs_time_and_nothing_else(orchestra: Orchestra) -> None:
+    refused = 0
+
+    def fault(call: str, subject: str) -> None:
+        nonlocal refused
+        if call == "read" and refused < 20:  # more often than a bug would be forgiven
+            refused += 1
+            raise BusUnavailable("no answer in time")
+
+    await orchestra.play()
+    await orchestra.conduct(lambda bus: Faulty(bus, fault))
+    await orchestra.submit("t", Submitted(request="What is it?"))
+
+    assert (await orchestra.outcome("t", within=30)).reason == "3 subtasks done"
+    assert refused == 20
+    assert len(orchestra.delivered) == len(set(orchestra.delivered)) == 5
+
+
+@pytest.mark.parametrize("call", ["write_once", "enqueue", "schedule", "keys", "publish", "unschedule"])
+async def test_any_word_to_the_bus_may_fail_and_is_said_again(orchestra: Orchestra, call: str) -> None:
+    failed: set[str] = set()
+
+    def fault(called: str, subject: str) -> None:
+        if called == call and subject not in failed:
+            failed.add(subject)
+            raise BusUnavailable("no answer in time")
+
+    await orchestra.play()
+    await orchestra.conduct(lambda bus: Faulty(bus, fault))
+    await orchestra.submit("t", Submitted(request="What is it?"))
+
+    assert (await orchestra.outcome("t", within=30)).reason == "3 subtasks done"
+    await orchestra.advance(1)
+    await orchestra.quiet()
+    assert len(orchestra.delivered) == len(set(orchestra.delivered)) == 5
+
+
+async def test_a_replica_that_lags_is_waited_for_and_not_asked_in_a_circle(orchestra: Orchestra) -> None:
+    """A fact of ours is refused, and the read does not show whose stands there."""
+    enqueued = 0
+    lagging = True
+
+    class Lagging(Faulty):
+        async def read(self, stream: str, subjects: str, after: int = 0, reach: int = 0) -> Any:
+            found = await self._bus.read(stream, subjects, after, reach)
+            return [s for s in found if not (lagging and s.subject.endswith("dispatched.1"))]
+
+    def count(call: str, subject: str) -> None:
+        nonlocal enqueued
+        enqueued += call == "enqueue"
+
+    await orchestra.play()
+    await orchestra.write_raw("t", "dispatched.1", b"{}")
+    await orchestra.conduct(lambda bus: Lagging(bus, count))
+    await orchestra.submit("t", Submitted(request="What is it?"))
+    await orchestra.advance(3)
+    assert 1 <= enqueued <= 10
+
+    lagging = False
+
+    assert (await orchestra.outcome("t", within=5)).reason == "3 subtasks done"
+
+
+async def test_a_log_that_makes_us_fail_ends_and_costs_other_tasks_nothing(
+    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    told = Heard()
+
+    def poisoned(state: State, now: float, kinds: Collection[str]) -> Any:
+        nonlocal asked
+        if state.task == "poison":
+            asked += 1
+            raise ValueError("nobody foresaw this")
+        return decide(state, now, kinds)
+
+    monkeypatch.setattr(module, "decide", poisoned)
+    await orchestra.play()
+    await orchestra.conduct()
+    await (await orchestra.connect()).subscribe(orchestra.subjects.signal("poison"), told)
+    await orchestra.submit("poison", Submitted(request="What is it?"))
+    await orchestra.submit("t", Submitted(request="What is it?"))
+    assert (await orchestra.outcome("t")).status == "answered"
+
+    outcome = await orchestra.outcome("poison", within=30)
+
+    assert outcome.status == "failed"
+    assert outcome.reason == (
+        "the orchestrator cannot handle this task (ValueError: nobody foresaw this): please report it with its log"
+    )
+    assert asked == module.BUG_ATTEMPTS
+    await until(lambda: len(told.data) == 1, "whoever works on it is told")
+    await orchestra.quiet()
+
+
+async def test_a_bug_that_goes_away_ends_no_task(orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def shaky(state: State, now: float, kinds: Collection[str]) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked < module.BUG_ATTEMPTS:
+            raise ValueError("once in a while")
+        return decide(state, now, kinds)
+
+    monkeypatch.setattr(module, "decide", shaky)
+    await orchestra.play()
+    await orchestra.conduct()
+    await orchestra.submit("t", Submitted(request="What is it?"))
+
+    assert (await orchestra.outcome("t", within=30)).status == "answered"
+
+
+async def test_triggers_that_cannot_be_settled_come_back_and_are_settled_then(orchestra: Orchestra) -> None:
+    """Everything is done, and the word that says so is lost: for a whole group of triggers."""
+    lost = 0
+
+    class Deaf(Faulty):
+        def consume(self, consumer: Any, handler: Any, slots: int) -> Any:
+            async def handle(delivery: Any) -> None:
+                ack = delivery.ack
+
+                async def once() -> None:
+                    nonlocal lost
+                    lost += 1
+                    if lost <= 3:
+                        raise BusUnavailable("the connection is gone")
+                    await ack()
+
+                delivery.ack = once
+                await handler(delivery)
+
+            return self._bus.consume(consumer, handle, slots)
+
+    await orchestra.play(good_work)
+    await orchestra.conduct(lambda bus: Deaf(bus, lambda *_: None))
+    await orchestra.submit("t", brought(*(subtask(f"s{i}") for i in range(10))))
+
+    assert (await orchestra.outcome("t", within=30)).reason == "10 subtasks done"
+    await orchestra.advance(COORDINATOR_LEASE + 1)
+    await orchestra.quiet()
+    assert len(orchestra.delivered) == len(set(orchestra.delivered)) == 11
