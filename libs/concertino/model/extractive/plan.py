@@ -2,73 +2,128 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct, structs
 
 from concertino.contracts.errors import Invalid
-from concertino.contracts.messages import Announcement, Plan, Source, Subtask
+from concertino.contracts.messages import Effort, Plan, Source, Subtask, Work
 from concertino.contracts.plans import brief
-from concertino.model.extractive.aspects import Aspect, aspects
+from concertino.model.extractive.aspects import Aspect, aspects, whole
+from concertino.model.extractive.readers import Reader, readers
 from concertino.model.port import Planning
-from concertino.retrieval.tokens import query_terms
 
-SOURCES_AT_ONCE = 4
+AT_ONCE: dict[Effort, int] = {"low": 10_000, "auto": 4, "medium": 4, "high": 1}
 """Sources that one subtask reads; more are shared out, so that they are read in parallel."""
 
 
+class _Part(Struct, frozen=True):
+    """An aspect, and the kind that works on it."""
+
+    aspect: int
+    reader: Reader
+
+
 def plan(job: Planning) -> Plan:
-    """The subtasks for ``job``. Raises :class:`Invalid` where nobody on the bus could do anything about it."""
-    work = job.work
-    readers = _readers(job)
-    if not readers and not work.gaps:
+    """The subtasks for ``job``. Raises :class:`Invalid` where nobody on the bus could do anything about it.
+
+    The effort decides how far the work is shared out. ``low``: the request as it stands, one subtask for each natural reader of
+    its sources, and no other round. ``auto`` and ``medium``: every aspect apart, sources by fours, and every other kind whose
+    description fits. ``high``: the same with each source by itself. Where that makes more subtasks than are allowed, aspects
+    are asked as one, and subtasks read more sources each; what is over the limit even then is left out, and said to be.
+
+    Another round puts each gap to kinds and sources that were not asked for it yet.
+    """
+    work, effort = job.work, job.work.limits.effort
+    again = work.id != "plan.0"
+    able = readers(job.kinds, work.sources)
+    asked = [Aspect(gap) for gap in work.gaps] if again else aspects(work.request)
+    if effort == "low":
+        asked = [] if again else [whole(work.request)]
+    parts = _parts(asked, able, effort, work.request)
+    if not parts and not again:
         raise Invalid(_nobody(job))
-    asked = [Aspect(gap) for gap in work.gaps] or aspects(work.request)
-    if work.limits.effort == "low":
-        asked = asked[:1] if work.gaps else [Aspect(" ".join(work.request.split()))]
-    number = int(work.id.partition(".")[2])
-    done = {brief(item.subtask) for item in work.inputs}
-    subtasks: list[Subtask] = []
+    if len(parts) > job.max_subtasks and not again:
+        asked = [whole(work.request)]
+        parts = _parts(asked, able, effort, work.request)
+    if again:
+        parts = list(_not_asked_yet(parts, asked, work))
+    at_once = _sources_at_once(parts, AT_ONCE[effort], job.max_subtasks)
+    wanted = _subtasks(parts, asked, at_once, work.id, effort)
+    subtasks = _without_loose_ends(wanted[: job.max_subtasks])
+    return Plan(subtasks=subtasks, why=_why(job, asked, parts, len(wanted) - len(subtasks)))
+
+
+def _parts(asked: Sequence[Aspect], able: Sequence[Reader], effort: Effort, request: str) -> list[_Part]:
+    """Who is asked what, by aspect. Natural readers come first: where the plan is cut, it is cut behind them."""
+    natural = [reader for reader in able if reader.natural]
+    parts = [_Part(i, reader) for i in range(len(asked)) for reader in natural]
+    for reader in able:
+        if reader.natural or (effort == "low" and natural):
+            continue
+        fitting = [i for i, aspect in enumerate(asked) if reader.fits(aspect.text)]
+        if not fitting and reader.fits(request):
+            fitting = list(range(len(asked)))
+        parts += [_Part(i, reader) for i in fitting]
+    return sorted(parts, key=lambda part: part.aspect)  # stable: natural readers stay first
+
+
+def _not_asked_yet(parts: Sequence[_Part], asked: Sequence[Aspect], work: Work) -> Iterator[_Part]:
+    """``parts`` without sources in which their kind was asked the same before, however they were shared out then."""
+    before: dict[tuple[str, str], set[Source]] = {}
+    for subtask in (item.subtask for item in work.inputs):
+        kind, objective, _ = brief(subtask)
+        natural = tuple(s for s in work.sources if s.kind == kind)
+        before.setdefault((kind, objective), set()).update(natural if subtask.sources is None else subtask.sources)
+    for part in parts:
+        kind, objective, _ = brief(Subtask(id="x", kind=part.reader.kind, objective=asked[part.aspect].text))
+        known = before.get((kind, objective))
+        left = tuple(s for s in part.reader.sources if s not in (known or ()))
+        if left or known is None:
+            yield structs.replace(part, reader=structs.replace(part.reader, sources=left))
+
+
+def _sources_at_once(parts: Sequence[_Part], at_once: int, limit: int) -> int:
+    """Sources of one subtask: as many as it takes to read all of them within ``limit`` subtasks, if that is possible."""
+    most = max((len(part.reader.sources) for part in parts), default=0)
+    while at_once < most and sum(len(_batches(part.reader.sources, at_once)) for part in parts) > limit:
+        at_once += 1
+    return at_once
+
+
+def _batches(sources: tuple[Source, ...], at_once: int) -> list[tuple[Source, ...]]:
+    """In runs of nearly the same length; one, empty, where there are no sources to read."""
+    count = max(1, -(-len(sources) // at_once))
+    return [sources[len(sources) * i // count : len(sources) * (i + 1) // count] for i in range(count)]
+
+
+def _subtasks(parts: Sequence[_Part], asked: Sequence[Aspect], at_once: int, work: str, effort: Effort) -> list[Subtask]:
+    number = int(work.partition(".")[2])
+    prefix = f"r{number}s" if number else "s"
+    made: list[Subtask] = []
     ids: dict[int, list[str]] = {}
-    for i, aspect in enumerate(asked):
-        for kind, sources in readers:
+    for part in parts:
+        aspect = asked[part.aspect]
+        before = max((i for i in ids if i < part.aspect), default=-1)
+        for sources in _batches(part.reader.sources, at_once):
             subtask = Subtask(
-                id=f"r{number}s{len(subtasks) + 1}" if number else f"s{len(subtasks) + 1}",
-                kind=kind,
+                id=f"{prefix}{len(made) + 1}",
+                kind=part.reader.kind,
                 objective=aspect.text,
                 expected_output="the passages that answer, quoted, each with its place",
                 sources=sources,
-                depends_on=tuple(ids.get(i - 1, ())) if aspect.after else (),
+                effort=effort,
+                depends_on=tuple(ids.get(before, ())) if aspect.after else (),
             )
-            if brief(subtask) not in done and len(subtasks) < job.max_subtasks:
-                subtasks.append(subtask)
-                ids.setdefault(i, []).append(subtask.id)
-    return Plan(subtasks=tuple(subtasks), why=_why(asked, readers, len(subtasks), bool(work.gaps)))
+            made.append(subtask)
+            ids.setdefault(part.aspect, []).append(subtask.id)
+    return made
 
 
-def _readers(job: Planning) -> list[tuple[str, tuple[Source, ...]]]:
-    """Who reads what: kinds with their share of the sources. A kind that is not the natural reader of any has to fit."""
-    request = set(query_terms(job.work.request))
-    found: list[tuple[str, tuple[Source, ...]]] = []
-    for kind in _one_each(job.kinds):
-        natural = tuple(s for s in job.work.sources if s.kind == kind.kind)
-        readable = tuple(s for s in job.work.sources if s.kind in kind.sources)
-        if natural:
-            batches = [natural[i : i + SOURCES_AT_ONCE] for i in range(0, len(natural), SOURCES_AT_ONCE)]
-            found += [(kind.kind, batch) for batch in batches]
-        elif (readable or not kind.sources) and _fits(kind, request):
-            found.append((kind.kind, readable))
-    return found
-
-
-def _one_each(kinds: tuple[Announcement, ...]) -> list[Announcement]:
-    """One announcement of each kind, in the order of their names, without those that plan or write."""
-    public = sorted((k for k in kinds if not k.internal), key=lambda k: k.kind)
-    return [next(group) for _, group in itertools.groupby(public, key=lambda k: k.kind)]
-
-
-def _fits(kind: Announcement, request: set[str]) -> bool:
-    """Whether the request names the kind, or speaks of what its description speaks of."""
-    described = set(query_terms(kind.description))
-    return bool(request & set(query_terms(kind.kind))) or len(request & described) >= min(2, len(described))
+def _without_loose_ends(subtasks: Sequence[Subtask]) -> tuple[Subtask, ...]:
+    """What depends on something that was asked before, or was cut, depends on nothing there."""
+    ids = {subtask.id for subtask in subtasks}
+    return tuple(structs.replace(s, depends_on=tuple(needed for needed in s.depends_on if needed in ids)) for s in subtasks)
 
 
 def _nobody(job: Planning) -> str:
@@ -79,9 +134,13 @@ def _nobody(job: Planning) -> str:
     return f"no worker on the bus reads sources of kind {unread}; workers on the bus: {kinds}"
 
 
-def _why(asked: list[Aspect], readers: list[tuple[str, tuple[Source, ...]]], planned: int, again: bool) -> str:
-    kinds = ", ".join(sorted({kind for kind, _ in readers}))
-    what = "gap" if again else "aspect"
-    count = f"{len(asked)} {what}{'' if len(asked) == 1 else 's'}"
-    cut = "" if planned >= len(asked) * len(readers) else "; what was asked before, or is over the limit, is left out"
-    return f"by rule: {count} × {kinds}{cut}"
+def _why(job: Planning, asked: Sequence[Aspect], parts: Sequence[_Part], cut: int) -> str:
+    what = "gap" if job.work.gaps else "aspect"
+    kinds = ", ".join(sorted({part.reader.kind for part in parts})) or "nobody who was not asked yet"
+    said = [f"by rule: {len(asked)} {what}{'' if len(asked) == 1 else 's'} × {kinds}"]
+    if cut:
+        said.append(f"{cut} subtasks over the limit of {job.max_subtasks} are left out")
+    read = {source for part in parts for source in part.reader.sources}
+    if unread := sorted({source.kind for source in job.work.sources if source not in read}):
+        said.append(f"nobody is asked about sources of kind {', '.join(unread)}")
+    return "; ".join(said)
