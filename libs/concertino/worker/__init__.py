@@ -1,6 +1,6 @@
 """Write a worker: a kind, a description that the planner reads, and a handler."""
 
-from concertino.contracts.messages import Evidence, Finding, Passage, Result, Subtask
+from concertino.contracts.messages import Evidence, Finding, Locator, Passage, Result, Subtask
 from concertino.model.port import Claim, Findings, Quote
 from concertino.worker.context import Context
 from concertino.worker.worker import Worker
@@ -11,6 +11,7 @@ __all__ = [
     "Evidence",
     "Finding",
     "Findings",
+    "Locator",
     "Passage",
     "Quote",
     "Result",

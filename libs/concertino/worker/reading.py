@@ -12,6 +12,7 @@ from concertino.contracts.errors import SourceError
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Result, ResultStatus, Source
 from concertino.model.port import Research
+from concertino.retrieval.tree import Tree
 from concertino.worker.context import Context
 from concertino.worker.handlers import settle
 from concertino.worker.tools import ToolFunction
@@ -59,6 +60,17 @@ async def research(context: Context, open_: Open[O], prompt: str = "") -> Result
         error = failure(SourceError("; ".join(failed)))
         result = structs.replace(result, status=ResultStatus.PARTIAL, error=error)
     return result
+
+
+def folders(context: Context) -> list[Tree]:
+    """The brief's sources as folders to read files from, confined to what they hold.
+
+    Raises :class:`SourceError` where one is no folder, or lies outside of those that workers may read here.
+    """
+    allowed, refused = _allowed(context.sources, context.settings.source_roots)
+    if refused:
+        raise SourceError("; ".join(refused))
+    return [Tree(Path(source.location)) for source in allowed]
 
 
 async def _open(sources: Sequence[Source], failed: list[str], open_: Open[O], cache: Path) -> tuple[O, list[str]]:
