@@ -231,6 +231,38 @@ async def test_a_writer_whose_answer_was_lost_learns_that_it_won(nats_server: Na
     await watcher.close()
 
 
+async def test_what_was_asked_for_before_a_connection_broke_does_not_exceed_the_slots(
+    nats_server: NatsServer, subjects: Subjects
+) -> None:
+    """The server survives, and with it the request that was open: what it brings on top goes to others."""
+    helper, gate, consumer = (
+        await connected(nats_server.url, subjects),
+        asyncio.Event(),
+        work(subjects, "web", "batch", lease=60),
+    )
+    got, others = Deliveries(lambda _: gate.wait()), Deliveries(ack)
+    async with Proxy(nats_server.url) as proxy:
+        bus = await JetStream.connect(proxy.url, "test", subjects)
+        back = asyncio.Event()
+        bus.on_reconnect(back.set)
+        bus.consume(consumer, got, 4)
+        await bus.enqueue(subjects.work("batch", "web"), b"first", "first")
+        await (await got.next()).ack(confirm=True)
+        proxy.cut()
+        await asyncio.wait_for(back.wait(), 5)
+        await bus.depth(consumer)
+        for i in range(20):
+            await helper.enqueue(subjects.work("batch", "web"), b"%d" % i, str(i))
+        await until(lambda: len(got.seen) == 4)
+
+        helper.consume(consumer, others, 4)
+        await until(lambda: len({data for data, _ in others.seen}) == 17, "others do what does not fit")
+        assert len(got.seen) == 4
+        gate.set()
+        await bus.close()
+    await helper.close()
+
+
 async def test_a_broken_connection_neither_loses_work_nor_exceeds_the_slots(
     nats_server: NatsServer, subjects: Subjects
 ) -> None:
