@@ -26,7 +26,7 @@ def declared(brief: Subtask, context: Context) -> list[Finding] | Findings:
         for file in folder.files(lambda path: bool(METADATA.search(path) or LICENCE.search(path))):
             text = folder.text(file.path) or ""
             context.evidence.saw(Passage(source=file.path, text=text, locator=Locator(lines=(1, text.count("\n") + 1))))
-            line = r"\A\s*.*" if LICENCE.search(file.path) else r".*(\blicen[cs]e\b\W*[=:>]|License ::).*"
+            line = r"\A\s*\S.*" if LICENCE.search(file.path) else r".*(\blicen[cs]e\b\W*[=:>]|License ::).*"
             for match in re.finditer(line, text):
                 quote = context.evidence.quote(file.path, match[0])
                 claim = f"`{file.path}` declares: {match[0].strip().rstrip(',')}"

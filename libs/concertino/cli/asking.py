@@ -86,7 +86,7 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
             # Printed before anything is taken down: nobody has to wait for that.
             code = answer(state)
             _say_why(state)
-            here.failed = code == STATUS_EXITS["failed"]
+            here.failed = code == STATUS_EXITS["failed"] and _services_at_fault(state)
             if here.failed and here.logs:
                 print(f"concertino: the services' log is {here.logs}", file=sys.stderr)
             return code
@@ -102,6 +102,12 @@ async def _look(session: Session, screen: Display, question: Question, *, plan_o
     needed = {PLAN} if plan_only else {SYNTHESIZE} if question.plan else {PLAN, SYNTHESIZE}
     if missing := sorted(needed - there):
         screen.note(f"nobody on the bus does {' or '.join(missing)} yet: the task waits (start services with `concertino up`)")
+
+
+def _services_at_fault(state: State) -> bool:
+    """Whether the services' log may tell more than the reason does: it cannot where the caller's own words were at fault."""
+    settled = (*state.plans.values(), *state.results.values(), *state.syntheses.values())
+    return any(s.error and s.error.code in ("bug", "abandoned", "transient", "bus_unavailable") for s in settled)
 
 
 def _say_why(state: State) -> None:

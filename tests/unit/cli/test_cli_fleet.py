@@ -66,14 +66,13 @@ async def test_what_ends_is_started_again(tmp_path: Path) -> None:
 
 
 async def test_those_that_drain_may_say_goodbye(tmp_path: Path) -> None:
+    # A handler that printed might interrupt the print before it: a blocked signal is waited for instead.
     program = """
-import signal, sys
-def bye(*_):
-    print("bye", flush=True)
-    sys.exit(0)
-signal.signal(signal.SIGTERM, bye)
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 print("ready", flush=True)
-signal.pause()
+signal.sigwait([signal.SIGTERM])
+print("bye", flush=True)
 """
     async with supervised(tmp_path, polite=program) as (supervisor, said):
         await until(lambda: ("polite", "ready") in said)

@@ -82,7 +82,7 @@ FULL: dict[str, m.Message] = {
         inputs=(m.Input(subtask=SUBTASK, result=RESULT), m.Input(subtask=SUBTASK, result=None)),
         gaps=("Who set it.",),
     ),
-    "progress": m.Progress(doing="searching", at=1_800_000_000.0, attempt=2, worker="code-1"),
+    "progress": m.Progress(doing="searching", at=1_800_000_000.0, work="result.s1", attempt=2, worker="code-1"),
     "signal": m.Signal(reason="cancelled"),
     "announcement": m.Announcement(
         kind="code", description="Reads code.", replica="code-1", slots=4, tools=("search",), sources=("code",), internal=True
