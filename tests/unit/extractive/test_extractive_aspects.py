@@ -80,6 +80,10 @@ SEVERAL = [
         ["How does login work?", "Where are sessions stored? How long do they live?"],
     ),
     (
+        "How do retries differ vs. Kafka consumers with offsets kept on brokers? Where are streams declared?",
+        ["How do retries differ vs. Kafka consumers with offsets kept on brokers?", "Where are streams declared?"],
+    ),
+    (
         "Wo werden die Sitzungen denn gespeichert? Wie lange leben die Anmeldungen der Benutzer?",
         ["Wo werden die Sitzungen denn gespeichert?", "Wie lange leben die Anmeldungen der Benutzer?"],
     ),

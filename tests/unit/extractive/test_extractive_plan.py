@@ -114,6 +114,17 @@ def test_a_kind_by_description_or_by_name(request_: str, chosen: bool) -> None:
     assert made.subtasks[0].kind == "code"
 
 
+def test_what_every_kind_says_of_itself_chooses_none() -> None:
+    like_code = Announcement(
+        kind="metrics",
+        description="Reads source code in folders, finds definitions and counts.",
+        replica="m1",
+        sources=("code",),
+    )
+    made = plan(planning("Which folders hold definitions of source readers?", code(1), (CODE, like_code)))
+    assert [s.kind for s in made.subtasks] == ["code"]
+
+
 def test_a_kind_is_asked_only_what_it_speaks_of() -> None:
     made = plan(planning("How is login done? Under which licence does the project stand?", code(1)))
     assert [(s.kind, s.objective) for s in made.subtasks if s.kind == "licenses"] == [

@@ -169,6 +169,7 @@ def test_places(source: str, locator: Locator, shown: str) -> None:
         ("- x", r"\- x"),
         ("12. x", r"\12. x"),
         ("`a[1]` but [1]", r"`a[1]` but \[1]"),
+        ("[1] and `a`", r"\[1] and `a`"),
         ("odd ` tick", r"odd \` tick"),
         ("", ""),
     ],

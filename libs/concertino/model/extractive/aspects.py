@@ -79,7 +79,7 @@ def aspects(request: str) -> list[Aspect]:
     found: list[Aspect] = []
     context: list[str] = []
     for clause, after in _clauses(protected.text):
-        if not _ASKS.search(clause) or protected.is_block(clause):
+        if not _ASKS.search(clause):
             context.append(clause)
         elif found and not after and _is_unclear_alone(clause):
             found[-1] = Aspect(f"{found[-1].text} {clause}", found[-1].after)

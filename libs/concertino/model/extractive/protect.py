@@ -23,11 +23,6 @@ class Protected(Struct, frozen=True):
         """Part of :attr:`text` with its code in it again."""
         return _PLACES.sub(lambda place: self.pieces[place[1]], text)
 
-    def is_block(self, text: str) -> bool:
-        """Whether ``text`` is nothing but a fenced block."""
-        place = _PLACES.fullmatch(text)
-        return bool(place and "\n" in self.pieces[place[1]])
-
 
 def protect(text: str) -> Protected:
     """``text`` with its code put aside. A fenced block stands as a paragraph of its own."""
