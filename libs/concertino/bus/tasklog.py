@@ -12,8 +12,8 @@ import structlog
 
 from concertino.bus.port import Bus, Stored
 from concertino.contracts.codec import MAX_MESSAGE, decode, encode, schema_of
-from concertino.contracts.errors import Invalid, InvalidMessage, Transient
-from concertino.contracts.facts import Fact, read_fact
+from concertino.contracts.errors import Invalid, InvalidMessage
+from concertino.contracts.facts import Fact, read_fact, unreadable_fact
 from concertino.contracts.messages import Lane, Message, Outcome, Progress, Work
 from concertino.contracts.subjects import Header, Subjects
 
@@ -26,6 +26,9 @@ An outcome travels inline for as long as it fits a message: whoever has nothing 
 
 _FIRST_PAUSE, _LOOK_AGAIN = 0.001, 2.0
 """Seconds between looks at the log: for a fact that just passed by, and where nothing happens."""
+
+_LAG = (0.05, 0.2, 0.75)
+"""Seconds between looks for a blob that a replica may not have yet."""
 
 
 class TaskLog:
@@ -58,7 +61,8 @@ class TaskLog:
     async def read_all(self, subjects: str, since: float) -> list[tuple[str, Fact]]:
         """Facts of every task on ``subjects`` that were stored after Unix time ``since``, in order, each with its task."""
         stored = await self._bus.read(self._subjects.tasks_stream, subjects, since=since)
-        return [(self._subjects.parse_fact(s.subject)[0], await self._fact(s)) for s in stored]
+        facts = await asyncio.gather(*(self._fact(s) for s in stored))
+        return [(self._subjects.parse_fact(s.subject)[0], fact) for s, fact in zip(stored, facts, strict=True)]
 
     async def work_in(self, message: Stored) -> Work:
         """The work in a delivery. Raises :class:`InvalidMessage` and :class:`UnknownSchema`."""
@@ -127,20 +131,23 @@ class TaskLog:
         return data, packed
 
     async def _payload(self, message: Stored) -> bytes:
+        """The bytes of ``message``, wherever they are. Raises :class:`InvalidMessage` where they are nowhere."""
         digest = message.headers.get(Header.BLOB)
         if digest is None:
             return message.data
         if len(digest) != hashlib.sha256().digest_size * 2:
             raise InvalidMessage(f"{message.subject}: the header {Header.BLOB} holds no SHA-256")
-        data = await self._bus.get_blob(digest)
-        if data is None:
-            raise Transient(f"{message.subject}: its payload, blob {digest[:12]}…, is not there (any more)")
-        return data
+        # A blob is stored before whatever names it: one that is not there is lost, unless the replica that was asked lags.
+        for pause in _LAG:
+            if (data := await self._bus.get_blob(digest)) is not None:
+                return data
+            await asyncio.sleep(pause)
+        raise InvalidMessage(f"{message.subject}: its payload, blob {digest[:12]}…, is not there (any more)")
 
     async def _fact(self, stored: Stored) -> Fact:
         _, name = self._subjects.parse_fact(stored.subject)
         try:
             data = await self._payload(stored)
-        except InvalidMessage:
-            data = b""
+        except InvalidMessage as e:
+            return unreadable_fact(name, e, stored.sequence, stored.time)
         return read_fact(name, data, stored.headers, stored.sequence, stored.time)

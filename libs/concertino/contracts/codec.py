@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ MAX_MESSAGE = 512 * 1024
 """Bytes in one message, headers apart. The server's own limit is higher: exceeding *that* one closes the connection."""
 
 VERSION = 1
+"""Of what this release writes. Raised when a field is added; every release reads every version."""
 
 TYPES: Mapping[str, type[m.Message]] = {
     "submitted": m.Submitted,
@@ -51,21 +53,26 @@ def encode(message: m.Message) -> bytes:
 def decode(type_: type[M], data: bytes, schema: str | None = None) -> M:
     """``data`` as ``type_``.
 
-    ``schema`` is the header if the writer set one; a raw writer need not. Raises :class:`UnknownSchema` where it names
-    another type or a newer major version, :class:`MessageTooLarge`, and :class:`InvalidMessage`, whose text names the field.
+    ``schema`` is the header if the writer set one; a raw writer need not. Messages only grow, so every version of the type can
+    be read. Raises :class:`UnknownSchema` where the header names another type, :class:`MessageTooLarge`, and
+    :class:`InvalidMessage`, whose text names the field.
     """
     name = _NAMES[type_]
-    if schema is not None and schema != f"{name}/{VERSION}":
+    if schema is not None and not re.fullmatch(rf"{name}/\d{{1,9}}", schema):
         raise UnknownSchema(
             f"the message says it is {schema[:80]!r}, and {name}/{VERSION} belongs here: "
             f"set the header Ctn-Schema to that or leave it out"
         )
     if len(data) > MAX_MESSAGE * 64:
         raise MessageTooLarge(f"{name}: {len(data)} bytes are too many for one message")
+    if not data.strip():
+        raise InvalidMessage(f"{name}: the message is empty, and JSON belongs here: `concertino schema` prints its form")
     try:
         message = _decoders[type_].decode(data)
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise InvalidMessage(f"{name}: {e}") from e
+    except RecursionError as e:
+        raise InvalidMessage(f"{name}: the JSON is nested too deeply") from e
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise InvalidMessage(f"{name}: {e} (`concertino schema` prints its form)") from e
     assert isinstance(message, type_)
     if isinstance(message, m.Submitted) and not message.request.strip():
         raise InvalidMessage("submitted: `request` is blank: say what you want to know")

@@ -5,7 +5,7 @@
     ConcertinoError
     ├── Invalid            the caller must change something; trying again cannot help
     │   ├── InvalidMessage      not JSON, wrong types, or a value outside its range
-    │   ├── UnknownSchema       a message type or version that this release does not read
+    │   ├── UnknownSchema       a message of a type that does not belong there
     │   ├── MessageTooLarge     over 512 KiB in one message
     │   ├── InvalidId           an id that cannot stand in a subject
     │   ├── InvalidPlan         a cycle, an unknown kind, too many subtasks, ...
@@ -49,7 +49,7 @@ class InvalidMessage(Invalid):
 
 
 class UnknownSchema(Invalid):
-    """The header ``Ctn-Schema`` names a type or a version that this release does not read. Upgrade the reader."""
+    """The header ``Ctn-Schema`` names a type that does not belong where the message stands."""
 
     code = "unknown_schema"
 

@@ -58,15 +58,18 @@ def read_fact(name: FactName, data: bytes, headers: Mapping[str, str], sequence:
         held = name.type != "timer" or Header.SCHEDULE in headers
         unset = Unreadable(Failure(code=InvalidMessage.code, message=f"{name}: the header {Header.SCHEDULE} is missing"))
         return Fact(name, None if held else unset, sequence, time)
-    message: Message | Unreadable
     try:
-        message = decode(type_, data, headers.get(Header.SCHEMA))
+        return Fact(name, decode(type_, data, headers.get(Header.SCHEMA)), sequence, time)
     except ConcertinoError as e:
-        message = _in_place_of(type_, failure(e))
-    return Fact(name, message, sequence, time)
+        return unreadable_fact(name, e, sequence, time)
 
 
-def _in_place_of(type_: type[Message], error: Failure) -> Message | Unreadable:
+def unreadable_fact(name: FactName, error: ConcertinoError, sequence: int, time: float) -> Fact:
+    """What counts in the place of a fact that cannot be read, because of ``error``."""
+    return Fact(name, _in_place_of(TYPES.get(name.type), failure(error)), sequence, time)
+
+
+def _in_place_of(type_: type[Message] | None, error: Failure) -> Message | Unreadable:
     if type_ is Cancel:
         return Cancel()
     if type_ is Dispatched:

@@ -35,7 +35,7 @@ class Source(Message, frozen=True, kw_only=True):
     """Material that the caller points at. ``location`` is a path, a URL or a git URL; ``kind`` says who reads it."""
 
     kind: Kind
-    location: Annotated[str, Meta(min_length=1, max_length=4096)]
+    location: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
     ref: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     """A branch, tag or commit, for a git URL."""
 

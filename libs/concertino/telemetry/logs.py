@@ -11,14 +11,16 @@ import structlog
 
 def configure(service: str, level: str = "info", format_: Literal["auto", "human", "json"] = "auto") -> None:
     """Set up logging for this process. ``auto`` is human on a terminal and JSON elsewhere."""
-    human = sys.stderr.isatty() if format_ == "auto" else format_ == "human"
+    colors = sys.stderr.isatty()
+    human = colors if format_ == "auto" else format_ == "human"
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
     ]
     last: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
+        # The renderer's own tracebacks show local variables: what workers read, and secrets, would be in the log.
+        [structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)]
         if human
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

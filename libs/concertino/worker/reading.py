@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from msgspec import structs
 
@@ -16,6 +18,9 @@ from concertino.retrieval.tree import Tree
 from concertino.worker.context import Context
 from concertino.worker.handlers import settle
 from concertino.worker.tools import ToolFunction
+
+_SCP = re.compile(r"[\w.-]+@[\w.-]+:")
+"""How git writes a repository on another machine: ``git@example.org:team/project``."""
 
 NAMED = 3
 """Unreadable files that are named in a result; the rest is counted."""
@@ -98,12 +103,21 @@ def _allowed(sources: Sequence[Source], roots: str) -> tuple[list[Source], list[
     allowed: list[Source] = []
     refused: list[str] = []
     for source in sources:
-        local = "://" not in source.location and not source.location.startswith("git@")
-        if not local or any(Path(source.location).resolve().is_relative_to(folder) for folder in folders):
+        path = _local(source.location)
+        if path is not None and not path.is_absolute():
+            refused.append(f"{source.location}: give an absolute path, or a URL: on the bus there is no current folder")
+        elif path is None or any(path.resolve().is_relative_to(folder) for folder in folders):
             allowed.append(source)
         else:
             refused.append(f"{source.location}: lies outside the folders that workers may read here (CTN_SOURCE_ROOTS)")
     return allowed, refused
+
+
+def _local(location: str) -> Path | None:
+    """The path that ``location`` names on this machine, if it does."""
+    if location.startswith("file://"):
+        return Path(unquote(urlsplit(location).path))
+    return None if "://" in location or _SCP.match(location) else Path(location)
 
 
 def _notes(problems: Sequence[tuple[str, str]]) -> tuple[str, ...]:

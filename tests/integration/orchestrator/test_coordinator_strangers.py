@@ -11,20 +11,20 @@ from kit.waiting import until
 
 NO_BLOB = {Header.BLOB: "0" * 64}
 BAD_BLOB = {Header.BLOB: "over there"}
-NEWER = {Header.SCHEMA: "submitted/2"}
+OTHER = {Header.SCHEMA: "resubmitted/1"}
 
 
 @pytest.mark.parametrize(
     ("data", "headers", "reason"),
     [
-        (b"", {}, "submitted: Input data was truncated"),
+        (b"", {}, "submitted: the message is empty"),
         (b"hello", {}, "submitted: JSON is malformed"),
         (b"\xff\xfe\x00", {}, "submitted: JSON is malformed"),
         (b"[]", {}, "submitted: Expected `object`, got `array`"),
         (b'{"request": 7}', {}, "submitted: Expected `str`, got `int` - at `$.request`"),
         (b'{"request": "  "}', {}, "submitted: `request` is blank: say what you want to know"),
         (b'{"request": "x", "limits": {"deadline": 0}}', {}, "Expected `float` > 0.0 - at `$.limits.deadline`"),
-        (b'{"request": "x"}', NEWER, "the message says it is 'submitted/2', and submitted/1 belongs here"),
+        (b'{"request": "x"}', OTHER, "the message says it is 'resubmitted/1', and submitted/1 belongs here"),
         (b'{"request": "x"}', {Header.SCHEMA: "result/1"}, "the message says it is 'result/1'"),
         (b"{}", NO_BLOB, "its payload, blob 000000000000…, is not there (any more)"),
         (b"{}", BAD_BLOB, "submitted: "),

@@ -14,7 +14,7 @@ from concertino.contracts.subjects import FactName, Header
 def test_an_older_reader_reads_a_newer_message() -> None:
     newer = b'{"request": "What?", "mood": "curious", "limits": {"deadline": 60, "max_watts": 5}}'
 
-    found = decode(m.Submitted, newer, "submitted/1")
+    found = decode(m.Submitted, newer, "submitted/7")
 
     assert found == m.Submitted(request="What?", limits=m.Limits(deadline=60.0))
 
@@ -33,7 +33,7 @@ def test_the_schema_of_every_message_is_its_name_and_version(type_: type[m.Messa
 @pytest.mark.parametrize(
     ("type_", "data", "text"),
     [
-        (m.Submitted, b"", "submitted: Input data was truncated"),
+        (m.Submitted, b"", "submitted: the message is empty"),
         (m.Submitted, b"{", "submitted: Input data was truncated"),
         (m.Submitted, b"hello", "submitted: JSON is malformed"),
         (m.Submitted, b"\xff\xfe", "submitted: JSON is malformed"),
@@ -57,7 +57,7 @@ def test_what_cannot_be_read_is_refused_in_words_that_name_the_place(type_: type
     assert text in str(caught.value)
 
 
-@pytest.mark.parametrize("schema", ["submitted/2", "result/1", "submitted", "", "x" * 5000])
+@pytest.mark.parametrize("schema", ["submitted/", "submitted/x", "result/1", "submitted", "", "x" * 5000])
 def test_an_unknown_schema_is_refused_and_the_known_one_named(schema: str) -> None:
     with pytest.raises(UnknownSchema) as caught:
         decode(m.Submitted, b'{"request": "x"}', schema)

@@ -169,12 +169,12 @@ def test_without_a_report_wanted_results_end_the_task() -> None:
         (
             lambda s: s.raw("plan.0", b"?", {}),
             START,
-            "planning failed: plan: JSON is malformed: invalid character (byte 0)",
+            "planning failed: plan: JSON is malformed: invalid character (byte 0) (`concertino schema` prints its form)",
         ),
         (
-            lambda s: s.raw("plan.0", b"{}", {Header.SCHEMA: "plan/9"}),
+            lambda s: s.raw("plan.0", b"{}", {Header.SCHEMA: "plans/1"}),
             START,
-            "planning failed: the message says it is 'plan/9', and plan/1 belongs here: "
+            "planning failed: the message says it is 'plans/1', and plan/1 belongs here: "
             "set the header Ctn-Schema to that or leave it out",
         ),
     ],
@@ -233,7 +233,11 @@ def test_a_planner_may_not_bring_sources_in_and_a_caller_may() -> None:
 def test_a_task_that_cannot_be_read_fails_with_what_is_wrong() -> None:
     found = Story.untold().raw("submitted", b'{"request": 7}', {}).ended()
 
-    assert outcome(found) == (FAILED, "submitted: Expected `str`, got `int` - at `$.request`", False)
+    assert outcome(found) == (
+        FAILED,
+        "submitted: Expected `str`, got `int` - at `$.request` (`concertino schema` prints its form)",
+        False,
+    )
 
 
 @pytest.mark.parametrize("id_", ["x" * 65, "ü", "a b", "*"])
