@@ -31,6 +31,8 @@ class Context:
             allowed=work.brief.tools, max_calls=work.brief.max_calls, on_call=self._on_call, on_seen=self.evidence.saw
         )
         self._bus, self._say = bus, say
+        self.doing = ""
+        """What was last told of its progress."""
         self.cancelled = False
         """True once nobody wants the result any more. A handler that awaits is interrupted anyway; a thread has to look."""
 
@@ -44,6 +46,7 @@ class Context:
 
     async def progress(self, doing: str) -> None:
         """Tell whoever follows the task what is happening now, in a few words."""
+        self.doing = doing
         await self._say(doing)
 
     async def kinds(self) -> list[Announcement]:
@@ -56,4 +59,4 @@ class Context:
 
     async def _on_call(self, name: str, arguments: dict[str, object]) -> None:
         shown = ", ".join(str(value) for value in arguments.values() if isinstance(value, str) and value)
-        await self._say(f"{name}: {shown}" if shown else name)
+        await self.progress(f"{name}: {shown}" if shown else name)

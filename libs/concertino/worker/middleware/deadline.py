@@ -31,6 +31,7 @@ def deadline(clock: Clock) -> Middleware:
             if not scope.expired():
                 raise
             job.context.cancelled = True
-            raise TooLate("its time was up before it was done") from e
+            doing = f", while this went on: {job.context.doing}" if job.context.doing else ""
+            raise TooLate(f"its time was up before it was done{doing}") from e
 
     return middleware

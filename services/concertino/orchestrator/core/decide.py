@@ -123,14 +123,14 @@ def _ready(state: State, subtasks: Sequence[Subtask]) -> Iterator[Work]:
     for subtask in subtasks:
         if subtask.id not in state.results and all(needed in state.results for needed in subtask.depends_on):
             inputs = tuple(Input(subtask=by_id[i], result=state.results[i]) for i in subtask.depends_on)
-            yield _work(state, f"result.{subtask.id}", subtask, join.join_at(state), inputs)
+            yield _work(state, f"result.{subtask.id}", subtask, join.work_until(state), inputs)
 
 
 def _planning(state: State, number: int) -> Work:
     assert state.submitted is not None
     brief = Subtask(id=f"{PLAN}-{number}", kind=PLAN, objective=state.submitted.request, sources=state.submitted.sources)
     gaps = rounds.gaps_worth_a_round(state, number - 1) if number else ()
-    return _work(state, f"plan.{number}", brief, join.join_at(state), _everything(state), gaps)
+    return _work(state, f"plan.{number}", brief, join.work_until(state), _everything(state), gaps)
 
 
 def _writing(state: State, number: int) -> Work:

@@ -9,6 +9,8 @@ JOIN, DEADLINE = "join", "deadline"
 
 _WRITING_SHARE = 0.2
 _WRITING_MOST = 30.0
+_LAST_WORDS_SHARE = 0.02
+_LAST_WORDS_MOST = 1.0
 
 
 def ends_at(state: State) -> float:
@@ -21,6 +23,12 @@ def join_at(state: State) -> float:
     """Unix time after which results come too late: what remains to the end is for writing them up."""
     assert state.submitted is not None
     return ends_at(state) - min(_WRITING_MOST, state.submitted.limits.deadline * _WRITING_SHARE)
+
+
+def work_until(state: State) -> float:
+    """Unix time at which workers stop, a little before :func:`join_at`: so that why they did is in the log in time."""
+    assert state.submitted is not None
+    return join_at(state) - min(_LAST_WORDS_MOST, state.submitted.limits.deadline * _LAST_WORDS_SHARE)
 
 
 def closed(state: State, now: float) -> bool:
