@@ -196,6 +196,7 @@ def test_another_round_asks_only_who_was_not_asked_yet() -> None:
     first = plan(planning("How is it done?", code(6), (CODE,)))
     again = plan(planning("How is it done?", code(6), (CODE,), gaps=("How is it done?",), earlier=first.subtasks))
     assert again.subtasks == ()
+    assert again.why == "by rule: 1 gap × nobody who was not asked yet"
     more = plan(planning("How is it done?", (*code(6), *docs(1)), gaps=("How is it done?",), earlier=first.subtasks))
     assert [(s.id, s.kind) for s in more.subtasks] == [("r1s1", "docs")]
 

@@ -141,6 +141,6 @@ def _why(job: Planning, asked: Sequence[Aspect], parts: Sequence[_Part], cut: in
     if cut:
         said.append(f"{cut} subtasks over the limit of {job.max_subtasks} are left out")
     read = {source for part in parts for source in part.reader.sources}
-    if unread := sorted({source.kind for source in job.work.sources if source not in read}):
+    if not job.work.gaps and (unread := sorted({source.kind for source in job.work.sources if source not in read})):
         said.append(f"nobody is asked about sources of kind {', '.join(unread)}")
     return "; ".join(said)
