@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from concertino.bus.port import Bus, Delivery
 from concertino.bus.tasklog import TaskLog
-from concertino.contracts.errors import Invalid, InvalidId, Transient
+from concertino.contracts.errors import Invalid, InvalidId
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure, Planned, Result, Returned, Settled, Synthesized, Work
 from concertino.contracts.subjects import Header, Subjects, check_id, check_work_id
@@ -56,16 +56,12 @@ class Intake:
         self._log = TaskLog(bus, subjects)
 
     async def judge(self, delivery: Delivery) -> Run | Fail | Drop:
-        """What to do about ``delivery``. Raises :class:`Transient` where the bus cannot say yet."""
+        """What to do about ``delivery``. Raises :class:`~concertino.contracts.errors.Transient` where the bus cannot say yet."""
         try:
             work = await self._log.work_in(delivery.message)
             check_id(work.task)
             check_work_id(work.id)
         except Invalid as e:
-            return self._unreadable(delivery, e)
-        except Transient as e:
-            if delivery.attempt <= self._attempts:
-                raise
             return self._unreadable(delivery, e)
         returned = 0
         if delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG:
@@ -87,7 +83,7 @@ class Intake:
         await self._log.write(work.task, self._subjects.returned(work.id, delivery.attempt), Returned(worker=worker))
         await delivery.nak()
 
-    def _unreadable(self, delivery: Delivery, error: Invalid | Transient) -> Fail | Drop:
+    def _unreadable(self, delivery: Delivery, error: Invalid) -> Fail | Drop:
         """The message id says whose work it was, even where the payload says nothing."""
         try:
             task, work = self._subjects.parse_message_id(delivery.message.headers.get(Header.MESSAGE_ID, ""))

@@ -73,9 +73,11 @@ def folders(context: Context) -> list[Tree]:
     Raises :class:`SourceError` where one is no folder, or lies outside of those that workers may read here.
     """
     allowed, refused = _allowed(context.sources, context.settings.source_roots)
+    paths = [(source.location, _local(source.location)) for source in allowed]
+    refused += [f"{location}: this worker reads folders on its own machine only" for location, path in paths if path is None]
     if refused:
         raise SourceError("; ".join(refused))
-    return [Tree(Path(source.location)) for source in allowed]
+    return [Tree(path) for _, path in paths if path is not None]
 
 
 async def _open(sources: Sequence[Source], failed: list[str], open_: Open[O], cache: Path) -> tuple[O, list[str]]:

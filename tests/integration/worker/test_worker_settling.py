@@ -199,12 +199,11 @@ async def test_an_id_that_names_no_place_in_the_log_is_refused(stage: Stage) -> 
     assert await stage.log.read_one("t1", "outcome") is None
 
 
-async def test_work_whose_payload_is_gone_fails_after_its_attempts(stage: Stage) -> None:
-    await stage.replica(answer, settings=Settings(attempts=2))
+async def test_work_whose_payload_is_gone_is_a_failed_result(stage: Stage) -> None:
+    await stage.replica(answer)
     with capture_logs():
         headers = {"Ctn-Blob": "0" * 64}
         await stage.bus.enqueue(stage.subjects.work("interactive", KIND), b"{}", "t1.result.s1.1", headers)
-        await stage.elapse(30)
         result = await stage.result()
     assert result.error is not None
     assert "is not there" in result.error.message

@@ -111,6 +111,8 @@ async def test_sources_outside_of_the_roots_are_refused(tmp_path: Path) -> None:
     for refused in (outside, inside / "link", inside / ".." / "out"):
         with pytest.raises(SourceError, match="CTN_SOURCE_ROOTS"):
             folders(await context(str(refused), roots=roots))
+    with pytest.raises(SourceError, match="on its own machine only"):
+        folders(await context("https://example.org/x.git"))
     assert [tree.root for tree in folders(await context(str(inside), roots=roots))] == [inside]
 
 
