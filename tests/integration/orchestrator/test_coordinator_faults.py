@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from concertino.bus.memory import MemoryBus
 from concertino.bus.topology import COORDINATOR_LEASE
-from concertino.contracts.errors import BusUnavailable
+from concertino.contracts.errors import BusUnavailable, Refused
 from concertino.contracts.messages import Submitted
 from concertino.contracts.state import State
 from concertino.orchestrator import coordinator as module
@@ -184,6 +184,20 @@ async def test_a_log_that_makes_us_fail_ends_and_costs_other_tasks_nothing(
     )
     assert asked == module.BUG_ATTEMPTS
     await until(lambda: len(told.data) == 1, "whoever works on it is told")
+    await orchestra.quiet()
+
+
+async def test_an_error_that_will_not_go_away_ends_the_task_in_its_own_words(orchestra: Orchestra) -> None:
+    def fault(call: str, subject: str) -> None:
+        if call == "schedule":
+            raise Refused("the server takes no schedules: upgrade it to 2.12")
+
+    await orchestra.conduct(lambda bus: Faulty(bus, fault))
+    await orchestra.submit("t", Submitted(request="What is it?"))
+
+    outcome = await orchestra.outcome("t", within=30)
+
+    assert (outcome.status, outcome.reason) == ("failed", "the server takes no schedules: upgrade it to 2.12")
     await orchestra.quiet()
 
 
