@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec import structs
 
 from concertino.contracts.messages import Evidence, Finding, Input, Locator, Result, Subtask, Work
 from concertino.model.extractive.markup import LINE, LINES, block, inline, place
@@ -68,6 +69,14 @@ def test_no_question_crowds_out_another() -> None:
     text = write(writing(*many, objectives=("one?", "two?"))).text
     assert len(re.findall(r"\[\d+\]", text)) <= CITED
     assert "[21]" in text
+
+
+def test_what_is_far_less_sure_than_the_best_is_left_out_but_for_the_first_few_sources() -> None:
+    sure = structs.replace(exhibit("1", source="a.py"), confidence=0.9)
+    others = [structs.replace(exhibit(str(i), source=f"{i}.py"), confidence=0.2) for i in range(2, 6)]
+    again = structs.replace(exhibit("6", source="a.py", line=70), confidence=0.8)
+    text = write(writing(sure, again, *others)).text
+    assert re.findall(r"\[(\d+)\]", text) == ["1", "6", "2", "3"]
 
 
 def test_nothing_found_is_said_first_and_why_after() -> None:
@@ -154,6 +163,7 @@ def test_a_quote_too_large_to_read_is_cut_where_it_is_shown() -> None:
         ("a.pdf", Locator(page=4), "`a.pdf`, page 4"),
         ("https://x.org/a", Locator(fragment="Set up > [1] Now"), r"`https://x.org/a`, Set up > \[1] Now"),
         ("odd`name.md", Locator(), "``odd`name.md``"),
+        ("two\n# lines.md", Locator(lines=(1, 1)), "`two\N{REPLACEMENT CHARACTER}# lines.md:1`"),
     ],
 )
 def test_places(source: str, locator: Locator, shown: str) -> None:

@@ -29,6 +29,7 @@ _SUFFIXES = {
     **{suffix: suffix for suffix in ("go", "java", "php", "swift", "sql", "toml", "json", "ini", "css", "xml", "diff", "rst")},
 }
 _TAGS = {f".{suffix}": tag for tag, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 _CODE = re.compile(r"(?<![`\\])(`+)(?!`).*?(?<!`)\1(?!`)")
 _MARK = re.compile(r"\[(?=\d{1,4}\])")
 _OPENS_A_BLOCK = re.compile(r"^(?=(?:[#>+*-]|\d{1,9}[.)])(?:\s|$)|~~~|```)")
@@ -51,7 +52,8 @@ def _plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """``text`` as a code span, whatever it holds."""
+    """``text`` as a code span, whatever it holds: a file name may have a line break in it."""
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     ticks = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{ticks}{pad}{text}{pad}{ticks}"

@@ -11,6 +11,8 @@ from concertino.model.port import Draft, Exhibit, Writing
 
 CITED = 8
 """Exhibits in a report at the most: after that the reader is better served by the sources."""
+SOURCES, AS_SURE = 3, 0.6
+"""Sources that are cited however unsure their quotes are, and the share of the best one's confidence that the others need."""
 NAMED = 12
 """Entries of one list that are written out; the rest is counted."""
 _HEADING = 100
@@ -45,8 +47,17 @@ def _balanced(exhibits: Sequence[Exhibit], objectives: dict[str, str]) -> list[E
     """The best exhibits, each aspect with its own best first, so that no aspect crowds out another."""
     queues = [list(group) for group in _by_objective(exhibits, objectives).values()]
     share = max(2, CITED // max(1, len(queues)))
-    chosen = {exhibit.id for queue in queues for exhibit in queue[:share]}
+    chosen = {exhibit.id for queue in queues for exhibit in _worth(queue[:share])}
     return [exhibit for exhibit in exhibits if exhibit.id in chosen]
+
+
+def _worth(queue: Sequence[Exhibit]) -> list[Exhibit]:
+    """What is about as sure as the best, and in any case the best of the first few sources: one may be wrong about the best."""
+    first: dict[str, Exhibit] = {}
+    for exhibit in queue:
+        first.setdefault(exhibit.evidence.source, exhibit)
+    kept = {exhibit.id for exhibit in list(first.values())[:SOURCES]}
+    return [e for e in queue if e.id in kept or e.confidence >= queue[0].confidence * AS_SURE]
 
 
 def _by_objective(exhibits: Iterable[Exhibit], objectives: dict[str, str]) -> dict[str, list[Exhibit]]:
