@@ -56,7 +56,7 @@ class Intake:
         self._log = TaskLog(bus, subjects)
 
     async def judge(self, delivery: Delivery) -> Run | Fail | Drop:
-        """What to do about ``delivery``. Raises :class:`~concertino.contracts.errors.Transient` where the bus cannot say yet."""
+        """What to do about ``delivery``. Raises :class:`BusUnavailable` where the bus cannot say yet."""
         try:
             work = await self._log.work_in(delivery.message)
             check_id(work.task)
