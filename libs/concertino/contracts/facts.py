@@ -22,6 +22,9 @@ from concertino.contracts.messages import (
 )
 from concertino.contracts.subjects import FactName, Header
 
+_LONGEST = 2_000
+"""Characters of an error's text."""
+
 
 class Unreadable(Struct, frozen=True):
     """In place of a message: somebody wrote what this release cannot read, or what only the server may write."""
@@ -39,10 +42,14 @@ class Fact(Struct, frozen=True):
 
 
 def failure(error: BaseException) -> Failure:
-    """``error`` as it goes over the wire."""
+    """``error`` as it goes over the wire: its text is for people, so what is too long to read is cut."""
     if isinstance(error, ConcertinoError):
-        return Failure(code=error.code, message=str(error), retryable=error.retryable)
-    return Failure(code="bug", message=f"{type(error).__name__}: {error}")
+        return Failure(code=error.code, message=_cut(str(error)), retryable=error.retryable)
+    return Failure(code="bug", message=_cut(f"{type(error).__name__}: {error}"))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text)} characters)"
 
 
 def read_fact(name: FactName, data: bytes, headers: Mapping[str, str], sequence: int, time: float) -> Fact:

@@ -7,7 +7,7 @@ import pytest
 from concertino.contracts import messages as m
 from concertino.contracts.codec import MAX_MESSAGE, TYPES, decode, encode, schema_of
 from concertino.contracts.errors import Invalid, InvalidMessage, MessageTooLarge, UnknownSchema
-from concertino.contracts.facts import Unreadable, read_fact
+from concertino.contracts.facts import Unreadable, failure, read_fact
 from concertino.contracts.subjects import FactName, Header
 
 
@@ -98,3 +98,11 @@ def test_a_fact_that_cannot_be_read_holds_its_place(name: str, expected: type) -
 
 def test_facts_of_a_newer_release_are_facts_and_say_nothing() -> None:
     assert read_fact(FactName("mood", "bright"), b"\x00", {Header.SCHEMA: "mood/7"}, 1, 0.0).message is None
+
+
+def test_the_text_of_an_error_can_be_read() -> None:
+    found = failure(RuntimeError("x" * 100_000))
+    assert found.code == "bug"
+    assert len(found.message) < 2_100
+    assert found.message.startswith("RuntimeError: xxx")
+    assert found.message.endswith("(100014 characters)")

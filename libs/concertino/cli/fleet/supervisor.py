@@ -16,8 +16,8 @@ Say: TypeAlias = Callable[[str, str], None]
 """Takes the name of a service and a line of its log; or :data:`OURS` and a line about one."""
 OURS = "supervisor"
 
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
-STEADY = 60.0
+FIRST_DELAY, LONGEST_DELAY = 0.5, 5.0
+STEADY = 10.0
 """Seconds after which a service counts as running well: when it ends then, the back-off begins anew."""
 CHUNK = 64 * 1024
 
