@@ -94,7 +94,8 @@ class Submitted(Message, frozen=True, kw_only=True):
     limits: Limits = Limits()
     lane: Lane = "interactive"
     plan: Plan | None = None
-    """A plan of the caller's own: the planner is not asked."""
+    """A plan of the caller's own, for the first round. A planner is asked only if the report names gaps that another round may
+    close; ``limits.max_rounds`` of 1 rules that out."""
     until: Literal["plan", "report"] = "report"
     """Where to stop: with the plan alone, nothing run, or with the report."""
 
