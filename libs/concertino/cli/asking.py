@@ -86,6 +86,7 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
             # Printed before anything is taken down: nobody has to wait for that.
             code = answer(state)
             _say_why(state)
+            interrupts.answered = True
             here.failed = code == STATUS_EXITS["failed"] and _services_at_fault(state)
             if here.failed and here.logs:
                 print(f"concertino: the services' log is {here.logs}", file=sys.stderr)

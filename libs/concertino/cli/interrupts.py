@@ -13,7 +13,8 @@ CANCELLED, INTERRUPTED = 5, 130
 class Interrupts:
     """The first Ctrl-C cancels the task, and its outcome is still waited for; the second leaves at once.
 
-    Before there is a task, the first leaves in order, as SIGTERM and SIGHUP always do. ``status`` is what to exit with.
+    Before there is a task, the first leaves in order, as SIGTERM and SIGHUP always do. ``status`` is what to exit with. Once
+    the answer is out (``answered``), a signal only makes what is left go faster: the exit status is the answer's.
     """
 
     def __init__(self, note: Callable[[str], None]) -> None:
@@ -25,6 +26,7 @@ class Interrupts:
         """How to cancel the task, once there is one."""
         self.at_once: list[Callable[[], None]] = []
         """What has to be done even by those who leave at once."""
+        self.answered = False
         self.status = 0
         self.error: BaseException | None = None
         """Why the task could not be cancelled."""
@@ -38,10 +40,12 @@ class Interrupts:
 
     def press(self) -> None:
         """Ctrl-C."""
+        if self.answered:
+            self._hurry()
+            return
         self._presses += 1
         if self._presses > 1:
-            for do in self.at_once:
-                do()
+            self._hurry()
             os._exit(INTERRUPTED)
         if self.cancel is None:
             self._leave(CANCELLED)
@@ -56,7 +60,14 @@ class Interrupts:
             self.error = e
             self._leave(1)
 
+    def _hurry(self) -> None:
+        for do in self.at_once:
+            do()
+
     def _leave(self, status: int) -> None:
+        if self.answered:
+            self._hurry()
+            return
         self.status = status
         if self._command:
             self._command.cancel()

@@ -57,6 +57,16 @@ def test_terminated_it_takes_everything_down(cli: Any) -> None:
     assert not list(cli.temporary.iterdir())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_answer_changes_nothing_but_the_haste(cli: Any, number: signal.Signals) -> None:
+    running = cli.start("ask", "How often does the client retry a failed request?", "--docs", ".")
+    running.until("answered:")
+    running.process.send_signal(number)
+    code, out, _ = running.end()
+    assert (code, "five times" in out) == (0, True)
+    assert not list(cli.temporary.iterdir())
+
+
 def test_interrupted_before_there_is_a_task(cli: Any) -> None:
     running = cli.start("ask", "How often does the client retry?", "--docs", ".")
     running.until("starting the services")
