@@ -11,15 +11,20 @@ from msgspec import Struct
 
 from concertino.contracts.errors import SourceError, Transient
 from concertino.retrieval.tree import File
+from concertino.retrieval.wanted import Wanted
+
+Weights = tuple[float, float, float]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS file (
-    id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest TEXT NOT NULL);
+    id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest TEXT NOT NULL,
+    about TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS passage (id INTEGER PRIMARY KEY, file INTEGER NOT NULL REFERENCES file, json BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS passage_file ON passage (file);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (title, path, body, tokenize = 'ascii');
+CREATE VIRTUAL TABLE IF NOT EXISTS subject USING fts5 (about, path, outline, tokenize = 'ascii');
 """
-_LAYOUT = 2
+_LAYOUT = 3
 """Changes with the schema and with the terms: an index of another layout starts anew."""
 
 _WAIT = 120.0
@@ -32,6 +37,22 @@ class Known(Struct, frozen=True):
     size: int
     mtime_ns: int
     digest: str
+
+
+class Subject(Struct, frozen=True):
+    """What a file is about: its opening ``text``, and the terms of that, of the path and of the outline."""
+
+    text: str
+    terms: tuple[str, str, str]
+
+
+class Match(Struct, frozen=True):
+    """A passage as JSON, the number of its file, what that says of itself, and how well the passage matched."""
+
+    json: bytes
+    file: int
+    about: str
+    score: float
 
 
 class Database:
@@ -70,14 +91,14 @@ class Database:
         if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("damaged")
         connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE IF NOT EXISTS made (version TEXT NOT NULL)")
+        if connection.execute("SELECT version FROM made").fetchone() != (self._version,):
+            for table in ("made", "words", "subject", "passage", "file"):
+                connection.execute(f"DROP TABLE IF EXISTS {table}")
+            connection.execute("CREATE TABLE made (version TEXT NOT NULL)")
+            connection.execute("INSERT INTO made VALUES (?)", (self._version,))
         for statement in _SCHEMA.strip().split(";\n"):
             connection.execute(statement)
-        connection.execute("CREATE TABLE IF NOT EXISTS made (version TEXT NOT NULL)")
-        row = connection.execute("SELECT version FROM made").fetchone()
-        if row != (self._version,):
-            for table in ("made", "words", "passage", "file"):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
-            connection.execute("INSERT INTO made VALUES (?)", (self._version,))
         connection.execute("COMMIT")
         connection.execute("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab (main, words, row)")
 
@@ -123,13 +144,16 @@ class Database:
         rows = self._connection.execute("SELECT path, size, mtime_ns, digest FROM file")
         return {path: Known(size, mtime_ns, digest) for path, size, mtime_ns, digest in rows}
 
-    def add(self, file: File, digest: str, rows: Iterable[tuple[str, str, str, bytes]], *, settled: bool) -> None:
+    def add(
+        self, file: File, digest: str, about: Subject, rows: Iterable[tuple[str, str, str, bytes]], *, settled: bool
+    ) -> None:
         """``rows``: the terms of title, path and text of each passage, and its JSON."""
         cursor = self._connection.execute(
-            "INSERT INTO file (path, size, mtime_ns, digest) VALUES (?, ?, ?, ?)",
-            (file.path, file.size, file.mtime_ns if settled else -1, digest),
+            "INSERT INTO file (path, size, mtime_ns, digest, about) VALUES (?, ?, ?, ?, ?)",
+            (file.path, file.size, file.mtime_ns if settled else -1, digest, about.text),
         )
         owner = cursor.lastrowid
+        cursor.execute("INSERT INTO subject (rowid, about, path, outline) VALUES (?, ?, ?, ?)", (owner, *about.terms))
         for title, path, body, json in rows:
             cursor.execute("INSERT INTO passage (file, json) VALUES (?, ?)", (owner, json))
             cursor.execute(
@@ -144,6 +168,7 @@ class Database:
     def remove(self, path: str) -> None:
         (owner,) = self._connection.execute("SELECT id FROM file WHERE path = ?", (path,)).fetchone()
         self._connection.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM passage WHERE file = ?)", (owner,))
+        self._connection.execute("DELETE FROM subject WHERE rowid = ?", (owner,))
         self._connection.execute("DELETE FROM passage WHERE file = ?", (owner,))
         self._connection.execute("DELETE FROM file WHERE id = ?", (owner,))
 
@@ -154,15 +179,28 @@ class Database:
         row = self._connection.execute("SELECT doc FROM temp.vocabulary WHERE term = ?", (term,)).fetchone()
         return int(row[0]) if row else 0
 
-    def match(self, terms: Sequence[str], weights: tuple[float, float, float], limit: int) -> list[tuple[bytes, float]]:
-        """JSON and score of the passages that hold any of ``terms``, best first; the order is the same every time."""
+    def match(self, wanted: Sequence[Wanted], weights: Weights, limit: int) -> list[Match]:
+        """The passages that hold most of what is ``wanted``, best first; the order is the same every time.
+
+        Of each thing the best of its alternatives counts, so that many words for it are worth no more than the right one.
+        """
+        if not wanted:
+            return []
+        found, bound = _scores("words", wanted, weights)
         rows = self._connection.execute(
-            "SELECT passage.json, -found.score FROM "
-            "(SELECT rowid, bm25(words, ?, ?, ?) AS score FROM words WHERE words MATCH ? ORDER BY score, rowid LIMIT ?) "
-            "AS found JOIN passage ON passage.id = found.rowid ORDER BY found.score, found.rowid",
-            (*weights, " OR ".join(f'"{term}"' for term in terms), limit),
+            f"SELECT passage.json, passage.file, file.about, best.score "  # noqa: S608  (our own statements)
+            f"FROM ({found} ORDER BY score DESC, rowid LIMIT ?) AS best JOIN passage ON passage.id = best.rowid "
+            "JOIN file ON file.id = passage.file ORDER BY best.score DESC, best.rowid",
+            (*bound, limit),
         )
-        return [(json, score) for json, score in rows]
+        return [Match(*row) for row in rows]
+
+    def subjects(self, wanted: Sequence[Wanted], weights: Weights) -> dict[int, float]:
+        """How much of what is ``wanted`` each file is about, by the file's number."""
+        if not wanted:
+            return {}
+        found, bound = _scores("subject", wanted, weights)
+        return dict(self._connection.execute(found, bound).fetchall())
 
     def passages(self, path: str) -> list[bytes]:
         rows = self._connection.execute(
@@ -170,3 +208,19 @@ class Database:
             (path,),
         )
         return [json for (json,) in rows]
+
+
+def _scores(table: str, wanted: Sequence[Wanted], weights: Weights) -> tuple[str, list[str | float]]:
+    """SQL for ``rowid`` and ``score`` of all rows of ``table`` that hold anything wanted, and its parameters."""
+    single: list[str] = []
+    bound: list[str | float] = []
+    for i, forms in enumerate(wanted):
+        for term, worth in forms.items():
+            # A barrier for the planner: bm25() works in nothing but the scan itself.
+            single.append(
+                f"SELECT {i} AS thing, rowid, score FROM (SELECT rowid, -? * bm25({table}, ?, ?, ?) AS score "  # noqa: S608
+                f"FROM {table} WHERE {table} MATCH ? LIMIT -1)"
+            )
+            bound += [worth, *weights, f'"{term}"']
+    best = f"SELECT rowid, max(score) AS score FROM ({' UNION ALL '.join(single)}) GROUP BY thing, rowid"  # noqa: S608
+    return f"SELECT rowid, sum(score) AS score FROM ({best}) GROUP BY rowid", bound  # noqa: S608

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,16 +13,27 @@ from msgspec import Struct
 
 from concertino.contracts.messages import Passage
 from concertino.retrieval import database
-from concertino.retrieval.database import Database
+from concertino.retrieval.about import about
+from concertino.retrieval.database import Database, Subject
 from concertino.retrieval.search import Hit, SearchResult
-from concertino.retrieval.tokens import query_terms, terms
+from concertino.retrieval.tokens import terms
 from concertino.retrieval.tree import File
+from concertino.retrieval.wanted import Wanted, wanted
 
 WEIGHTS = (4.0, 2.0, 1.0)
 """How much a term counts in the title, in the path and in the text of a passage."""
 
 ROLE_WEIGHTS = {"definition": 1.0, "text": 1.0, "example": 0.8, "data": 0.6, "changelog": 0.5, "test": 0.5, "generated": 0.4}
 """What the score of a passage is multiplied with: tests and changelogs stay below what they are about."""
+
+ABOUT_WEIGHTS = (3.0, 2.0, 1.0)
+"""The same for what a file says first of itself, its path, and the names of everything in it."""
+
+ABOUT = 0.4
+"""What it counts that the file is about what was asked, beside what the passage itself says."""
+
+MOST_TERMS = 250
+"""Of one search: of more, those that are worth most and stand in the fewest passages."""
 
 _UNSETTLED = 20_000_000
 """Nanoseconds. A file that changed this shortly before it was read may change again without its time stamp moving."""
@@ -73,7 +84,8 @@ class Index:
         added = updated = 0
         for file in _changes(files, known):
             now = time.time_ns()
-            encoded = [(passage, _encode(passage)) for passage in read(file)]
+            passages = read(file)
+            encoded = [(passage, _encode(passage)) for passage in passages]
             digest = hashlib.sha256(b"\n".join(text for _, text in encoded)).hexdigest()
             before = known.get(file.path)
             settled = file.mtime_ns < now - _UNSETTLED
@@ -82,19 +94,28 @@ class Index:
                 continue
             if before is not None:
                 self._database.remove(file.path)
-            self._database.add(file, digest, [(*_fields(p), text) for p, text in encoded], settled=settled)
+            rows = [(*_fields(p), text) for p, text in encoded]
+            self._database.add(file, digest, _subject(file, passages), rows, settled=settled)
             added, updated = added + (before is None), updated + (before is not None)
         return Refreshed(added, updated, len(gone), len(files) - added - updated)
 
     def search(self, query: str, limit: int = 20) -> SearchResult:
-        """The passages that match any term of ``query`` best, by BM25 over title, path and text, weighted by role."""
-        wanted = query_terms(query)
+        """The passages that match ``query`` best: BM25 over title, path and text, by role and by what their file is about.
+
+        How a query is written says :mod:`concertino.retrieval.wanted`; words alone will do.
+        """
+        asked = wanted(query)
         with self._lock, self._database.reading():
             count = self._database.count()
-            frequencies = {term: self._database.frequency(term) for term in wanted}
-            present = [term for term in wanted if frequencies[term]]
-            rows = self._database.match(present, WEIGHTS, limit * 4) if present else []
-        hits = [Hit(passage, score * ROLE_WEIGHTS[passage.role]) for passage, score in ((_decode(r), s) for r, s in rows)]
+            frequencies = {term: self._database.frequency(term) for forms in asked for term in forms}
+            present = _present(asked, frequencies)
+            found = self._database.match(present, WEIGHTS, limit * 4)
+            subjects = self._database.subjects(present, ABOUT_WEIGHTS)
+        hits: list[Hit] = []
+        for match in found:
+            passage = _decode(match.json)
+            score = match.score + ABOUT * subjects.get(match.file, 0.0)
+            hits.append(Hit(passage, score * ROLE_WEIGHTS[passage.role], match.about))
         hits.sort(key=lambda hit: -hit.score)
         return SearchResult(tuple(hits[:limit]), frequencies, count)
 
@@ -124,6 +145,22 @@ def index_path(root: Path | str, cache: Path, reader: str) -> Path:
 
 def _fields(passage: Passage) -> tuple[str, str, str]:
     return " ".join(terms(passage.title)), " ".join(terms(passage.source)), " ".join(terms(passage.text))
+
+
+def _present(asked: Sequence[Wanted], frequencies: Mapping[str, int]) -> list[Wanted]:
+    """What is asked for, as far as the index knows it."""
+    present: list[Wanted] = [known for forms in asked if (known := {t: w for t, w in forms.items() if frequencies[t]})]
+    if sum(map(len, present)) <= MOST_TERMS:
+        return present
+    ranked = sorted((-worth, frequencies[term], i, term) for i, forms in enumerate(present) for term, worth in forms.items())
+    kept = {(i, term) for _, _, i, term in ranked[:MOST_TERMS]}
+    bounded = [{t: w for t, w in forms.items() if (i, t) in kept} for i, forms in enumerate(present)]
+    return [forms for forms in bounded if forms]
+
+
+def _subject(file: File, passages: Sequence[Passage]) -> Subject:
+    said = about(passages)
+    return Subject(said.opening, (" ".join(terms(said.opening)), " ".join(terms(file.path)), " ".join(terms(said.outline))))
 
 
 def _changes(files: Sequence[File], known: dict[str, database.Known]) -> list[File]:

@@ -15,6 +15,8 @@ class Hit(Struct, frozen=True):
 
     passage: Passage
     score: float
+    about: str = ""
+    """What the whole file says first of itself: title and opening words."""
 
 
 class SearchResult(Struct, frozen=True):

@@ -16,17 +16,25 @@ _LONGEST = 64
 STOP_WORDS = frozenset(
     """
     a about above after again all also am an and any anyone anything are as at be because been before being below
-    between both but by can cannot could did do does doing done down during each either else ever every few for from
+    between both but by ca can cannot could did do does doing done down during each either else ever every few for from
     further get gets getting give given go goes going got had has have having he her here hers him his how however hows
     i if in into is it its itself just let like lot make makes me might more most much must my myself need needs neither
     no nor not now of off on once one only onto or other our out over own please quite rather really same say see shall
     she should so some somehow someone something still such take takes tell than that the their them themselves then
     there these they thing things this those though through thus to too under until up upon us use used uses using very
-    via want wants was way ways we were what whatever whats when where whether which while who whom whose why will with
+    via want wants was way ways we were what whatever whats when where whether which while who whom whose why will with wo
     within without would yes yet you your yours
     """.split()  # noqa: SIM905  (a list of words is read as words)
 )
 """Words of questions that say nothing about what is asked. Dropped from queries only: an index keeps them."""
+
+
+_CONTRACTED = re.compile(r"(?:n['’]t|['’](?:d|ll|s|re|ve|m))$")
+
+
+def is_stop_word(word: str) -> bool:
+    """Whether a lower-case word of a question says nothing about what is asked; contractions are like what they begin with."""
+    return word in STOP_WORDS or _CONTRACTED.sub("", word) in STOP_WORDS
 
 
 class _Local(threading.local):
@@ -71,7 +79,7 @@ def terms(text: str) -> list[str]:
 
 def content_terms(text: str) -> list[str]:
     """The distinct terms of ``text`` in order, without stop words; none where it says nothing."""
-    kept = [w for w in _WORD.findall(text) if w.lower().replace("’", "'") not in STOP_WORDS]
+    kept = [w for w in _WORD.findall(text) if not is_stop_word(w.lower())]
     return list(dict.fromkeys(terms(" ".join(kept))))
 
 

@@ -1,10 +1,15 @@
 """A question taken apart."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from concertino.model.extractive import synonyms
 from concertino.model.extractive.query import Concept, understand
-from concertino.model.extractive.synonyms import BACKWARD, FORWARD, phrases, related
+from concertino.model.extractive.synonyms import BACK, CLOSE, NEAR, phrases_in, related
 from concertino.retrieval.tokens import stem
+from concertino.retrieval.wanted import wanted
 
 
 def concept(question: str, word: str) -> Concept:
@@ -22,8 +27,8 @@ def test_words_that_say_nothing_are_left_out_or_weigh_little() -> None:
 def test_a_concept_goes_by_its_relatives_at_a_discount() -> None:
     terms = concept("how are files deleted?", "deleted").terms
     assert terms["delet"] == 1.0
-    assert terms["remov"] == FORWARD
-    assert related("remov")["erase" if "erase" in related("remov") else "delet"] in {FORWARD, BACKWARD}
+    assert terms["remov"] == CLOSE
+    assert related("respawn")["restart"] == pytest.approx(NEAR * BACK) or related("respawn")["restart"] >= CLOSE * BACK
 
 
 def test_neighbours_may_be_one_identifier() -> None:
@@ -53,8 +58,40 @@ def test_proper_names(question: str, names: set[str]) -> None:
 
 
 def test_phrases_mean_what_texts_call_them() -> None:
-    assert "retri" in concept("when is a request tried again?", "tried").terms
+    assert "retri" in concept("when is a request tried again?", "tried again").terms
     assert any({"max", "limit"} <= c.terms.keys() for c in understand("how many redirects are followed?").concepts)
+
+
+@pytest.mark.parametrize(
+    ("question", "idiom", "meant"),
+    [
+        ("does it carry on where it left off?", "carry on where left off", "resum"),
+        ("Three failures in a row, then what?", "in a row", "consecut"),
+        ("who puts the unread letters back?", "puts back", "requeu"),
+        ("which ones are turned away?", "turned away", "reject"),
+    ],
+)
+def test_an_idiom_is_one_concept_and_not_its_words(question: str, idiom: str, meant: str) -> None:
+    found = concept(question, idiom)
+    assert found.terms[meant] == CLOSE
+    own = {stem(word) for word in idiom.split()}
+    assert all(worth < found.terms[meant] for term, worth in found.terms.items() if term in own)
+    assert own.isdisjoint(stem(c.word) for c in understand(question).concepts)
+
+
+def test_phrases_do_not_overlap_and_the_longer_goes_first() -> None:
+    (found,) = phrases_in(["it", "carries", "on", "where", "it", "left", "off"])
+    assert found.places == (1, 2, 3, 5, 6)
+
+
+def test_words_that_say_nothing_say_nothing_when_contracted() -> None:
+    assert understand("I'd say we don't, and that's why it isn't cached").plain == "cached"
+
+
+def test_a_search_for_all_forms_weighs_them() -> None:
+    (forms,) = wanted(understand("delete").expanded)
+    assert forms["delet"] == 1.0
+    assert forms["remov"] == CLOSE
 
 
 @pytest.mark.parametrize(
@@ -82,8 +119,21 @@ def test_any_text_is_understood(question: str) -> None:
 
 
 def test_the_table_of_relatives_is_sound() -> None:
-    assert all(words and len(phrase) > 1 for phrase, words in phrases().items())
     for word in ("stop", "delete", "limit", "wait", "speed", "settings"):
         assert related(stem(word))
         assert stem(word) not in related(stem(word))
         assert all(0 < worth < 1 for worth in related(stem(word)).values())
+
+
+def test_the_files_of_relatives_are_well_formed() -> None:
+    folder = Path(synonyms.__file__).parent / "words"
+    for file in sorted(folder.glob("*.txt")):
+        said: set[str] = set()
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if not line or line.startswith("#"):
+                continue
+            assert re.fullmatch(r"[a-z0-9_'’ -]+(: | -> )[a-z0-9_+ -]+", line), f"{file.name}: {line}"
+            words = re.split(r": | -> ", line)[0]
+            assert words.startswith("_") is False
+            assert words not in said, f"{file.name}: {words!r} stands twice"
+            said.add(words)

@@ -19,11 +19,11 @@ _BEST = 3
 _BY_NAME = 3.0
 """Set by hand: who asks for a thing by the name that it is defined under, is answered by its definition."""
 
-SILENT_BELOW = 0.33
+SILENT_BELOW = 0.25
 """Where an answer is less likely than this, none is given. Of the questions without an answer 19 in 20 fall below, of those
 with one 1 in 20."""
 
-LEAST = 0.3
+LEAST = 0.12
 """The best claim is at least as sure as this, or there is none. Set by hand: the few below it that were seen were all wrong."""
 
 
@@ -38,14 +38,15 @@ def answerable(best: Sequence[Judged], lens: Lens, known: Mapping[str, int]) -> 
     found = [judged.features for judged in best[:_BEST]]
     unknown = [(c, share) for c, share in zip(lens.concepts, lens.shares, strict=True) if not _knows(known, c.terms)]
     return (
-        -1.28
-        + 1.07 * max(f.coverage for f in found)
-        + 3.13 * max(f.match for f in found)
-        + 3.02 * max(f.phrase for f in found)
-        + 1.26 * max(f.lead for f in found)
-        - 1.96 * sum(share for _, share in unknown)
-        - 0.71 * sum(share for concept, share in unknown if concept.named)
-        - 5.21 / max(len(lens.concepts), 2)
+        -7.12
+        + 4.75 * max(f.match for f in found)
+        + 2.56 * max(f.phrase for f in found)
+        + 1.75 * max(f.lead for f in found)
+        + 1.01 * max(f.subject for f in found)
+        + 0.82 * max(judged.together for judged in best[:_BEST])
+        - 0.23 * sum(share for _, share in unknown)
+        - 1.17 * sum(share for concept, share in unknown if concept.named)
+        + 2.09 * math.log(max(len(lens.concepts), 2))
         + _BY_NAME * max(_named(judged, lens) for judged in best[:_BEST])
     )
 
@@ -63,7 +64,7 @@ def is_answered(logit: float) -> bool:
 
 def confidence(logit: float, share: float) -> float:
     """How likely a passage answers: ``logit`` of there being an answer, ``share`` of the passage in the candidates."""
-    return _probability(0.75 + 0.39 * logit + 1.05 * math.log(max(share, 1e-6)))
+    return _probability(0.65 + 0.36 * logit + 0.82 * math.log(max(share, 1e-6)))
 
 
 def _knows(known: Mapping[str, int], terms: Mapping[str, float]) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from concertino.model.extractive.synonyms import FORWARD, phrases, related
-from concertino.retrieval.tokens import STOP_WORDS, stem, terms
+from concertino.model.extractive.asked import Asked, asked_for
+from concertino.model.extractive.synonyms import CLOSE, Found, phrases_in, related
+from concertino.retrieval.tokens import is_stop_word, stem, terms
+from concertino.retrieval.wanted import alternatives
 
 _WORD = re.compile(r"[^\W_]+(?:[_.'’-]+[^\W_]+)*(?:\(\))?")
 _IDENTIFIER = re.compile(r"[a-z]+[A-Z]|_|\(\)|\w\.[a-z]|^[A-Z][a-z]+[A-Z]")
@@ -39,7 +41,11 @@ _OTHERS = {("another",), ("other",), ("similar",), ("any",), ("some",)}
 _VAGUE = 0.35
 _NAME = 1.3
 _PHRASE = 0.8
-"""Weights beside 1 for a content word. The last is for a phrase of words that each say nothing, as "how many"."""
+_AROUND = 0.5
+"""Weights beside 1 for a content word. The last two are for a phrase of words that each say
+nothing, as "how many", and for what an earlier question was about."""
+_MEANT, _LITERAL = 0.8, 0.4
+"""What an idiom's meaning is worth, and what the words are that it is made of."""
 
 
 class Concept(Struct, frozen=True):
@@ -61,14 +67,19 @@ class Question(Struct, frozen=True):
     parts: tuple[Question, ...] = ()
 
     @property
+    def asked(self) -> Asked:
+        """The kinds of material that it asks for by name."""
+        return asked_for(self.text)
+
+    @property
     def plain(self) -> str:
         """The words as asked, without those that say nothing."""
         return " ".join(concept.word for concept in self.concepts)
 
     @property
     def expanded(self) -> str:
-        """Every term that any concept may stand as."""
-        return " ".join(dict.fromkeys(term for concept in self.concepts for term in concept.terms))
+        """Every term that any concept may stand as, weighed, as alternatives of one search."""
+        return " ".join(alternatives(concept.terms, min(concept.weight, 1.0)) for concept in self.concepts)
 
 
 def understand(text: str, context: str = "") -> Question:
@@ -78,7 +89,7 @@ def understand(text: str, context: str = "") -> Question:
     parts = tuple(piece for piece in pieces if len(piece.concepts) >= 2)
     asked = {term for concept in whole.concepts for term in concept.terms}
     around = tuple(
-        Concept(c.word, c.terms, min(c.weight, _VAGUE), named=False)
+        Concept(c.word, c.terms, min(c.weight, _AROUND), named=False)
         for c in _question(context).concepts
         if asked.isdisjoint(t for t, worth in c.terms.items() if worth >= 1)
     )
@@ -87,30 +98,47 @@ def understand(text: str, context: str = "") -> Question:
 
 def _question(text: str) -> Question:
     words = [(m[0], m.start()) for m in _WORD.finditer(text)]
-    lower = [w.lower() for w, _ in words]
-    extra = _phrase_terms(lower)
-    kept = [i for i, word in enumerate(lower) if word.replace("’", "'") not in STOP_WORDS and len(word) > 1]
+    lower = [w.lower().replace("’", "'") for w, _ in words]
+    found = phrases_in(lower)
+    idioms = {place: item for item in found if item.phrase.idiom for place in item.places}
+    meant = {place: item.phrase.terms for item in found if not item.phrase.idiom for place in item.places}
+    kept = [i for i, word in enumerate(lower) if i not in idioms and len(word) > 1 and not is_stop_word(word)]
     remark = _REMARK.search(text)
     context = remark.start() if remark else len(text)
     names = {i for i in kept if any(c.isupper() for c in words[i][0]) and not _starts_sentence(text, words[i][1])}
     if sum(word[0].isupper() for word, _ in words) * 2 > len(words):
         names = set()  # Every Word of a Heading Has a Capital
     concepts: dict[str, Concept] = {}
-    for position, i in enumerate(kept):
-        concept = _concept(words[i][0], named=i in names, aside=words[i][1] > context or _is_aside(lower, i))
-        before = lower[kept[position - 1]] if position and kept[position - 1] == i - 1 else ""
-        after = lower[kept[position + 1]] if position + 1 < len(kept) and kept[position + 1] == i + 1 else ""
-        forms = dict(concept.terms)
-        for joined in ((before + lower[i]) if before else "", (lower[i] + after) if after else ""):
-            if joined.isalnum():
-                forms.setdefault(stem(joined), 1.0)
-        for term in extra.get(i, ()):
-            forms.setdefault(term, FORWARD)
-        concepts.setdefault(stem(lower[i]), Concept(concept.word, forms, concept.weight, concept.named))
-    for i, found in extra.items():
-        if i not in kept and found:
-            concepts.setdefault(found[0], Concept(found[0], dict.fromkeys(found, 1.0), _PHRASE, named=False))
+    for i, word in enumerate(lower):
+        if i in idioms:
+            concept = _idiom(idioms[i], lower)
+            concepts.setdefault(concept.word, concept)
+        elif i in kept:
+            concept = _concept(words[i][0], named=i in names, aside=words[i][1] > context or _is_aside(lower, i))
+            for joined in (lower[i - 1] + word if i - 1 in kept else "", word + lower[i + 1] if i + 1 in kept else ""):
+                if joined.isalnum():
+                    concept.terms.setdefault(stem(joined), 1.0)
+            for term in meant.get(i, ()):
+                concept.terms.setdefault(term, CLOSE)
+            concepts.setdefault(stem(word), concept)
+    for item in found:
+        if not item.phrase.idiom and not any(place in kept for place in item.places):
+            concepts.setdefault(item.phrase.terms[0], _silent(item, lower))
     return Question(text, tuple(concepts.values()))
+
+
+def _idiom(found: Found, lower: Sequence[str]) -> Concept:
+    """One thing, that goes by what the idiom means rather than by the words that it is made of."""
+    said = [lower[place] for place in found.places]
+    forms = {stem(word): _LITERAL for word in said if not is_stop_word(word) and not is_vague(word)}
+    forms |= dict.fromkeys(found.phrase.terms, _MEANT)
+    return Concept(" ".join(said), forms, 1.0, named=False)
+
+
+def _silent(found: Found, lower: Sequence[str]) -> Concept:
+    """A phrase of words that each say nothing, as "how many"."""
+    said = " ".join(lower[place] for place in found.places)
+    return Concept(said, dict.fromkeys(found.phrase.terms, _MEANT), _PHRASE, named=False)
 
 
 def _concept(word: str, *, named: bool, aside: bool) -> Concept:
@@ -144,18 +172,3 @@ def _is_aside(lower: Sequence[str], i: int) -> bool:
 def is_vague(word: str) -> bool:
     """Whether a passage is not about what was asked just because it says ``word``; adverbs of manner are like that too."""
     return stem(word.lower()) in VAGUE or (word.endswith("ly") and len(word) > 5)
-
-
-def _phrase_terms(lower: Sequence[str]) -> dict[int, tuple[str, ...]]:
-    """For each word that belongs to a known phrase: the terms that the phrase stands for."""
-    found: dict[int, tuple[str, ...]] = {}
-    table = phrases()
-    for i in range(len(lower)):
-        for length in (5, 4, 3, 2):
-            stands_for = table.get(tuple(lower[i : i + length]))
-            if stands_for and len(lower) >= i + length:
-                content = [j for j in range(i, i + length) if lower[j] not in STOP_WORDS]
-                for j in content or [i]:
-                    found[j] = stands_for
-                break
-    return found

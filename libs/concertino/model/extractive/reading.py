@@ -16,16 +16,20 @@ _QUOTES = re.compile(r'"""|\'\'\'')
 
 
 class Reading(Struct, frozen=True):
-    """``lines`` are the terms of the text, and whether they stand in documentation: docstrings, comments, prose."""
+    """``about`` is what the whole file says first of itself.
+
+    ``lines`` are the terms of the text, and whether they stand in documentation: docstrings, comments, prose.
+    """
 
     passage: Passage
     title: tuple[str, ...]
     path: tuple[str, ...]
+    about: tuple[str, ...]
     lines: tuple[tuple[tuple[str, ...], bool], ...]
 
 
-def read(passage: Passage) -> Reading:
-    """The terms of ``passage``. Prose is one line, since its line ends mean nothing."""
+def read(passage: Passage, about: str = "") -> Reading:
+    """The terms of ``passage``, and of what its file says ``about`` itself. Prose is one line: its line ends mean nothing."""
     text = passage.text[:MOST_CHARACTERS]
     if not passage.language:
         lines = [(text, True)]
@@ -40,5 +44,6 @@ def read(passage: Passage) -> Reading:
         passage,
         tuple(terms(passage.title)),
         tuple(terms(passage.source)),
+        tuple(terms(about)),
         tuple((tuple(terms(line)), is_documentation) for line, is_documentation in lines),
     )

@@ -40,6 +40,8 @@ class Features(Struct, frozen=True):
     """What its title and the opening of its documentation hold."""
     title: float
     path: float
+    subject: float
+    """What its file is about, going by path and opening."""
     prose: float
     """What its documentation holds: for code docstrings and comments, for text everything."""
     phrase: float
@@ -48,10 +50,10 @@ class Features(Struct, frozen=True):
     """Logarithm of its length over the usual one."""
 
 
-def features(reading: Reading, lens: Lens) -> Features:
-    """What a passage holds of the question."""
+def features(reading: Reading, lens: Lens) -> tuple[Features, Sequence[float]]:
+    """What a passage holds of the question: in all, and of each concept."""
     count = len(lens.concepts)
-    in_title, in_path = lens.held(reading.title), lens.held(reading.path)
+    in_title, in_path, in_about = lens.held(reading.title), lens.held(reading.path), lens.held(reading.about)
     strength = [_IN_TITLE * t + _IN_PATH * p for t, p in zip(in_title, in_path, strict=True)]
     held = [max(t, 0.7 * p) for t, p in zip(in_title, in_path, strict=True)]
     documented, opening = list(in_title), list(in_title)
@@ -70,17 +72,19 @@ def features(reading: Reading, lens: Lens) -> Features:
         length += len(terms)
         documentation += len(terms) if is_documentation else 0
     k = _K1 * (1 - _B + _B * length / _USUAL_LENGTH)
-    return Features(
+    found = Features(
         match=lens.share(h * s / (s + k) for h, s in zip(held, strength, strict=True)),
         coverage=lens.share(held),
         focus=_focus(places, lens.shares),
         lead=lens.share(opening),
         title=lens.share(in_title),
         path=lens.share(in_path),
+        subject=lens.share(map(max, in_path, in_about)),
         prose=lens.share(documented),
         phrase=_phrases(places, count),
         size=math.log((length + 10) / _USUAL_LENGTH),
     )
+    return found, held
 
 
 def _focus(places: Sequence[Place], shares: Sequence[float]) -> float:

@@ -115,7 +115,7 @@ def _pooled(question: Question, found: Sequence[Found], readings: Readings) -> t
     for item in found:
         known.update(item.result.frequencies)
     lens = Lens.of(question, known, max((item.result.passages for item in found), default=0))
-    pool = Pool(lens, readings)
+    pool = Pool(lens, question.asked, readings)
     for item in found:
         pool.add(item.result, item.search)
     return pool, lens, known
