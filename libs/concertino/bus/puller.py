@@ -191,6 +191,9 @@ class Puller:
     async def _guard(self, message: Msg) -> None:
         try:
             await self._handle(message)
+        except ConcertinoError as e:
+            log.warning("a message could not be handled yet; it goes back", consumer=self._subject, error=str(e))
+            await self._return(message, FAILED_PAUSE)
         except Exception:
             log.exception("a message handler failed; its message goes back", consumer=self._subject)
             await self._return(message, FAILED_PAUSE)

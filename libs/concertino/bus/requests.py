@@ -75,7 +75,10 @@ class Requests:
         status = headers.get("Status") if headers and Header.SEQUENCE not in headers else None
         if status == NO_RESPONDERS:
             request.future.set_exception(
-                BusUnavailable("nothing on the NATS server answers: JetStream is off, or its streams are not provisioned")
+                BusUnavailable(
+                    "nothing on the NATS server answers: JetStream is off (start it as `nats-server -js`), or its streams are "
+                    "not provisioned (the services do that: `concertino up --nats URL`)"
+                )
             )
         elif not request.many or status is not None:
             request.future.set_result(request.got)

@@ -12,7 +12,7 @@ import structlog
 
 from concertino.bus.port import Bus, Stored
 from concertino.contracts.codec import MAX_MESSAGE, decode, encode, schema_of
-from concertino.contracts.errors import Invalid, InvalidMessage
+from concertino.contracts.errors import BusUnavailable, Invalid, InvalidMessage
 from concertino.contracts.facts import Fact, read_fact, unreadable_fact
 from concertino.contracts.messages import Lane, Message, Outcome, Progress, Work
 from concertino.contracts.subjects import Header, Subjects
@@ -75,7 +75,8 @@ class TaskLog:
         Without ``live`` nothing is told in between: the facts come at the latest with the outcome, at the least cost.
 
         Subscribe first, then read, then wait: nothing falls between. A fact that passed by is read until the log has it; and
-        the log is looked at now and then anyway, since what passes by while the connection is down does so unseen.
+        the log is looked at now and then anyway, since what passes by while the connection is down does so unseen. A bus
+        that is away is waited for: bound it where you must not wait for ever.
         """
         queue: asyncio.Queue[Progress | None] = asyncio.Queue()
         passed: set[str] = set()
@@ -106,7 +107,13 @@ class TaskLog:
     ) -> AsyncIterator[Fact | Progress]:
         sequence, seen, pause = 0, set[str](), _FIRST_PAUSE
         while True:
-            for fact in await self.read(task, sequence):
+            try:
+                facts = await self.read(task, sequence)
+            except BusUnavailable as e:
+                log.warning("the log cannot be read, trying again", task=task, error=str(e))
+                await asyncio.sleep(_LOOK_AGAIN)
+                continue
+            for fact in facts:
                 sequence = fact.sequence
                 seen.add(str(fact.name))
                 yield fact

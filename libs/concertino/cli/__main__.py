@@ -11,15 +11,25 @@ WRONG_USAGE, OTHER, INTERRUPTED, BROKEN_PIPE = 2, 1, 130, 141
 
 def main() -> None:
     """The entry point of the command line."""
+    # Where a stream was closed by whoever started us, nobody wants what goes there.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123  (open for as long as the process lives)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         code = BROKEN_PIPE
+    except OSError as e:
+        code = _report(f"what was printed could not be written: {e.strerror}", OTHER, e)
+        _forget_output()
     if code == BROKEN_PIPE:
-        # Whoever reads has seen enough. What is left in the buffer must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
     sys.exit(code)
+
+
+def _forget_output() -> None:
+    """What is left in the buffer must not be tried again at exit: whoever reads has seen enough, or the disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -29,6 +39,10 @@ def run(arguments: Sequence[str]) -> int:
     from concertino.cli.app import app
     from concertino.contracts.errors import ConcertinoError, Invalid
 
+    for argument in arguments:
+        if not _utf8(argument):
+            shown = argument.encode("utf-8", "backslashreplace").decode()
+            return _report(f"{shown} is not UTF-8, and messages are: rename the file, or correct the text", WRONG_USAGE, None)
     try:
         # A lone "-" is the request from standard input, and not the beginning of an option.
         tokens = [argument if argument != "-" else "@-" for argument in arguments]
@@ -43,13 +57,23 @@ def run(arguments: Sequence[str]) -> int:
         return BROKEN_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as e:
+        return _report(f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}", OTHER, e)
     except Exception as e:  # noqa: BLE001  (reported, and never a traceback)
         return _report(f"{type(e).__name__}: {_one_line(e)}. CTN_LOG_LEVEL=debug shows where", OTHER, e)
     return code if isinstance(code, int) else 0
 
 
-def _report(line: str, code: int, error: BaseException) -> int:
-    if os.environ.get("CTN_LOG_LEVEL") == "debug":
+def _utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _report(line: str, code: int, error: BaseException | None) -> int:
+    if error and os.environ.get("CTN_LOG_LEVEL") == "debug":
         import traceback
 
         traceback.print_exception(error)

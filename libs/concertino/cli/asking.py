@@ -62,13 +62,13 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
     interrupts = Interrupts(screen.note)
     interrupts.at_once.append(lambda: screen.__exit__(None, None, None))
     interrupts.install()
+    task = task_id(time.time(), secrets.randbits)
     try:
         async with AsyncExitStack() as stack:
             with screen:
                 here = await stack.enter_async_context(host(config, given_url(nats), screen, interrupts.at_once.append))
                 session = await stack.enter_async_context(connect(config, here.url))
                 await _look(session, screen, question, plan_only=plan_only)
-                task = task_id(time.time(), secrets.randbits)
 
                 async def begin() -> None:
                     await session.client.submit(
@@ -94,6 +94,8 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
     except asyncio.CancelledError:
         if interrupts.error:
             raise interrupts.error from None
+        if interrupts.cancel and given_url(nats):
+            print(f"concertino: task {task} goes on: concertino follow {task}", file=sys.stderr)
         return interrupts.status
 
 

@@ -9,8 +9,9 @@ from typing import TypeAlias
 from concertino.bus.port import Stored
 from concertino.cli.display import Display
 from concertino.cli.session import Session
+from concertino.client.client import OVERDUE
 from concertino.contracts.codec import decode
-from concertino.contracts.errors import BusUnavailable, Invalid
+from concertino.contracts.errors import BusUnavailable, DeadlineExceeded, Invalid
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Progress
 from concertino.contracts.state import State
@@ -30,7 +31,8 @@ async def follow(session: Session, task: str, display: Display, begin: Begin = _
     """The state of ``task`` once it has its outcome; ``display`` learns everything on the way.
 
     ``begin`` submits the task: it is called once everything is heard, as what a worker says first is said but once.
-    Raises :class:`BusUnavailable` where the bus is away for long: the task goes on without us.
+    Raises :class:`BusUnavailable` where the bus is away for long, and :class:`DeadlineExceeded` where no orchestrator ends a
+    task whose time is up: the task goes on without us.
     """
     state, doing = State(task), dict[str, Progress]()
     prefix = len(session.subjects.progress(task, "_")) - 1
@@ -47,7 +49,7 @@ async def follow(session: Session, task: str, display: Display, begin: Begin = _
     watching = await session.bus.subscribe(session.subjects.progress(task), on_progress)
     try:
         reading = asyncio.create_task(_read(session, state, display, begin))
-        losing = asyncio.create_task(_lost(session, task))
+        losing = asyncio.create_task(_lost(session, state))
         try:
             await asyncio.wait((reading, losing), return_when=asyncio.FIRST_COMPLETED)
             if not reading.done():
@@ -72,13 +74,19 @@ async def _read(session: Session, state: State, display: Display, begin: Begin) 
                 return
 
 
-async def _lost(session: Session, task: str) -> None:
+async def _lost(session: Session, state: State) -> None:
     clock = asyncio.get_running_loop().time
-    seen = clock()
+    began = seen = clock()
     while clock() - seen < AWAY:
         if session.bus.connected:
             seen = clock()
+        # By our own clock: the server's may be another. For a task that was there before us, this is lenient.
+        if state.submitted and clock() - began > state.submitted.limits.deadline + OVERDUE:
+            raise DeadlineExceeded(
+                f"task {state.task} has no outcome, though its time is up: no orchestrator is at work (`concertino workers` "
+                f"shows who is). It ends once there is one: concertino follow {state.task}"
+            )
         await asyncio.sleep(1.0)
     raise BusUnavailable(
-        f"the NATS server is away for {AWAY:g} s; task {task} goes on once it is back: concertino follow {task}"
+        f"the NATS server is away for {AWAY:g} s; task {state.task} goes on once it is back: concertino follow {state.task}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from concertino.cli.output import show_report, show_table, show_tree, write, write_json
 from concertino.cli.question import Question
@@ -54,7 +55,15 @@ async def tasks(*, nats: str | None, since: float, as_json: bool) -> int:
     from concertino.cli.show.tables import tasks as table
 
     rows = [("task", "status", "submitted", "request")]
-    rows += [(task.task, task.status, f"{task.submitted:.3f}", one_line(task.request)) for task in found]
+    rows += [
+        (
+            task.task,
+            task.status,
+            datetime.fromtimestamp(task.submitted, UTC).isoformat(timespec="milliseconds"),
+            one_line(task.request),
+        )
+        for task in found
+    ]
     show_table(table(found, time.time()), rows)
     return 0
 

@@ -84,7 +84,7 @@ def _show(task: TaskView, seconds: float | None) -> None:
 
 def _seconds(state: State) -> float | None:
     ended = state.times.get("outcome")
-    return None if ended is None else max(ended - state.submitted_at, 0.0)
+    return None if ended is None or state.submitted is None else max(ended - state.submitted_at, 0.0)
 
 
 def _console() -> Any:

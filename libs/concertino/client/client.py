@@ -38,6 +38,9 @@ from concertino.contracts.view import TaskView, view
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings, settings
 
+OVERDUE = 10.0
+"""Seconds after a task's deadline for which its outcome is still waited for."""
+
 
 class WorkerKind(Struct, frozen=True):
     """A kind that is announced on the bus, with its live replicas and its queue over all lanes."""
@@ -139,9 +142,12 @@ class Client:
         lane: Lane = "interactive",
         task: str | None = None,
     ) -> TaskView:
-        """Submit, and wait for the outcome."""
+        """Submit, and wait for the outcome.
+
+        Raises :class:`DeadlineExceeded` where no orchestrator is there to end the task when its time is up.
+        """
         name = await self.submit(request, sources=sources, limits=limits, plan=plan, lane=lane, task=task)
-        return await self.wait(name)
+        return await self.wait(name, (limits or Limits()).deadline + OVERDUE)
 
     async def wait(self, task: str, timeout: float | None = None) -> TaskView:
         """The task once it has its outcome. Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then."""

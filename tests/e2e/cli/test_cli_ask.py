@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,22 @@ def test_wrong_usage(cli: Any) -> None:
         assert err.startswith("concertino: ")
         assert said in err
         assert len(err.splitlines()) == 1
+
+
+def test_words_that_are_no_text(cli: Any) -> None:
+    code, out, err = cli.run("ask", "What is \udcff?", "--docs", ".")
+    assert (code, out) == (2, "")
+    assert err == "concertino: What is \\udcff? is not UTF-8, and messages are: rename the file, or correct the text\n"
+
+
+def test_an_output_that_takes_nothing(cli: Any) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m concertino.cli schema > /dev/full", shell=True, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr in {f"concertino: {w}No space left on device\n" for w in ("", "what was printed could not be written: ")}
+    closed = subprocess.run(f"{sys.executable} -m concertino.cli schema >&- 2>&-", shell=True, check=False)
+    assert closed.returncode == 0
 
 
 def test_no_server(cli: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from concertino.contracts.messages import Evidence, Locator
@@ -76,11 +74,9 @@ def test_else_both_stand() -> None:
     "piece",
     ["a", "a_", "a-b", "`", "default ", "a_b default ", "a_b: ", "a_b: int | ", "a_b = 1 ", "1", "a_b defaults to 1 ", " "],
 )
-def test_foreign_text_takes_linear_time(piece: str) -> None:
-    quotes = [piece * (n // len(piece)) for n in (20_000, 200_000)]
-    took = []
-    for quote in quotes:
-        began = time.process_time()
-        conflicts([exhibit("1", "a.md", quote), exhibit("2", "b.py", quote)])
-        took.append(time.process_time() - began)
-    assert took[1] < 40 * max(took[0], 0.01)  # a hundredfold were it quadratic
+@pytest.mark.timeout(60)
+def test_foreign_text_cannot_hold_it_up(piece: str) -> None:
+    """In linear time this takes a second; were it quadratic, or worse, it would not end."""
+    quote = piece * (300_000 // len(piece))
+    found = conflicts([exhibit("1", "a.md", quote), exhibit("2", "b.py", quote)])
+    assert found == ()
