@@ -25,6 +25,7 @@ CONSUMER_NOT_FOUND, STREAM_NOT_FOUND = 10014, 10059
 MESSAGE_NOT_FOUND = 10037
 _MESSAGE_TOO_LARGE = 10054
 _LIMIT_REACHED = 10077
+_NO_ROOM = {10002, 10023, 10028, 10047}
 
 _LONGEST_PAUSE = 0.8
 
@@ -143,6 +144,8 @@ def _refusal(subject: str, error: ApiError) -> Exception:
         return MessageTooLarge(f"{subject}: {error}: store it as a blob")
     if error.err_code == _LIMIT_REACHED:
         return BusUnavailable(f"{subject}: the queue is full ({error}): try again later")
+    if error.err_code in _NO_ROOM:
+        return BusUnavailable(f"{subject}: the NATS server has no room for it (a full disk, or a limit of its account): {error}")
     if 400 <= error.code < 500 and error.code not in (408, 429):
         return Refused(f"{subject}: {error}")
     return BusUnavailable(f"{subject}: {error}")
