@@ -8,7 +8,7 @@ from typing import Literal
 Role = Literal["text", "definition", "test", "changelog", "example", "generated", "data"]
 
 _TEST_FOLDERS = frozenset({"test", "tests", "spec", "specs", "__tests__", "testdata", "e2e"})
-_TEST_FOLDERS_AT_TOP = frozenset({"testing", "t", "testsuite", "fixtures"})
+_TEST_FOLDERS_AT_TOP = frozenset({"testing", "t", "testsuite", "fixtures", "integration", "functional", "acceptance"})
 """Folders that hold tests in some projects and are a module or a topic in others: believed at the top of a source only."""
 _TEST_NAME = re.compile(
     r"tests?[_.-].*|conftest\.py|.*[_.-](test|tests|spec)\.\w+|.*[a-z0-9]Tests?\.(java|kt|cs|scala|swift|php)"

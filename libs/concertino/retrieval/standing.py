@@ -17,7 +17,8 @@ _PROJECT = re.compile(
 """The last few are pages about the subject where they are not written in capitals."""
 _PROJECT_FOLDERS = frozenset({".github", ".gitlab", ".circleci", "contributing", "internals", "governance", "maintainers"})
 _RELEASE = re.compile(
-    r"((\d{4}[._-])?news|changelog|changes|announce(ments?)?|release[._-]v?\d.*|v?\d+(\.[\dx]+)+)([._-].*)?", re.IGNORECASE
+    r"((\d{4}[._-])?news|changelog|changes|announce(ments?)?|upgrading|migrating|porting|release[._-]v?\d.*|v?\d+(\.[\dx]+)+)([._-].*)?",
+    re.IGNORECASE,
 )
 _RELEASE_FOLDERS = frozenset(
     "announce announcements changes releases release-notes release_notes whatsnew news newsfragments changelog.d".split()  # noqa: SIM905

@@ -23,6 +23,7 @@ STOP_WORDS = frozenset(
     she should so some somehow someone something still such take takes tell than that the their them themselves then
     there these they thing things this those though through thus to too under until up upon us use used uses using very
     via want wants was way ways we were what whatever whats when where whether which while who whom whose why will with wo
+    although etc may maybe per perhaps till toward towards unless upon wherever whichever whoever
     within without would yes yet you your yours
     """.split()  # noqa: SIM905  (a list of words is read as words)
 )

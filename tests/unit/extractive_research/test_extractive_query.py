@@ -137,3 +137,8 @@ def test_the_files_of_relatives_are_well_formed() -> None:
             assert words.startswith("_") is False
             assert words not in said, f"{file.name}: {words!r} stands twice"
             said.add(words)
+
+
+def test_of_idioms_with_a_gap_the_denser_is_meant() -> None:
+    (found,) = phrases_in(["turn", "strings", "into", "integers", "on", "assignment"])
+    assert found.phrase.words == ("turn", "_", "into")

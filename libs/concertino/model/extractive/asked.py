@@ -15,7 +15,7 @@ _WORDS: Mapping[str, re.Pattern[str]] = {
         r"upgrad\w+|deprecat\w+|removed in|no longer|backwards?.compatib\w+|announce\w*",
         "legal": r"licen[sc]\w*|copyright|legal\w*|warranty|liab\w+|patents?|sell|commercial\w*|redistribut\w+|royalt\w+",
         "project": r"contribut\w+|maintain(?:er|ers|s|ed)|authors?|roadmap|sponsor\w*|donat\w+|community|report (?:a|the) bug|"
-        r"pull requests?|vulnerabilit\w+|who (?:wrote|made|writes|makes)|code of conduct|release process|internals?|develop\w* of",
+        r"pull requests?|vulnerabilit\w+|who (?:wrote|made|writes|makes)|code of conduct|release process|internals",
         "generated": r"generated|protobuf|stubs?",
         "site": r"search box|site search|docs? site",
     }.items()

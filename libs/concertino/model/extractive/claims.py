@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from concertino.contracts.messages import Passage
 from concertino.model.extractive.excerpt import excerpt
 from concertino.model.extractive.lens import Lens
 from concertino.model.extractive.query import Question
 from concertino.model.port import Claim, Quote
+from concertino.retrieval.tokens import terms
 
 _LONGEST = 200
 """Characters of a sentence that is repeated in a claim."""
+_NAMES = 3
 _QUALITY = {"definition": 0.9, "text": 0.85, "example": 0.6, "data": 0.6, "changelog": 0.5, "test": 0.5, "generated": 0.4}
 _DOCSTRING = re.compile(r'[rRuUbB]?("""|\'\'\')(?P<text>.*?)(\1|$)', re.DOTALL)
 _COMMENT = re.compile(r"^\s*(?:///?!?|#+!?(?!\[)|/\*+|\*+/?)[ \t]?")
@@ -21,6 +23,8 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'“(]?[A-Z])")
 _BULLET = re.compile(r"^\s*(?:[-*+•>]|\(?\d{1,3}[.)])\s+")
 _SILENT = re.compile(r"\s*(?:\.\. |[`~:]{3,}|>>> |\$ |\||:\w[\w -]*:\s|\{eval-rst\}|<!--|[^\w\s]{3,}\s*$)|\s{4,}\S")
 """Lines that are no sentences: directives, fences, prompts, tables, fields, adornments, indented code."""
+_IMPORT = re.compile(r"(?:import|from) \w[\w.]*(?: import\b| as\b|,| import$|$)")
+"""What stands before a docstring is taken for one where a passage begins inside of a longer one."""
 _MARKUP = re.compile(r":[\w:-]+:`~?([^`<]*?)(?:\s*<[^`>]*>)?`|`{1,2}([^`]*)`{1,2}_?|\*\*([^*]+)\*\*|!?\[([^\]]*)\]\([^)]*\)")
 
 
@@ -28,24 +32,31 @@ def claim_of(passage: Passage, lens: Lens, confidence: float) -> Claim:
     """The claim that ``passage`` says what was asked, with the lines that do."""
     quote = excerpt(passage, lens)
     return Claim(
-        claim=_sentence(passage, quote),
+        claim=_sentence(passage, quote, lens),
         quotes=(Quote(passage.source, quote),),
         quality=_QUALITY[passage.role],
         confidence=round(min(max(confidence, 0.0), 1.0), 3),
     )
 
 
-def _sentence(passage: Passage, quote: str) -> str:
+def _sentence(passage: Passage, quote: str, lens: Lens) -> str:
     where = f"`{passage.source}`"
     if passage.language:
         verb = {"definition": "defines", "test": "tests with"}.get(passage.role, "has")
-        what = f"{where} {verb} `{passage.title}`" if passage.title else f"{where} has this"
+        what = f"{where} {verb} `{_named(passage.title, lens)}`" if passage.title else f"{where} has this"
         about = _documentation(passage.text)
     else:
         page = f" on page {passage.locator.page}" if passage.locator.page else ""
         what = f"{where} says{page} under “{passage.title}”" if passage.title else f"{where} says{page}"
-        about = first_sentence(quote)
+        about = best_sentence(quote, lens)
     return f"{what}: {about}" if about else f"{what}."
+
+
+def _named(title: str, lens: Lens) -> str:
+    """Of a passage that defines several things, those that are asked for; else the first few."""
+    names = title.split(", ")
+    wanted = [name for name in names if lens.share(lens.held(terms(name)))]
+    return "`, `".join((wanted or names)[:_NAMES])
 
 
 def _documentation(code: str) -> str:
@@ -62,18 +73,25 @@ def _documentation(code: str) -> str:
 
 def first_sentence(text: str) -> str:
     """The first sentence of ``text`` on one line, markup taken off, at most _LONGEST characters; code and marks left out."""
+    return next(_sentences(text), "")
+
+
+def best_sentence(text: str, lens: Lens) -> str:
+    """The sentence of ``text`` that holds most of the question, the first of equals, as :func:`first_sentence` gives it."""
+    return max(_sentences(text), key=lambda sentence: lens.share(lens.held(terms(sentence))), default="")
+
+
+def _sentences(text: str) -> Iterator[str]:
     paragraph: list[str] = []
-    for line in text.split("\n"):
-        if not line.strip() or _SILENT.match(line):
-            if paragraph:
-                break
+    for line in [*text.split("\n"), ""]:
+        if line.strip() and not _SILENT.match(line):
+            paragraph.append(_BULLET.sub("", line))
             continue
-        paragraph.append(_BULLET.sub("", line))
-    plain = _MARKUP.sub(lambda m: next((g for g in m.groups() if g), ""), " ".join(paragraph))
-    sentence = _SENTENCE.split(" ".join(plain.split()), maxsplit=1)[0]
-    if len(sentence) > _LONGEST:
-        sentence = sentence[:_LONGEST].rsplit(" ", 1)[0] + " …"
-    return sentence
+        plain = _MARKUP.sub(lambda m: next((g for g in m.groups() if g), ""), " ".join(paragraph))
+        for sentence in _SENTENCE.split(" ".join(plain.split())):
+            if sentence and not _IMPORT.match(sentence):
+                yield sentence if len(sentence) <= _LONGEST else sentence[:_LONGEST].rsplit(" ", 1)[0] + " …"
+        paragraph = []
 
 
 def gap_of(question: Question, known: Mapping[str, int]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from concertino.model.extractive.asked import Asked, asked_for
 from concertino.model.extractive.synonyms import CLOSE, Found, phrases_in, related
@@ -16,6 +17,10 @@ _WORD = re.compile(r"[^\W_]+(?:[_.'’-]+[^\W_]+)*(?:\(\))?")
 _IDENTIFIER = re.compile(r"[a-z]+[A-Z]|_|\(\)|\w\.[a-z]|^[A-Z][a-z]+[A-Z]")
 _SPLIT = re.compile(
     r"[?;]\s+|,?\s+(?:and|but|or)\s+(?=(?:also\s+)?(?:how|where|what|which|who|when|why|does|do|is|are|can)\b)|,\s+(?=how|where|what|which)"
+)
+_SENTENCE = re.compile(r"[.!?;](?=\s)\s*")
+_ASKS = re.compile(
+    r"\?\s*$|^\W*(?:how|what|where|which|who|whose|when|why|does|do|is|are|can|could|will|tell me|explain|find)\b", re.I
 )
 _REMARK = re.compile(r"(?<=\w)\??\s+\([^()]*\)\s*$")
 """What stands in brackets at the end is context of the question, and not what is asked."""
@@ -31,7 +36,8 @@ VAGUE = frozenset(
     nobody honour honor respect bother care matter expect expected come comes came coming turn turned turns bring
     brought put puts stay stays stand stands seem seems become becomes let fit fits involved concerned related
     relevant main general common usual normal typical special particular specific suitable proper idea question
-    information detail overview python
+    information detail overview python across along among around already always never often usually instead well certain sure
+    kindly somewhere everywhere nowhere mine yourself myself others ones
     """.split()  # noqa: SIM905  (a list of words is read as words)
 )
 """Words that carry little: a passage is not about what was asked because it says ``handle`` or ``different``."""
@@ -42,8 +48,10 @@ _VAGUE = 0.35
 _NAME = 1.3
 _PHRASE = 0.8
 _AROUND = 0.5
-"""Weights beside 1 for a content word. The last two are for a phrase of words that each say
-nothing, as "how many", and for what an earlier question was about."""
+_STORY = 0.6
+"""Weights beside 1 for a content word. The last three are for a phrase of words that each say
+nothing, as "how many"; for what an earlier question was about; and, by which all is multiplied, for what a story leads up to
+the question with."""
 _MEANT, _LITERAL = 0.8, 0.4
 """What an idiom's meaning is worth, and what the words are that it is made of."""
 
@@ -109,10 +117,12 @@ def _question(text: str) -> Question:
     if sum(word[0].isupper() for word, _ in words) * 2 > len(words):
         names = set()  # Every Word of a Heading Has a Capital
     concepts: dict[str, Concept] = {}
+    story = _story(text)
     for i, word in enumerate(lower):
+        told = any(start <= words[i][1] < end for start, end in story)
         if i in idioms:
             concept = _idiom(idioms[i], lower)
-            concepts.setdefault(concept.word, concept)
+            concepts.setdefault(concept.word, _told(concept) if told else concept)
         elif i in kept:
             concept = _concept(words[i][0], named=i in names, aside=words[i][1] > context or _is_aside(lower, i))
             for joined in (lower[i - 1] + word if i - 1 in kept else "", word + lower[i + 1] if i + 1 in kept else ""):
@@ -120,11 +130,23 @@ def _question(text: str) -> Question:
                     concept.terms.setdefault(stem(joined), 1.0)
             for term in meant.get(i, ()):
                 concept.terms.setdefault(term, CLOSE)
-            concepts.setdefault(stem(word), concept)
+            concepts.setdefault(stem(word), _told(concept) if told else concept)
     for item in found:
         if not item.phrase.idiom and not any(place in kept for place in item.places):
             concepts.setdefault(item.phrase.terms[0], _silent(item, lower))
     return Question(text, tuple(concepts.values()))
+
+
+def _story(text: str) -> list[tuple[int, int]]:
+    """Where the sentences stand that only tell what led to the question: from, to. None where nothing is asked outright."""
+    ends = [match.end() for match in _SENTENCE.finditer(text)]
+    spans = list(zip([0, *ends], [*ends, len(text)], strict=True))
+    told = [(start, end) for start, end in spans if not _ASKS.search(text[start:end])]
+    return told if len(told) < len(spans) else []
+
+
+def _told(concept: Concept) -> Concept:
+    return replace(concept, weight=concept.weight * _STORY, named=False)
 
 
 def _idiom(found: Found, lower: Sequence[str]) -> Concept:

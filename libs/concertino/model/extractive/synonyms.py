@@ -49,19 +49,19 @@ def related(term: str) -> Mapping[str, float]:
 
 
 def phrases_in(words: Sequence[str]) -> list[Found]:
-    """The phrases among ``words`` (lower case, in order), none overlapping another; the longer goes first."""
+    """The phrases among ``words`` (lower case, in order), none overlapping another; the longer goes first, then the denser."""
     stems = [stem(word) for word in words]
     found: list[Found] = []
     taken: set[int] = set()
     for start in range(len(stems)):
         if start in taken:
             continue
-        for phrase in _tables()[1].get(stems[start], ()):
-            places = _match(phrase.words, stems, start)
-            if places and taken.isdisjoint(places):
-                found.append(Found(phrase, places))
-                taken.update(places)
-                break
+        matches = [Found(p, at) for p in _tables()[1].get(stems[start], ()) if (at := _match(p.words, stems, start))]
+        free = [match for match in matches if taken.isdisjoint(match.places)]
+        if free:
+            best = min(free, key=lambda match: (-len(match.places), match.places[-1]))
+            found.append(best)
+            taken.update(best.places)
     return found
 
 
@@ -82,7 +82,7 @@ def _match(pattern: Sequence[str], stems: Sequence[str], start: int) -> tuple[in
 
 @cache
 def _tables() -> tuple[Mapping[str, Mapping[str, float]], Mapping[str, Sequence[Phrase]]]:
-    """Relatives of single words, and phrases by their first word, the longest first."""
+    """Relatives of single words, and phrases by their first word."""
     relatives: dict[str, dict[str, float]] = {}
     phrases: dict[tuple[str, ...], Phrase] = {}
     for said, meant, idiom in _lines():
@@ -98,7 +98,7 @@ def _tables() -> tuple[Mapping[str, Mapping[str, float]], Mapping[str, Sequence[
                     row = relatives.setdefault(one, {})
                     row[another] = max(row.get(another, 0.0), value)
     by_first: dict[str, list[Phrase]] = {}
-    for phrase in sorted(phrases.values(), key=lambda p: -len(p.words)):
+    for phrase in phrases.values():
         by_first.setdefault(phrase.words[0], []).append(phrase)
     return relatives, by_first
 

@@ -15,7 +15,9 @@ _ABBREVIATED = re.compile(r"\b(e\.g|i\.e|etc|vs|cf|no|approx|\d)\.$", re.IGNOREC
 _LITERAL = re.compile(r"\s{3,}\S|\t|[`~:]{3,}|\.\. |[-*+|>#] |\d+[.)] |:\w[\w -]*:(?!`)|@|<")
 _MARK = re.compile(
     r"\s*(\.\. (version(added|changed)|module|currentmodule|deprecated|index|highlight|image|figure|toctree|_[^:]+)::?"
-    r"|:[\w -]+:(\s|$)|`{3,}|~{3,}|:{3,}|\{eval-rst\}|<!--|\[//\]: |[^\w\s]{3,}\s*$)"
+    r"|[_*]*(new|changed|added|deprecated|available) (in|since)( version)? v?\d[\d.]*[_*.:]*\s*$"
+    r"|:[\w -]+:(\s|$)|`{3,}|~{3,}|:{3,}|\{eval-rst\}|<!--|\[//\]: |[^\w\s]{3,}\s*$)",
+    re.IGNORECASE,
 )
 _IMPORT = re.compile(r"(import|package|using) [\w.]+;?$|import [\w.]+ as \w+$|from \S+ import \S|#include |use [\w:]+(::\S*)?;")
 _LEANING = re.compile(
@@ -68,7 +70,7 @@ def _prose(passage: Passage) -> Iterator[Unit]:
     paragraph: int | None = None
     position = 0
     for i, line in enumerate([*lines, ""]):
-        plain = bool(line.strip()) and i not in titles and not _LITERAL.match(line)
+        plain = bool(line.strip()) and i not in titles and not _LITERAL.match(line) and not _MARK.match(line)
         if paragraph is not None and not plain:
             yield from _sentences(passage.text, paragraph, position - 1)
             paragraph = None
