@@ -145,7 +145,7 @@ def _refusal(subject: str, error: ApiError) -> Exception:
     if error.err_code == _LIMIT_REACHED:
         return BusUnavailable(f"{subject}: the queue is full ({error}): try again later")
     if error.err_code in _NO_ROOM:
-        return BusUnavailable(f"{subject}: the NATS server has no room for it (a full disk, or a limit of its account): {error}")
+        return BusUnavailable(f"{subject}: the NATS server has no room for it (a full disk, a limit of its account): {error}")
     if 400 <= error.code < 500 and error.code not in (408, 429):
         return Refused(f"{subject}: {error}")
     return BusUnavailable(f"{subject}: {error}")
