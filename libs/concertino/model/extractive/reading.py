@@ -7,6 +7,7 @@ import re
 from msgspec import Struct
 
 from concertino.contracts.messages import Passage
+from concertino.model.extractive.imports import imports
 from concertino.retrieval.tokens import terms
 
 MOST_CHARACTERS = 20_000
@@ -29,16 +30,20 @@ class Reading(Struct, frozen=True):
 
 
 def read(passage: Passage, about: str = "") -> Reading:
-    """The terms of ``passage``, and of what its file says ``about`` itself. Prose is one line: its line ends mean nothing."""
+    """The terms of ``passage``, and of what its file says ``about`` itself. Prose is one line, as its line ends mean
+    nothing; imports are left out.
+    """
     text = passage.text[:MOST_CHARACTERS]
     if not passage.language:
         lines = [(text, True)]
     else:
         lines = []
         quoted = False
-        for line in text.split("\n"):
+        code = text.split("\n")
+        for line, is_import in zip(code, imports(code), strict=True):
             marks = len(_QUOTES.findall(line))
-            lines.append((line, quoted or marks > 0 or bool(_COMMENT.match(line))))
+            if not is_import:
+                lines.append((line, quoted or marks > 0 or bool(_COMMENT.match(line))))
             quoted ^= marks % 2 == 1
     return Reading(
         passage,

@@ -122,7 +122,7 @@ def _pooled(question: Question, found: Sequence[Found], readings: Readings) -> t
 
 
 def _weighed(whole: Answer, parts: Iterable[Answer]) -> list[tuple[float, Judged]]:
-    """Passages with their confidence, best first: one of each file, then more of the same files.
+    """Passages with their confidence, best first: one of each file, and the best of what else these files say.
 
     A file that answers a part of the question is as good an answer to the part as it is there, so that a question about two
     things gets both.
@@ -135,9 +135,8 @@ def _weighed(whole: Answer, parts: Iterable[Answer]) -> list[tuple[float, Judged
                 best[judged.passage.source] = (sure, judged)
     files = sorted(best.values(), key=lambda item: -item[0])[:_FILES]
     quoted = [judged.passage for _, judged in files]
-    least = min((sure for sure, _ in files[:_ALWAYS]), default=0.0)
     more = [
-        (min(least, confidence(whole.logit, judged.share)), judged)
+        (confidence(whole.logit, judged.share), judged)
         for judged in whole.passages
         if judged.passage.source in best and judged.passage not in quoted
     ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from concertino.contracts.messages import Passage
+from concertino.model.extractive.imports import imports
 from concertino.retrieval.headings import OBJECT_LEVEL, headings
 
 _SENTENCE_END = re.compile(r"(?<=[.!?:])[\"'”’)\]`*]*\s+(?=[\"'“‘(\[`*:]*[A-Z0-9])")
@@ -19,7 +20,6 @@ _MARK = re.compile(
     r"|:[\w -]+:(\s|$)|`{3,}|~{3,}|:{3,}|\{eval-rst\}|<!--|\[//\]: |[^\w\s]{3,}\s*$)",
     re.IGNORECASE,
 )
-_IMPORT = re.compile(r"(import|package|using) [\w.]+;?$|import [\w.]+ as \w+$|from \S+ import \S|#include |use [\w:]+(::\S*)?;")
 _LEANING = re.compile(
     r"(it|its|this|that|these|those|they|he|she|then|so|but|however|also|otherwise|instead|and|thus|therefore)\b", re.I
 )
@@ -58,9 +58,10 @@ def goes_on(before: str, after: str) -> bool:
 
 def _lines(text: str) -> Iterator[Unit]:
     start = 0
-    for line in text.split("\n"):
+    lines = text.split("\n")
+    for line, is_import in zip(lines, imports(lines), strict=True):
         if line.strip():
-            yield Unit(start, start + len(line), 1, mark=bool(_IMPORT.match(line)))
+            yield Unit(start, start + len(line), 1, mark=is_import)
         start += len(line) + 1
 
 
