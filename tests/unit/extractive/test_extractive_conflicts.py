@@ -24,6 +24,12 @@ def exhibit(id_: str, source: str, quote: str, quality: float = 0.8) -> Exhibit:
         (("README.md", "`connectTimeout` defaults to 30 seconds"), ("a.ts", "connectTimeout = 10"), ("30 s", "10")),
         (("README.md", "verify_ssl is on; its default is true"), ("a.py", "verify_ssl = False"), ("true", "false")),
         (("README.md", "`keep_alive` defaults to none"), ("a.py", "keep_alive = None"), None),
+        (("a.md", "The default timeout is 30 seconds."), ("b.md", "The default timeout is 45 seconds."), ("30 s", "45 s")),
+        (("a.md", "`max_retries` defaults to 3."), ("b.md", "The default of `max_retries` is 4."), ("3", "4")),
+        (("a.md", "The default timeout is 30 seconds."), ("b.py", "DEFAULT_TIMEOUT = 90"), ("30 s", "90")),
+        (("a.md", "The timeout is 30 seconds by default."), ("b.md", "The timeout defaults to 1 min."), ("30 s", "1 min")),
+        (("a.md", "The default timeout is 30 seconds."), ("b.py", "DEFAULT_TIMEOUT = 30"), None),
+        (("a.md", "The default timeout is 30 seconds."), ("b.md", "The default pause is 45 seconds."), None),
     ],
 )
 def test_defaults(one: tuple[str, str], other: tuple[str, str], values: tuple[str, str] | None) -> None:

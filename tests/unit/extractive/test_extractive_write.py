@@ -173,6 +173,7 @@ def test_places(source: str, locator: Locator, shown: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
+        ("a <script>alert(1)</script> b < c", r"a \<script>alert(1)\</script> b < c"),
         ("one\n two", "one two"),
         ("# x", r"\# x"),
         ("#hash", "#hash"),

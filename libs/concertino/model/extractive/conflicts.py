@@ -34,6 +34,17 @@ _SAID = re.compile(
     rf"{_NAME}[^.\n]{{0,40}}?\b[Dd]efaults?(?:\s(?:to|is|of|value)){{0,3}}[ \t]{{0,2}}[:=]?[ \t]{{0,2}}[`\"']?{_VALUE}"
 )
 """`max_retries` defaults to 3, max-retries (default: 3), ..."""
+_WORDS = r"(?P<words>[A-Za-z][a-z-]{1,30}(?:[ ][a-z][a-z-]{1,30}){0,2})"
+_PHRASED = (
+    re.compile(
+        r"\b[Dd]efault(?:[ ](?:value|setting))?(?:[ ](?:of|for)(?:[ ]the)?)?[ ]"
+        rf"(?:{_NAME}|{_WORDS})[ ](?:is|are)[ ][`\"']?{_VALUE}"
+    ),
+    re.compile(rf"\b{_WORDS}[ ](?:defaults[ ]to|is[ ]by[ ]default|are[ ]by[ ]default)[ ][`\"']?{_VALUE}"),
+    re.compile(rf"\b{_WORDS}[ ](?:is|are)[ ]{_VALUE}[ ]by[ ]default\b"),
+)
+"""The default timeout is 30 seconds, the default of `max_retries` is 3, the timeout is 30 seconds by default."""
+_ARTICLE = re.compile(r"^(?:(?:the|a|an|its|each|every|this|that|their|our|your)\s)+", re.IGNORECASE)
 _SET = re.compile(
     rf"{_NAME}[ \t]{{0,4}}(?::[ \t]?[A-Za-z_\[\]| .]{{1,40}})?[=:][ \t]{{0,4}}{_VALUE}(?=[ \t]{{0,40}}(?:[,;)\]}}#]|//|$))",
     re.MULTILINE,
@@ -71,24 +82,33 @@ def conflicts(exhibits: Sequence[Exhibit]) -> tuple[Conflict, ...]:
     by_name: dict[str, list[_Statement]] = {}
     for exhibit in exhibits:
         for statement in _statements(exhibit):
-            by_name.setdefault(_SEPARATOR.sub("", statement.name.casefold()), []).append(statement)
+            by_name.setdefault(_key(statement.name), []).append(statement)
     found = (_positions(statements[:_MOST]) for statements in by_name.values())
     return tuple(_conflict(positions) for positions in found if len(positions) > 1)
 
 
 def _statements(exhibit: Exhibit) -> Iterator[_Statement]:
-    patterns = [(_SAID, True)]
+    patterns = [(_SAID, True), *((phrased, True) for phrased in _PHRASED)]
     if language(exhibit.evidence.source) not in _PROSE:
         patterns.append((_SET, False))
     for pattern, said in patterns:
         for match in pattern.finditer(exhibit.evidence.quote):
-            name = match["quoted"] or match["bare"]
-            if match["bare"] and not _IDENTIFIER.search(name):
+            named = match.groupdict()
+            name = named.get("quoted") or named.get("bare") or ""
+            if not name:
+                name = _ARTICLE.sub("", named["words"])
+            elif named["bare"] and pattern not in _PHRASED and not _IDENTIFIER.search(name):
                 continue
             number, unit = match["number"].casefold(), (match["unit"] or "").removesuffix("s") or match["unit"] or ""
             if re.fullmatch(r"-?\d+\.0+", number):
                 number = number.split(".")[0]
             yield _Statement(name, _NOTHING.get(number, number), _UNITS.get(unit, unit), exhibit, said)
+
+
+def _key(name: str) -> str:
+    """What the names of one thing have in common: ``DEFAULT_TIMEOUT`` is the default of what a text calls the timeout."""
+    folded = _SEPARATOR.sub("", name.casefold())
+    return folded.removeprefix("default").removesuffix("default") or folded
 
 
 def _positions(statements: Sequence[_Statement]) -> list[_Statement]:

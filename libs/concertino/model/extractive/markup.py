@@ -47,8 +47,8 @@ def inline(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Outside of code: a backtick that closes nothing, and what looks like a citation of ours, are only characters."""
-    return _MARK.sub(r"\\[", re.sub(r"(?<!\\)`", r"\\`", text))
+    """Outside of code: a backtick that closes nothing, a tag, and what looks like a citation of ours, are only characters."""
+    return _MARK.sub(r"\\[", re.sub(r"(?<!\\)(`|<(?=[A-Za-z/!?]))", r"\\\1", text))
 
 
 def code(text: str) -> str:
