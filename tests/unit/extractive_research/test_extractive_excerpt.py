@@ -135,3 +135,33 @@ def test_a_claim_about_a_page_names_it() -> None:
     page = Passage(source="manual.pdf", text="Press the red button. It stops.", locator=Locator(page=3))
     claim = claim_of(page, Lens.of(understand("which button is red?"), {}, 10), 0.5)
     assert claim.claim == "`manual.pdf` says on page 3: Press the red button."
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('def f():\n    """Says it."""\n    return 1', ": Says it."),
+        ('#!/bin/x\n"""Says it."""\nX = 1', ": Says it."),
+        ('    goes on with words.\n    """\n    if path is None:\n        path = """nothing"""', "."),
+    ],
+)
+def test_a_claim_takes_its_words_from_documentation_alone(code: str, said: str) -> None:
+    passage = Passage(source="a.py", text=code, locator=Locator(lines=(1, 9)), title="f", role="definition", language="python")
+    assert claim_of(passage, Lens.of(understand("what is it?"), {}, 1), 0.5).claim == f"`a.py` defines `f`{said}"
+
+
+def test_a_claim_repeats_the_sentence_that_says_most_and_names_what_is_asked_for() -> None:
+    lens = Lens.of(understand("when is the lock released?"), {"lock": 1, "releas": 1}, 9)
+    prose = Passage(
+        source="a.md", text="_New in version 2.10._\n\nRead on. A lock is released at the end.", locator=Locator(lines=(1, 3))
+    )
+    assert claim_of(prose, lens, 0.5).claim == "`a.md` says: A lock is released at the end."
+    values = Passage(
+        source="a.py",
+        text="A = 1\nLOCK = 2",
+        locator=Locator(lines=(1, 2)),
+        title="A, LOCK",
+        role="definition",
+        language="python",
+    )
+    assert claim_of(values, lens, 0.5).claim.startswith("`a.py` defines `LOCK`")

@@ -61,7 +61,8 @@ def _named(title: str, lens: Lens) -> str:
 
 def _documentation(code: str) -> str:
     """The first sentence of a docstring, else of the comment that heads the code."""
-    if match := _DOCSTRING.search(code):
+    match = _DOCSTRING.search(code)
+    if match and _opens(code[: match.start()]):
         return first_sentence(inspect.cleandoc(match["text"]))
     comment: list[str] = []
     for line in code.split("\n"):
@@ -69,6 +70,12 @@ def _documentation(code: str) -> str:
             break
         comment.append(_COMMENT.sub("", line).removesuffix("*/").strip())
     return first_sentence("\n".join(comment))
+
+
+def _opens(before: str) -> bool:
+    """Whether quotes after ``before`` open a docstring: a passage cut out of a long function may hold the closing ones alone."""
+    last = next((line for line in reversed(before.split("\n")) if line.strip() and not _COMMENT.match(line)), "")
+    return not last.strip() or last.rstrip().endswith(":")
 
 
 def first_sentence(text: str) -> str:
