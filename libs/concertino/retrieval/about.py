@@ -11,6 +11,7 @@ from concertino.contracts.messages import Passage
 
 _OPENING = 400
 _OUTLINE = 4000
+_READ = 2000
 """Characters."""
 _DOCSTRING = re.compile(r'\s*(?:#[^\n]*\n\s*)*[rRuUbB]{0,2}("""|\'\'\')(.*?)(\1|$)', re.DOTALL)
 _COMMENT = re.compile(r"\s*(?:/\*+(.*?)\*/|((?:(?://|#|--)[^\n]*\n)+))", re.DOTALL)
@@ -31,7 +32,8 @@ def about(passages: Sequence[Passage]) -> About:
         return About("", "")
     first = passages[0]
     title = "" if first.language else first.title.partition(" > ")[0]
-    opening = _documentation(first.text) if first.language else _DIRECTIVE.sub("", first.text)
+    head = first.text[:_READ]
+    opening = _documentation(head) if first.language else _DIRECTIVE.sub("", head)
     names = dict.fromkeys(part for p in passages for part in p.title.split(" > "))
     return About(f"{title} {opening[:_OPENING]}".strip(), " ".join(names)[:_OUTLINE])
 

@@ -132,8 +132,8 @@ def test_the_files_of_relatives_are_well_formed() -> None:
         for line in file.read_text(encoding="utf-8").splitlines():
             if not line or line.startswith("#"):
                 continue
-            assert re.fullmatch(r"[a-z0-9_'’ -]+(: | -> )[a-z0-9_+ -]+", line), f"{file.name}: {line}"
-            words = re.split(r": | -> ", line)[0]
+            assert re.fullmatch(r"[a-z0-9_'’ -]+(: | -> | = )[a-z0-9_+ -]+", line), f"{file.name}: {line}"
+            words = re.split(r": | -> | = ", line)[0]
             assert words.startswith("_") is False
             assert words not in said, f"{file.name}: {words!r} stands twice"
             said.add(words)
@@ -142,3 +142,10 @@ def test_the_files_of_relatives_are_well_formed() -> None:
 def test_of_idioms_with_a_gap_the_denser_is_meant() -> None:
     (found,) = phrases_in(["turn", "strings", "into", "integers", "on", "assignment"])
     assert found.phrase.words == ("turn", "_", "into")
+
+
+def test_irregular_forms_are_one_word() -> None:
+    for said, also in (("kept", "keep"), ("keep", "kept"), ("written", "wrote")):
+        assert concept(f"where is it {said}?", said).terms[stem(also)] == 1.0
+    (found,) = phrases_in(["something", "went", "wrong"])
+    assert found.phrase.idiom

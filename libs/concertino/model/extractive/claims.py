@@ -73,7 +73,7 @@ def _documentation(code: str) -> str:
 
 
 def _opens(before: str) -> bool:
-    """Whether quotes after ``before`` open a docstring: a passage cut out of a long function may hold the closing ones alone."""
+    """Whether quotes after ``before`` open a docstring: a passage cut out of a function may hold the closing ones alone."""
     last = next((line for line in reversed(before.split("\n")) if line.strip() and not _COMMENT.match(line)), "")
     return not last.strip() or last.rstrip().endswith(":")
 

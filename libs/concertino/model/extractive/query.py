@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from concertino.model.extractive.asked import Asked, asked_for
 from concertino.model.extractive.synonyms import CLOSE, Found, phrases_in, related
+from concertino.model.extractive.synonyms import forms as other_forms
 from concertino.retrieval.tokens import is_stop_word, stem, terms
 from concertino.retrieval.wanted import alternatives
 
@@ -169,8 +170,11 @@ def _concept(word: str, *, named: bool, aside: bool) -> Concept:
     forms = dict.fromkeys(own[-1:] if identifier else own, 1.0)
     for term in own:
         forms.setdefault(term, 0.5)
-        for other, worth in related(term).items():
-            forms[other] = max(forms.get(other, 0.0), worth)
+        same = other_forms(term)
+        forms |= dict.fromkeys(same, forms[term])
+        for form in (term, *same[:1]):
+            for other, worth in related(form).items():
+                forms[other] = max(forms.get(other, 0.0), worth)
     named = not aside and (identifier or (named and not is_vague(word)))
     weight = _NAME if named else _VAGUE if aside or is_vague(word) else 1.0
     return Concept(word, forms, weight, named)

@@ -1,10 +1,11 @@
 """What people call things, and what code and documentation call them: general English only, nothing of any one package.
 
-The tables are ``words/*.txt``, one topic each, with three kinds of lines::
+The tables are ``words/*.txt``, one topic each, with four kinds of lines::
 
     resume: continue restart unpause       who says the word may mean the others, the closest first
     time limit: timeout deadline           so may who says these words in a row; they keep their own meaning
     carry on -> continue resume proceed    an idiom: it has little to do with the words it is made of
+    threw thrown = throw                   other forms of one word
 
 ``_`` in an idiom stands for up to three words: ``put _ back`` is also said by "put the letters back".
 """
@@ -48,9 +49,15 @@ def related(term: str) -> Mapping[str, float]:
     return _tables()[0].get(term, {})
 
 
+def forms(term: str) -> Sequence[str]:
+    """Other stems of the same word, its base form first: those of ``thrown`` are ``throw`` and ``threw``."""
+    base = _irregular().get(term, term)
+    return [form for form in _irregular_forms().get(base, ()) if form != term]
+
+
 def phrases_in(words: Sequence[str]) -> list[Found]:
     """The phrases among ``words`` (lower case, in order), none overlapping another; the longer goes first, then the denser."""
-    stems = [stem(word) for word in words]
+    stems = [_base(word) for word in words]
     found: list[Found] = []
     taken: set[int] = set()
     for start in range(len(stems)):
@@ -86,7 +93,7 @@ def _tables() -> tuple[Mapping[str, Mapping[str, float]], Mapping[str, Sequence[
     relatives: dict[str, dict[str, float]] = {}
     phrases: dict[tuple[str, ...], Phrase] = {}
     for said, meant, idiom in _lines():
-        words = tuple(stem(word) for word in said.split())
+        words = tuple(_base(word) for word in said.split())
         if len(words) > 1:
             before = phrases[words].terms if words in phrases else ()
             phrases[words] = Phrase(words, tuple(dict.fromkeys((*before, *meant))), idiom)
@@ -103,13 +110,42 @@ def _tables() -> tuple[Mapping[str, Mapping[str, float]], Mapping[str, Sequence[
     return relatives, by_first
 
 
+def _base(word: str) -> str:
+    return _irregular().get(stem(word), stem(word))
+
+
+@cache
+def _irregular() -> Mapping[str, str]:
+    """Base forms, by the forms that do not look like them."""
+    return {
+        stem(form): stem(base)
+        for line in _text()
+        for left, sep, base in [line.partition(" = ")]
+        if sep
+        for form in left.split()
+    }
+
+
+@cache
+def _irregular_forms() -> Mapping[str, Sequence[str]]:
+    """All forms by the base form, which is the first of them."""
+    found: dict[str, list[str]] = {}
+    for form, base in _irregular().items():
+        found.setdefault(base, [base]).append(form)
+    return found
+
+
 def _lines() -> Iterator[tuple[str, tuple[str, ...], bool]]:
     """What is said, the terms that are meant, and whether it is an idiom."""
-    folder = files(__package__).joinpath("words")
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if not line or line.startswith("#"):
-                continue
-            idiom = " -> " in line
-            said, _, meant = line.partition(" -> " if idiom else ": ")
+    for line in _text():
+        idiom = " -> " in line
+        said, related, meant = line.partition(" -> " if idiom else ": ")
+        if related:
             yield said, tuple(dict.fromkeys(terms(word)[-1] for word in meant.split())), idiom
+
+
+@cache
+def _text() -> Sequence[str]:
+    folder = files(__package__).joinpath("words")
+    read = [file.read_text(encoding="utf-8") for file in sorted(folder.iterdir(), key=lambda file: file.name)]
+    return [line for text in read for line in text.splitlines() if line and not line.startswith("#")]
