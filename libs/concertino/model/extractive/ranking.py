@@ -52,7 +52,7 @@ WEIGHTS: Mapping[str, float] = {
     "together": 0.51,
     "number": 0.32,
 }
-"""What each sign counts. Fitted (softmax over the passages of a pool, weights drawn to 0) on 223 questions about seventeen
+"""What each sign counts. Fitted (softmax over the passages of a pool, weights drawn to 0) on 223 questions about 22
 foreign packages and their documentation, 72 of them in the words of people who know neither; leaving each package out in turn
 costs about one answer in fifty."""
 
