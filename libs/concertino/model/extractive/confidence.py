@@ -11,10 +11,19 @@ from collections.abc import Mapping, Sequence
 
 from concertino.model.extractive.lens import Lens
 from concertino.model.extractive.pool import Judged
+from concertino.model.extractive.query import VAGUE_WEIGHT
 from concertino.retrieval.tokens import terms
 
 _BEST = 3
 """Files that are looked at to judge whether there is an answer at all."""
+
+_USUAL, _SMALL = 1000, 1.5
+"""Passages of a source from which on it is as large as those that this was fitted on; and how much more likely an answer is in
+a source of one passage, where few words can be known and nothing meets by chance. Set by hand."""
+
+_WHOLE = 2.0
+"""What it adds that all of a question of one word stands close together; a longer one is hardly ever held whole, and by less
+chance. Set by hand."""
 
 _BY_NAME = 3.0
 """Set by hand: who asks for a thing by the name that it is defined under, is answered by its definition."""
@@ -39,6 +48,7 @@ def answerable(best: Sequence[Judged], lens: Lens, known: Mapping[str, int]) -> 
     found = [judged.features for judged in best[:_BEST]]
     unknown = [(c, share) for c, share in zip(lens.concepts, lens.shares, strict=True) if not _knows(known, c.terms)]
     words = sum(len(concept.word.split()) for concept in lens.concepts)
+    size = min(1.0, math.log(1 + lens.passages) / math.log(1 + _USUAL))
     return (
         -6.66
         + 4.57 * max(f.match for f in found)
@@ -46,11 +56,22 @@ def answerable(best: Sequence[Judged], lens: Lens, known: Mapping[str, int]) -> 
         + 1.66 * max(f.lead for f in found)
         + 0.99 * max(f.subject for f in found)
         + 0.54 * max(judged.together for judged in best[:_BEST])
-        - 1.30 * sum(share for _, share in unknown)
-        - 0.75 * sum(share for concept, share in unknown if concept.named)
+        - 1.30 * size * sum(share for _, share in unknown)
+        - 0.75 * size * sum(share for concept, share in unknown if concept.named)
+        + _SMALL * (1 - size)
+        + _WHOLE * _whole(max(judged.together for judged in best[:_BEST]), lens)
         + 1.96 * math.log(max(words, 2))
         + _BY_NAME * max(_named(judged, lens) for judged in best[:_BEST])
     )
+
+
+def _whole(together: float, lens: Lens) -> float:
+    """How nearly all that is asked for stands ``together``, vague words apart: 1 for one word that is there, less for more."""
+    asked = [
+        (len(c.word.split()), share) for c, share in zip(lens.concepts, lens.shares, strict=True) if c.weight > VAGUE_WEIGHT
+    ]
+    solid = sum(share for _, share in asked)
+    return max(0.0, min(together / solid, 1.0) - 0.75) * 4 / sum(words for words, _ in asked) if solid else 0.0
 
 
 def _named(judged: Judged, lens: Lens) -> float:

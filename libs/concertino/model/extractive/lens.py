@@ -12,6 +12,9 @@ from concertino.model.extractive.query import Concept, Question
 _ABSENT = 0.75
 """Rarity of a plain word that stands nowhere: it may be missing because the question is worded freely."""
 _LEAST = 0.1
+_ELSEWHERE = 200
+"""Passages of other sources that are counted in, in which no term of the question stands: where there are only a few passages,
+a word that stands in half of them is rare all the same."""
 
 
 class Lens(Struct, frozen=True):
@@ -21,6 +24,8 @@ class Lens(Struct, frozen=True):
     forms: Mapping[str, Sequence[tuple[int, float]]]
     """Term: the concepts it speaks for, and its worth for each."""
     shares: tuple[float, ...]
+    passages: int
+    """How many passages the source has."""
 
     @classmethod
     def of(cls, question: Question, frequencies: Mapping[str, int], passages: int) -> Lens:
@@ -34,7 +39,7 @@ class Lens(Struct, frozen=True):
                 frequency = max(frequency, worth * frequencies.get(term, 0))
             raw.append(concept.weight * _rarity(frequency, passages, named=concept.named))
         total = sum(raw) or 1.0
-        return cls(question.concepts, forms, tuple(r / total for r in raw))
+        return cls(question.concepts, forms, tuple(r / total for r in raw), passages)
 
     def held(self, terms: Iterable[str]) -> list[float]:
         """How well each concept is spoken of by ``terms``: 1 in its own words, less by related ones, 0 not at all."""
@@ -52,4 +57,5 @@ class Lens(Struct, frozen=True):
 def _rarity(frequency: float, passages: int, *, named: bool) -> float:
     if not frequency:
         return 1.0 if named else _ABSENT
-    return max(_LEAST, math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5)) / math.log(2 + passages))
+    everywhere = passages + _ELSEWHERE
+    return max(_LEAST, math.log(1 + (everywhere - frequency + 0.5) / (frequency + 0.5)) / math.log(2 + everywhere))

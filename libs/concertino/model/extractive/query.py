@@ -28,7 +28,7 @@ _REMARK = re.compile(r"(?<=\w)\??\s+\([^()]*\)\s*$")
 VAGUE = frozenset(
     stem(word)
     for word in """
-    happen work handle handled deal implement implementation library code source project package framework tool
+    happen happens default work handle handled deal implement implementation library code source project package framework tool
     product thing stuff way kind sort part place piece point case example explain describe mean meaning tell know
     understand find look learn try want like certain different own real good best right new old big small whole
     actually exactly possible able people someone person user users one two first last next number side against
@@ -45,7 +45,7 @@ VAGUE = frozenset(
 
 
 _OTHERS = {("another",), ("other",), ("similar",), ("any",), ("some",)}
-_VAGUE = 0.35
+VAGUE_WEIGHT = 0.35
 _NAME = 1.3
 _PHRASE = 0.8
 _AROUND = 0.5
@@ -176,7 +176,7 @@ def _concept(word: str, *, named: bool, aside: bool) -> Concept:
             for other, worth in related(form).items():
                 forms[other] = max(forms.get(other, 0.0), worth)
     named = not aside and (identifier or (named and not is_vague(word)))
-    weight = _NAME if named else _VAGUE if aside or is_vague(word) else 1.0
+    weight = _NAME if named else VAGUE_WEIGHT if aside or is_vague(word) else 1.0
     return Concept(word, forms, weight, named)
 
 
