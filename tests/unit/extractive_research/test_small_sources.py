@@ -80,3 +80,22 @@ async def test_one_file_of_code(tmp_path: Path, asked: str, found: bool) -> None
 @pytest.mark.parametrize(("asked", "found"), [("timeout", True), ("What is the timeout?", True), ("How do I log in?", False)])
 async def test_one_sentence(tmp_path: Path, asked: str, found: bool) -> None:
     assert bool(await first(tmp_path, "docs", {"a.txt": "The default timeout is 30 seconds.\n"}, asked)) is found
+
+
+async def test_two_sources_may_hold_a_file_of_one_name(tmp_path: Path) -> None:
+    given = []
+    for name, seconds in (("old", 30), ("new", 45)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "guide.md").write_text(f"The default timeout is {seconds} seconds.\n")
+        given.append(Source(kind="docs", location=str(tmp_path / name)))
+    opened = await Docs.open(given, tmp_path / "cache")
+    tools = Toolbox()
+    tools.add(*opened.tools())
+    brief = Subtask(id="s1", kind="docs", objective="What is the default timeout?")
+    work = Work(task="t", id="result.s1", attempt=1, request="?", brief=brief, deadline=1e12)
+    answer = await Extractive().research(Research(work=work, tools=tools))
+    await opened.close()
+    assert {quote.text for claim in answer.value.claims for quote in claim.quotes} == {
+        "The default timeout is 30 seconds.",
+        "The default timeout is 45 seconds.",
+    }

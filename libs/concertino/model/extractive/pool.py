@@ -16,7 +16,7 @@ from concertino.model.extractive.reading import Reading, read
 from concertino.model.extractive.relevance import Features, features
 from concertino.retrieval.search import SearchResult
 
-Readings = dict[tuple[str, str], Reading]
+Readings = dict[tuple[str, str, str], Reading]
 """What was read, by source and place."""
 
 
@@ -39,13 +39,14 @@ class Pool:
         self._lens = lens
         self._asked = asked
         self._readings = readings
-        self._passages: dict[tuple[str, str], tuple[Passage, Features, Sequence[float]]] = {}
-        self._ranks: dict[tuple[str, str], Ranks] = {}
+        self._passages: dict[tuple[str, str, str], tuple[Passage, Features, Sequence[float]]] = {}
+        self._ranks: dict[tuple[str, str, str], Ranks] = {}
 
     def add(self, result: SearchResult, search: str) -> None:
         """What one search found. ``search`` is the field of :class:`Ranks` that it belongs to."""
         for i, hit in enumerate(result.hits):
-            key = (hit.passage.source, repr(hit.passage.locator))
+            # The text too: two sources may each have a file of this name.
+            key = (hit.passage.source, repr(hit.passage.locator), hit.passage.text)
             if key not in self._passages:
                 if key not in self._readings:
                     self._readings[key] = read(hit.passage, hit.about)
