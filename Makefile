@@ -18,7 +18,7 @@ $(VENV)/.ready: pyproject.toml
 	@touch $@
 
 demo: $(VENV)/.ready ## ask a real question about this repository; a cited report
-	@$(BIN)/concertino ask "What happens to a piece of work when its worker dies?" \
+	@$(BIN)/concertino ask "How does a worker keep its lease?" \
 		--code libs --code services --docs README.md --docs docs
 
 up: $(VENV)/.ready ## start a server and every service, until Ctrl-C

@@ -9,6 +9,7 @@ from concertino.contracts.messages import Locator, Passage
 from concertino.retrieval.blocks import Block, blocks
 from concertino.retrieval.headings import Heading, headings
 from concertino.retrieval.roles import Role, role_of
+from concertino.retrieval.tokens import STOP_WORDS
 
 MOST_LINES = 40
 MOST_CHARACTERS = 4000
@@ -16,6 +17,10 @@ HUGE_LINES = 80
 """A single block longer than this is cut; up to here a code block stays whole, with the paragraph that introduces it."""
 
 _CHANGELOG = re.compile(r"(change ?(s|log)|history|release notes?|what.s new|news)( (in|for|of|since)\b.*)?", re.IGNORECASE)
+_WORD = re.compile(r"[a-z']+")
+_MANY_WORDS, _LIKE_SPEECH = 60, 0.03
+"""Words from which on a passage can be told to be no speech, and the share of function words below which it is none: in prose
+a third of the words are, in a terse table of options one in ten."""
 _EXAMPLE = re.compile(r"(an? )?(code )?(example|sample)s?", re.IGNORECASE)
 
 
@@ -31,13 +36,14 @@ def passages(source: str, text: str) -> list[Passage]:
     made: list[Passage] = []
     for start, end, path in _sections(found, lines):
         for first, last in _cut(lines, start, end):
+            cut = "\n".join(lines[first:last])
             made.append(
                 Passage(
                     source=source,
-                    text="\n".join(lines[first:last]),
+                    text=cut,
                     locator=Locator(lines=(first + 1, last)),
                     title=" > ".join(path),
-                    role=_role(role, path),
+                    role="data" if _is_word_list(cut) else _role(role, path),
                 )
             )
     return made
@@ -65,6 +71,12 @@ def _sections(found: Sequence[Heading], lines: Sequence[str]) -> list[tuple[int,
         lead = None
         sections.append((start, end, tuple(h.title for h in path)))
     return sections
+
+
+def _is_word_list(text: str) -> bool:
+    """Whether ``text`` is a list of words, as of a dictionary: it names everything and says nothing."""
+    words = _WORD.findall(text.lower())
+    return len(words) >= _MANY_WORDS and sum(word in STOP_WORDS for word in words) < len(words) * _LIKE_SPEECH
 
 
 def _cut(lines: Sequence[str], start: int, end: int) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from concertino.contracts.messages import Locator, Passage
 from concertino.retrieval import chunk
 from concertino.retrieval.roles import Role, role_of
 
-VERSION = "1"
+VERSION = "2"
 """Of the passages made here: an index of another version starts anew."""
 
 MOST_LINES = 80

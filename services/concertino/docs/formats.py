@@ -13,7 +13,7 @@ from concertino.retrieval.decode import decode
 Reader = Callable[[str, bytes], list[Passage]]
 """Takes the name that passages will carry, and the bytes; raises :class:`SourceError`, whose text goes on after the name."""
 
-VERSION = "1"
+VERSION = "2"
 """Of everything that turns bytes into passages. Raise it with any change that shows, so that kept indexes are made anew."""
 
 READERS: Mapping[str, Reader] = {

@@ -164,3 +164,10 @@ PIECES = st.sampled_from(
 def test_every_line_of_any_document_is_in_one_passage(source: str, lines: list[str]) -> None:
     text = "\n".join(lines)
     check_literal(text, passages(source, text))
+
+
+def test_a_list_of_words_is_data_and_prose_is_not() -> None:
+    listed = "\n".join(f"word{chr(97 + i)}: lock mutex lease claim race queue broker buffer" for i in range(20))
+    assert {passage.role for passage in passages("words.txt", listed)} == {"data"}
+    told = "A worker that holds the lock keeps its lease, and who wants it has to wait for it in the queue. " * 10
+    assert {passage.role for passage in passages("told.txt", told)} == {"text"}

@@ -48,7 +48,7 @@ def _sentence(passage: Passage, quote: str, lens: Lens) -> str:
     else:
         page = f" on page {passage.locator.page}" if passage.locator.page else ""
         what = f"{where} says{page} under “{passage.title}”" if passage.title else f"{where} says{page}"
-        about = best_sentence(quote, lens)
+        about = best_sentence(quote, lens) or _best_row(quote, lens)
     return f"{what}: {about}" if about else f"{what}."
 
 
@@ -86,6 +86,15 @@ def first_sentence(text: str) -> str:
 def best_sentence(text: str, lens: Lens) -> str:
     """The sentence of ``text`` that holds most of the question, the first of equals, as :func:`first_sentence` gives it."""
     return max(_sentences(text), key=lambda sentence: lens.share(lens.held(terms(sentence))), default="")
+
+
+def _best_row(text: str, lens: Lens) -> str:
+    """The row of a table in ``text`` that holds most of the question, its cells apart; empty where there is no table."""
+    rows = [line.strip().strip("|") for line in text.split("\n") if line.strip().startswith("|") and re.search(r"\w", line)]
+    row = max(rows, key=lambda row: lens.share(lens.held(terms(row))), default="")
+    plain = _MARKUP.sub(lambda m: next((g for g in m.groups() if g), ""), row)
+    cells = [cell.strip() for cell in plain.split("|")]
+    return " · ".join(cell for cell in cells if cell)[:_LONGEST]
 
 
 def _sentences(text: str) -> Iterator[str]:
