@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -37,14 +37,14 @@ class TaskLog:
     def __init__(self, bus: Bus, subjects: Subjects) -> None:
         self._bus, self._subjects = bus, subjects
 
-    async def write(self, task: str, name: str, message: Message, headers: Mapping[str, str] | None = None) -> bool:
+    async def write(self, task: str, name: str, message: Message) -> bool:
         """Store the fact ``name``. False: there is one already, and it stays."""
-        data, headers = await self._pack(message, headers)
+        data, headers = await self._pack(message)
         return await self._bus.write_once(self._subjects.fact(task, name), data, headers) is not None
 
-    async def enqueue(self, lane: Lane, work: Work, headers: Mapping[str, str] | None = None) -> None:
+    async def enqueue(self, lane: Lane, work: Work) -> None:
         """Put ``work`` into the queue of its kind; the same attempt twice is once."""
-        data, headers = await self._pack(work, headers)
+        data, headers = await self._pack(work)
         message_id = self._subjects.message_id(work.task, work.id, work.attempt)
         await self._bus.enqueue(self._subjects.work(lane, work.brief.kind), data, message_id, headers)
 
@@ -128,9 +128,9 @@ class TaskLog:
             except TimeoutError:
                 pause = min(pause * 2, _LOOK_AGAIN)
 
-    async def _pack(self, message: Message, headers: Mapping[str, str] | None) -> tuple[bytes, dict[str, str]]:
+    async def _pack(self, message: Message) -> tuple[bytes, dict[str, str]]:
         data = encode(message)
-        packed = {**(headers or {}), Header.SCHEMA: schema_of(type(message))}
+        packed = {Header.SCHEMA: schema_of(type(message))}
         if len(data) > (MAX_MESSAGE if isinstance(message, Outcome) else INLINE):
             digest = await self._bus.put_blob(data)
             packed[Header.BLOB] = digest

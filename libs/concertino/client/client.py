@@ -195,11 +195,6 @@ class Client:
         outcomes = dict(await self._log.read_all(self._subjects.fact("*", "outcome"), start))
         return [_summary(task, f, outcomes.get(task)) for task, f in reversed(submitted)]
 
-    async def evidence(self, digest: str) -> str | None:
-        """The passage that a citation's ``digest`` names, as its worker read it."""
-        data = await self._bus.get_blob(digest)
-        return None if data is None else data.decode()
-
     # --- the fleet
 
     async def workers(self) -> list[WorkerKind]:

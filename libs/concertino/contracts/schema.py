@@ -207,7 +207,6 @@ def _headers(channel: Channel) -> Json:
             "const": f"{channel.schema}/{VERSION}",
             "description": "Type and version of the payload. May be left out.",
         },
-        Header.TRACEPARENT: {"type": "string", "description": "The W3C trace context."},
         Header.BLOB: {
             "type": "string",
             "pattern": "^[0-9a-f]{64}$",

@@ -28,7 +28,6 @@ class Header:
     SCHEMA = "Ctn-Schema"
     BLOB = "Ctn-Blob"
     """The payload is the blob of this digest: it was too large to travel inline."""
-    TRACEPARENT = "traceparent"
     MESSAGE_ID = "Nats-Msg-Id"
     EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
     SCHEDULE = "Nats-Schedule"

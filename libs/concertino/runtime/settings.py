@@ -37,7 +37,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     lease: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
     """After which work of a worker that fell silent goes to another."""
     attempts: Annotated[int, Meta(ge=1, le=50)] = 4
-    """Deliveries of one piece of work before it counts as failed."""
+    """How often one piece of work is begun before it counts as failed. What a leaving worker hands back does not count."""
     grace: Annotated[float, Meta(ge=0, le=3600)] = 20.0
     """How long running work may go on after SIGTERM."""
     slots: Annotated[int, Meta(ge=0, le=10_000)] = 0
