@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types imports docs bench eval clean
+.PHONY: help demo up test lint types imports docs chart observe bench eval eval-plan clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,9 +39,21 @@ imports: $(VENV)/.ready ## who may depend on whom, by import-linter
 
 docs: $(VENV)/.ready ## write the parts of docs/ that are drawn from the code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m deploy.chart_readme
+	$(BIN)/python -m deploy.dashboards
+
+chart: $(VENV)/.ready ## the Helm chart in every combination that matters, by Helm's own code
+	$(BIN)/pytest -q tests/deploy/test_chart.py
+
+observe: $(VENV)/.ready ## metrics, dashboards and alerts, against a real Prometheus (of Debian's package prometheus)
+	@command -v prometheus promtool >/dev/null || { echo "make: prometheus is missing: apt-get install prometheus" >&2; exit 1; }
+	$(BIN)/pytest -q tests/deploy/test_observability.py tests/deploy/test_dashboards_live.py
 
 bench: $(VENV)/.ready ## the cost of everything around the work, against the bare bus
 	$(BIN)/python -m tests.benchmark
+
+eval-plan: $(VENV)/.ready ## decomposition: fifty requests split by rule, and by a model where there is a key
+	$(BIN)/python evals/decomposition
 
 eval: $(VENV)/.ready ## retrieval: forty questions on code and documents nobody here wrote
 	$(BIN)/python evals/retrieval

@@ -6,8 +6,11 @@ import ast
 import re
 from pathlib import Path
 
+from prometheus_client.metrics import MetricWrapperBase
+
 from concertino.orchestrator.core import lifecycle
 from concertino.runtime import settings
+from concertino.telemetry import metrics
 
 HERE = Path(__file__).parent
 _DIAGRAM = re.compile(r"(?<=```mermaid\n).*?(?=```\n<!-- end -->)", re.DOTALL)
@@ -45,6 +48,33 @@ def settings_page() -> str:
     )
 
 
+def metrics_page() -> str:
+    """docs/metrics.md: every metric, its type, labels and help."""
+    rows = [f"| `{_exposed(m)}` | {m._type} | {_labels(m)} | {m._documentation} |" for m in metrics.every()]
+    return "\n".join(
+        [
+            "# Metrics",
+            "",
+            "What every service answers at `/metrics`, on the port that `CTN_PORT` names. Durations are seconds, money is US",
+            "dollars. Values of labels come from closed sets (kinds, lanes, codes of errors, configured models); ids never are",
+            "labels. (This page is written by `make docs`.)",
+            "",
+            "| metric | type | labels | |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _labels(metric: MetricWrapperBase) -> str:
+    return ", ".join(f"`{label}`" for label in metric._labelnames)
+
+
+def _exposed(metric: MetricWrapperBase) -> str:
+    return f"{metric._name}_total" if metric._type == "counter" else metric._name
+
+
 def _default(name: str, value: ast.expr | None) -> str:
     if name == "cache":
         return "`$XDG_CACHE_HOME/concertino`"
@@ -55,6 +85,7 @@ def _default(name: str, value: ast.expr | None) -> str:
 def main() -> None:
     page = HERE / "concepts.md"
     page.write_text(concepts(page.read_text(encoding="utf-8")), encoding="utf-8")
+    (HERE / "metrics.md").write_text(metrics_page(), encoding="utf-8")
     (HERE / "settings.md").write_text(settings_page(), encoding="utf-8")
 
 

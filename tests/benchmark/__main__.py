@@ -21,7 +21,7 @@ import uvloop
 
 from concertino.bus.jetstream import JetStream
 from concertino.cli.fleet.fleet import Fleet
-from concertino.cli.fleet.services import own_workers
+from concertino.cli.fleet.services import ALWAYS, own_workers
 from concertino.client import Client
 from concertino.contracts.ids import task_id
 from concertino.contracts.messages import Plan, Subtask
@@ -113,7 +113,7 @@ async def run(ks: list[int], seconds: float) -> list[Row]:
                 settings(),
                 lambda name, line: print(f"{name}: {line}", file=lines),
                 store=Path(store) / "nats",
-                workers=own_workers([str(ECHO)]),
+                services=(*ALWAYS, *own_workers([str(ECHO)])),
             )
             try:
                 await fleet.start(strict=True)

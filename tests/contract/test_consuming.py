@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from concertino.bus.port import Bus, Delivery
-from concertino.bus.topology import Consumer, coordinator, work
+from concertino.bus.topology import Consumer, coordinator, queues, work
 from concertino.contracts.errors import ConcertinoError
 from kit.inbox import Deliveries, ack
 from kit.waiting import until
@@ -284,8 +284,19 @@ async def test_depth_tells_waiting_from_running(world: World, bus: Bus, queue: C
     await got.next()
 
     assert await bus.depth(queue) == (3, 2)
+    assert await bus.depths(world.subjects.work_stream) == {queue.name: (3, 2)}
     assert consumption.alive
     gate.set()
+
+
+async def test_every_consumer_of_a_stream_is_listed(world: World, bus: Bus) -> None:
+    kinds = [f"k{i}" for i in range(150)]  # with both lanes more than the server lists at once
+    assert await bus.depths("NO_SUCH_STREAM") == {}
+    await bus.provision(queues(world.subjects, kinds))
+    await bus.enqueue(world.subjects.work("batch", "k149"), b"w", "1")
+    found = await bus.depths(world.subjects.work_stream)
+    assert len(found) == 300
+    assert {name: depth for name, depth in found.items() if depth != (0, 0)} == {"batch-k149": (1, 0)}
 
 
 async def test_consumers_take_their_own_subjects_only(world: World, bus: Bus) -> None:

@@ -13,4 +13,5 @@ def test_the_docs_are_as_generated() -> None:
     concepts = (DOCS / "concepts.md").read_text(encoding="utf-8")
     assert "planning --> working" in concepts
     assert generate["concepts"](concepts) == concepts, "run `make docs`"
+    assert generate["metrics_page"]() == (DOCS / "metrics.md").read_text(encoding="utf-8"), "run `make docs`"
     assert generate["settings_page"]() == (DOCS / "settings.md").read_text(encoding="utf-8"), "run `make docs`"

@@ -23,7 +23,8 @@ URL, FOLDER = "nats://127.0.0.1:4222", "/srv/handbook"
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    ours = re.sub(r"^````.*?^````$", "", README, flags=re.DOTALL | re.MULTILINE)  # without what is shown of a report
+    return re.findall(rf"```{language}\n(.*?)```", ours, re.DOTALL)
 
 
 def commands(prefix: str) -> list[str]:
@@ -103,24 +104,35 @@ async def test_the_fleet_answers_discovery(url: str) -> None:
     inbox = nc.new_inbox()
     answers = await nc.subscribe(inbox)
     await nc.publish("$SRV.PING", reply=inbox)
-    names = {json.loads((await answers.next_msg(timeout=10)).data)["name"] for _ in range(4)}
+    names = {json.loads((await answers.next_msg(timeout=10)).data)["name"] for _ in range(6)}
     await nc.close()
-    assert names == {"orchestrator", "synthesize", "docs", "code"}
+    assert names == {"orchestrator", "synthesize", "docs", "code", "web", "general"}
 
 
 def test_a_question_needs_no_bus(handbook: Path, tmp_path: Path) -> None:
-    [ask] = commands("concertino ask")
+    ask, _ = commands("concertino ask")
     words = [str(handbook) if word in ("./src", "./handbook") else word for word in shlex.split(ask)]
+    assert "the pause doubles each time" in printed(words, tmp_path)
+
+
+def test_a_scenario_is_asked_by_its_folder(tmp_path: Path) -> None:
+    _, ask = commands("concertino ask")
+    assert "`agreement.docx" in printed(shlex.split(ask), tmp_path)
+
+
+def printed(words: list[str], cache: Path) -> str:
+    """What the command prints in the root of the repository, without a bus."""
     done = subprocess.run(
         [sys.executable, "-m", "concertino.cli", *words[1:]],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        env={**{k: v for k, v in os.environ.items() if k != "CTN_NATS_URL"}, "CTN_CACHE": str(tmp_path)},
+        cwd=ROOT,
+        env={**{k: v for k, v in os.environ.items() if not k.startswith(("CTN_", "ANTHROPIC_"))}, "CTN_CACHE": str(cache)},
     )
     assert done.returncode == 0, done.stderr
-    assert "the pause doubles each time" in done.stdout
+    return done.stdout
 
 
 def test_the_worker_is_the_heart_of_the_example() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from concertino.cli.fleet.fleet import Fleet
-from concertino.cli.fleet.services import own_workers
+from concertino.cli.fleet.services import ALWAYS, own_workers
 from concertino.client import Client, Limits, Plan, Source, Subtask
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Progress
@@ -27,7 +27,7 @@ async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """The real services as processes on a real server, with a lease short enough to wait for."""
     monkeypatch.setenv("CTN_LEASE", "1")
     monkeypatch.setenv("CTN_CACHE", str(tmp_path / "cache"))
-    fleet = Fleet(settings(), lambda *_: None, store=tmp_path / "nats", workers=own_workers([str(ECHO)]))
+    fleet = Fleet(settings(), lambda *_: None, store=tmp_path / "nats", services=(*ALWAYS, *own_workers([str(ECHO)])))
     await fleet.start(strict=True)
     yield fleet
     await fleet.stop(10.0)

@@ -101,7 +101,8 @@ def settled(work: Work) -> st.SearchStrategy[Settled]:
             plan = plans(int(about))
             failed = st.just(Planned(status=ResultStatus.FAILED, error=Failure(code="invalid_plan", message="no plan")))
             empty = st.just(Planned(plan=Plan(subtasks=())))
-            return st.one_of(*[st.builds(Planned, plan=plan, usage=_usages)] * 10, failed, empty)
+            by_rule = st.builds(Planned, plan=plan, status=st.just(ResultStatus.PARTIAL))
+            return st.one_of(*[st.builds(Planned, plan=plan, usage=_usages)] * 10, failed, empty, by_rule)
         case "synthesis":
             return _syntheses
     return _results

@@ -43,6 +43,12 @@ class StreamState(Struct, frozen=True):
     last_seq: int = 0
 
 
+class ConsumerInfo(Struct, frozen=True):
+    name: str = ""
+    num_pending: int = 0
+    num_ack_pending: int = 0
+
+
 class Reply(Struct, frozen=True):
     """What of the API's JSON replies is read here; the rest is ignored."""
 
@@ -52,6 +58,9 @@ class Reply(Struct, frozen=True):
     num_pending: int = 0
     num_ack_pending: int = 0
     state: StreamState = StreamState()
+    total: int = 0
+    consumers: tuple[ConsumerInfo, ...] | int = ()
+    """In a list of consumers; elsewhere their number."""
 
 
 class TooManyResults(Exception):

@@ -209,6 +209,20 @@ class JetStream:
         expect_no_error(reply, f"consumer {consumer.name} cannot be read")
         return reply.num_pending, reply.num_ack_pending
 
+    async def depths(self, stream: str) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        listed = 0
+        while True:  # the server answers in pages
+            reply = await self._api.call(f"CONSUMER.LIST.{stream}", msgspec.json.encode({"offset": listed}))
+            if reply.error and reply.error.err_code == STREAM_NOT_FOUND:
+                return {}
+            expect_no_error(reply, f"the consumers of {stream} cannot be listed")
+            assert isinstance(reply.consumers, tuple)
+            found.update((c.name, (c.num_pending, c.num_ack_pending)) for c in reply.consumers)
+            listed += len(reply.consumers)
+            if not reply.consumers or listed >= reply.total:
+                return found
+
     def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
         async def handle(message: Msg) -> None:
             await handler(JetStreamDelivery(self, message))

@@ -112,6 +112,9 @@ class Bus(Protocol):
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
         """Messages waiting, and messages delivered and not settled. (0, 0) where there is no such consumer."""
 
+    async def depths(self, stream: str) -> dict[str, tuple[int, int]]:
+        """The same of every consumer of ``stream``, by name. Empty where there is no such stream."""
+
     def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
         """Hand messages to ``handler``, at most ``slots`` at once, for as long as the process lives and whatever happens to
         the connection, the server or the consumer in between. A handler settles its delivery itself."""

@@ -32,7 +32,7 @@ BLOB_REFRESH = 3600.0
 that what a task puts is there for as long as the task's log, whoever stored the same bytes before."""
 
 FACTS = (
-    *("submitted", "plan.*", "dispatched.*", "returned.*.*.*", "result.*", "synthesis.*"),
+    *("submitted", "plan.*", "dispatched.*", "returned.*.*.*", "spent.*.*.*", "result.*", "synthesis.*"),
     *("cancel", "timer.*", "due.*", "outcome"),
 )
 TRIGGERS = ("submitted", "plan.*", "result.*", "synthesis.*", "cancel", "due.*")
@@ -45,6 +45,7 @@ class Stream(Struct, frozen=True):
     name: str
     subjects: tuple[str, ...]
     max_age: float
+    """Seconds that a message stays; 0: until it is deleted."""
     retention: str = "limits"
     replicas: int = 1
     duplicate_window: float = 120.0
@@ -59,7 +60,7 @@ class Stream(Struct, frozen=True):
             "storage": "file",
             "discard": "new" if self.retention == "workqueue" else "old",
             "max_age": _ns(self.max_age),
-            "duplicate_window": _ns(min(self.duplicate_window, self.max_age)),
+            "duplicate_window": _ns(min(self.duplicate_window, self.max_age or self.duplicate_window)),
             "num_replicas": self.replicas,
             "max_msgs": -1,
             "max_bytes": -1,
@@ -118,7 +119,7 @@ def work(subjects: Subjects, kind: str, lane: Lane, lease: float = LEASE) -> Con
 
 
 def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY) -> Topology:
-    """Streams, the coordinators' consumer and the bucket of announcements. ``keep`` is how long a task's log stays."""
+    """Streams, the coordinators' consumer and the buckets of kinds. ``keep`` is how long a task's log stays."""
     return Topology(
         streams=(
             Stream(
@@ -153,6 +154,13 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
                 name=f"KV_{subjects.workers_bucket}",
                 subjects=(f"$KV.{subjects.workers_bucket}.>",),
                 max_age=ANNOUNCEMENT_LIFE,
+                replicas=replicas,
+                options={"max_msgs_per_subject": 1, "allow_direct": True, "allow_rollup_hdrs": True, "deny_delete": True},
+            ),
+            Stream(
+                name=f"KV_{subjects.kinds_bucket}",
+                subjects=(f"$KV.{subjects.kinds_bucket}.>",),
+                max_age=0,
                 replicas=replicas,
                 options={"max_msgs_per_subject": 1, "allow_direct": True, "allow_rollup_hdrs": True, "deny_delete": True},
             ),

@@ -43,7 +43,8 @@ def ask(
     Parameters
     ----------
     request
-        What you want to know. `-` reads it from standard input, `@FILE` from a file.
+        What you want to know. `-` reads it from standard input, `@FILE` from a file, and `@FOLDER` takes request, sources
+        and limits from the `task.toml` in it.
     json
         Print one JSON object instead of the report.
     quiet
@@ -71,7 +72,8 @@ def plan(
     Parameters
     ----------
     request
-        What you want to know. `-` reads it from standard input, `@FILE` from a file.
+        What you want to know. `-` reads it from standard input, `@FILE` from a file, and `@FOLDER` takes request, sources
+        and limits from the `task.toml` in it.
     json
         Print the same JSON object as `ask`.
     quiet
@@ -98,7 +100,8 @@ def submit(
     Parameters
     ----------
     request
-        What you want to know. `-` reads it from standard input, `@FILE` from a file.
+        What you want to know. `-` reads it from standard input, `@FILE` from a file, and `@FOLDER` takes request, sources
+        and limits from the `task.toml` in it.
     id
         An id of your own: submitting the same again is harmless then.
     nats

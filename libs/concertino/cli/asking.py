@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from concertino.cli.display import Display, display
+from concertino.cli.fleet.services import of_use
 from concertino.cli.following import follow
 from concertino.cli.host import host
 from concertino.cli.interrupts import Interrupts
@@ -17,10 +19,16 @@ from concertino.cli.output import STATUS_EXITS, show_plan, show_report
 from concertino.cli.question import Question
 from concertino.cli.session import Session, configuration, connect, given_url
 from concertino.cli.show.text import one_line
+from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.ids import task_id
 from concertino.contracts.state import State
 from concertino.contracts.subjects import PLAN, SYNTHESIZE
 from concertino.contracts.view import view
+from concertino.model.choice import KEYS, has_key
+from concertino.runtime.config import load
+
+HINT = f"concertino: passages are quoted here, not reasoned about: with {KEYS[0]} set, a model does that (docs/models.md)"
+"""Said on a terminal after an answer that no model had a part in."""
 
 Answer = Callable[[State], int]
 """Prints what there is to print, and returns the exit status."""
@@ -63,10 +71,14 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
     interrupts.at_once.append(lambda: screen.__exit__(None, None, None))
     interrupts.install()
     task = task_id(time.time(), secrets.randbits)
+    code = 1
     try:
         async with AsyncExitStack() as stack:
             with screen:
-                here = await stack.enter_async_context(host(config, given_url(nats), screen, interrupts.at_once.append))
+                services = of_use(question.request, question.kinds, config, load(config.config), os.environ)
+                here = await stack.enter_async_context(
+                    host(config, given_url(nats), services, screen, interrupts.at_once.append)
+                )
                 session = await stack.enter_async_context(connect(config, here.url))
                 await _look(session, screen, question, plan_only=plan_only)
 
@@ -86,11 +98,17 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
             # Printed before anything is taken down: nobody has to wait for that.
             code = answer(state)
             _say_why(state)
+            if not (quiet or plan_only or given_url(nats)) and config.model == "auto" and not has_key(os.environ):
+                _hint()
             interrupts.answered = True
             here.failed = code == STATUS_EXITS["failed"] and _services_at_fault(state)
             if here.failed and here.logs:
                 print(f"concertino: the services' log is {here.logs}", file=sys.stderr)
             return code
+    except ConcertinoError:
+        if not (interrupts.answered and interrupts.hurried):
+            raise
+        return code  # what was killed in haste could not leave in order: the answer is out all the same
     except asyncio.CancelledError:
         if interrupts.error:
             raise interrupts.error from None
@@ -111,6 +129,11 @@ def _services_at_fault(state: State) -> bool:
     """Whether the services' log may tell more than the reason does: it cannot where the caller's own words were at fault."""
     settled = (*state.plans.values(), *state.results.values(), *state.syntheses.values())
     return any(s.error and s.error.code in ("bug", "abandoned", "transient", "bus_unavailable") for s in settled)
+
+
+def _hint() -> None:
+    if sys.stderr.isatty():
+        print(HINT, file=sys.stderr)
 
 
 def _say_why(state: State) -> None:

@@ -17,6 +17,7 @@ from rich.text import Text
 from concertino.cli.show.lines import fact_lines, progress_line
 from concertino.cli.show.text import clean
 from concertino.cli.show.tree import tree
+from concertino.cli.show.writing import Writing
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Progress
 from concertino.contracts.state import State
@@ -24,6 +25,8 @@ from concertino.runtime.clock import Clock
 
 FRAME = 0.1
 """Seconds between frames, at the least."""
+WRITTEN = 5
+"""Lines of a report that are shown while it is written."""
 SHARE = 0.2
 """Of the time, at most, that goes into drawing: the tree of a large task is drawn less often."""
 
@@ -75,7 +78,8 @@ class Lines(Quiet):
             self._say(line)
 
     def progress(self, state: State, doing: Mapping[str, Progress], work: str) -> None:
-        self._say(progress_line(state, work, doing[work]))
+        if not doing[work].text:  # the report as it is written would be told twice, and in pieces
+            self._say(progress_line(state, work, doing[work]))
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -88,6 +92,7 @@ class Tree(Quiet):
         self._console, self._clock = console, clock
         self._state: State | None = None
         self._doing: Mapping[str, Progress] = {}
+        self._writing = Writing()
         self._note = ""
         self._ended = False
         self._ticks: asyncio.Task[None] | None = None
@@ -114,16 +119,26 @@ class Tree(Quiet):
 
     def progress(self, state: State, doing: Mapping[str, Progress], work: str) -> None:
         self._state, self._doing = state, doing
+        self._writing.hear(doing[work])
 
     def _picture(self) -> RenderableType:
         note = Text(self._note, style="dim")
         if self._state is None or not self._state.submitted:
             return note
-        room = max(self._console.height - 3, 8)
+        # The terminal echoes ^C where the cursor is: at the end of a full line that would push the picture down by one.
+        width = self._console.width - len("^C") - 1
+        written = self._written(self._state, width)
+        room = max(self._console.height - 3 - len(written), 8)
         plain = self._console.options.ascii_only
         picture = tree(self._state, self._doing, self._clock(), room=room, plain=plain, live=not self._ended)
-        # The terminal echoes ^C where the cursor is: at the end of a full line that would push the picture down by one.
-        return Constrain(Group(picture, note) if self._note else picture, self._console.width - len("^C") - 1)
+        return Constrain(Group(picture, *written, *([note] if self._note else [])), width)
+
+    def _written(self, state: State, width: int) -> list[Text]:
+        """What is being written, under an empty line; nothing once it is in the log, or the task is over."""
+        if self._ended or state.outcome or self._writing.work in state.times:
+            return []
+        tail = self._writing.tail(max(width - 4, 20), WRITTEN)
+        return [Text(), *(Text(f"    {line}", style="dim") for line in tail)] if tail else []
 
     async def _tick(self) -> None:
         while True:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from concertino.cli.display import Display
 from concertino.cli.fleet.fleet import Fleet
 from concertino.cli.fleet.logbook import LogFile
+from concertino.cli.fleet.services import Service
 from concertino.contracts.errors import ConcertinoError, Invalid, Transient
 from concertino.runtime.settings import Settings
 
@@ -29,9 +30,13 @@ class Host:
 
 @asynccontextmanager
 async def host(
-    config: Settings, url: str | None, display: Display, on_kill: Callable[[Callable[[], None]], None]
+    config: Settings,
+    url: str | None,
+    services: Sequence[Service],
+    display: Display,
+    on_kill: Callable[[Callable[[], None]], None],
 ) -> AsyncIterator[Host]:
-    """The bus at ``url``; without one, everything is started in a temporary folder and taken down in the end.
+    """The bus at ``url``; without one, ``services`` and a bus are started in a temporary folder and taken down in the end.
 
     ``on_kill`` is told how to end everything at once. Where something fails, the services' log is kept and named in the error.
     """
@@ -40,7 +45,7 @@ async def host(
         return
     folder = Path(tempfile.mkdtemp(prefix="concertino-"))
     log = LogFile(folder / "services.log")
-    fleet = Fleet(config, log.say, store=folder / "store")
+    fleet = Fleet(config, log.say, store=folder / "store", services=services)
     on_kill(fleet.kill)
     mine: Host | None = None
     keep = True

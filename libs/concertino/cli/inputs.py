@@ -26,9 +26,14 @@ def read_request(text: str) -> str:
     if text == STDIN:
         request = _decoded(sys.stdin.buffer.read(MAX_REQUEST * 4 + 1), "standard input")
     elif text.startswith("@"):
-        request = _read(text[1:], "the request")
+        request = read_text(text[1:], "the request")
     else:
         request = text
+    return checked(request)
+
+
+def checked(request: str) -> str:
+    """``request``, if it is one. Raises :class:`InvalidMessage` where it is blank or too long."""
     if not request.strip():
         raise InvalidMessage("the request is empty: say what you want to know")
     if len(request) > MAX_REQUEST:
@@ -46,7 +51,7 @@ def read_plan(path: str) -> Plan:
     (``{"rounds": [...]}``), or the whole of what ``--json`` prints. Rounds are run as one: later ones wait for what they name.
     Raises :class:`InvalidPlan`, whose text names the field, and :class:`BadSetting` where the file cannot be read.
     """
-    text = _decoded(sys.stdin.buffer.read(), "standard input") if path == STDIN else _read(path, "the plan")
+    text = _decoded(sys.stdin.buffer.read(), "standard input") if path == STDIN else read_text(path, "the plan")
     try:
         return _plan(msgspec.json.decode(text))
     except (msgspec.DecodeError, RecursionError) as e:  # a ValidationError is one too
@@ -67,7 +72,8 @@ def _plan(value: Any) -> Plan:
     return msgspec.convert(value, Plan)
 
 
-def _read(path: str, what: str) -> str:
+def read_text(path: str, what: str) -> str:
+    """The text of the file at ``path``. Raises :class:`BadSetting`, which says ``what`` cannot be read."""
     try:
         return _decoded(Path(path).expanduser().read_bytes(), path)
     except (OSError, ValueError) as e:

@@ -27,6 +27,8 @@ class Interrupts:
         self.at_once: list[Callable[[], None]] = []
         """What has to be done even by those who leave at once."""
         self.answered = False
+        self.hurried = False
+        """Whether what was left after the answer was ended with force."""
         self.status = 0
         self.error: BaseException | None = None
         """Why the task could not be cancelled."""
@@ -61,6 +63,7 @@ class Interrupts:
             self._leave(1)
 
     def _hurry(self) -> None:
+        self.hurried = True
         for do in self.at_once:
             do()
 

@@ -77,7 +77,7 @@ async def workers(*, nats: str | None, as_json: bool) -> int:
         return 0
     from concertino.cli.show.tables import workers as table
 
-    rows: list[tuple[object, ...]] = [("kind", "replicas", "slots", "waiting", "running", "description")]
-    rows += [(w.kind, w.replicas, w.slots, w.waiting, w.running, one_line(w.description)) for w in found]
+    rows: list[tuple[object, ...]] = [("kind", "replicas", "slots", "waiting", "running", "description", "tools")]
+    rows += [(w.kind, w.replicas, w.slots, w.waiting, w.running, one_line(w.description), ", ".join(w.tools)) for w in found]
     show_table(table(found), rows)
     return 0

@@ -38,11 +38,18 @@ def show_report(state: State, *, as_json: bool) -> int:
 
 
 def show_tree(state: State, now: float) -> None:
-    """The tree of ``state`` as at ``now``."""
+    """The tree of ``state`` as at ``now``, and what models took for it so far."""
+    from concertino.cli.show.spending import prompts
+    from concertino.cli.show.tables import spending
     from concertino.cli.show.tree import tree
 
     console = _console()
     console.print(tree(state, {}, now, plain=console.options.ascii_only))
+    task = view(state)
+    if spent := spending(task):
+        console.print()
+        console.print(spent)
+        console.print(f"prompts: {prompts(task)}", style="dim", soft_wrap=True)
     if not sys.stdout.isatty():
         write("\n")
 

@@ -1,18 +1,19 @@
-"""What is asked, put together from the options and checked before anything is started or stored."""
+"""What is asked, put together from the options, or from a file that holds them, and checked before anything is started."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
 
 from concertino.cli.durations import parse_duration
-from concertino.cli.inputs import STDIN, read_plan, read_request
-from concertino.cli.sources import sources
+from concertino.cli.inputs import STDIN, checked, read_plan, read_request
+from concertino.cli.scenario import read_scenario, scenario_file
+from concertino.cli.sources import code_source, distinct, docs_source, other_source, web_source
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.messages import Effort, Lane, Limits, Plan, Source
 
@@ -26,22 +27,24 @@ class TaskOptions:
     """A folder of code, or a git URL (`URL#REF` for a branch, tag or commit). May be repeated."""
     docs: Annotated[Sequence[str], Parameter(negative="")] = ()
     """A folder of documents, a file, or a web address. May be repeated."""
+    url: Annotated[Sequence[str], Parameter(negative="")] = ()
+    """A page on the web, to be read first. May be repeated."""
     source: Annotated[Sequence[str], Parameter(negative="")] = ()
     """`KIND=LOCATION`: a source for a worker of your own. May be repeated."""
     deadline: str | None = None
     """The most time it may take: `90s`, `2m`, `1h30m` (default: 10m)."""
     max_tokens: int | None = None
-    """The most tokens that models may use."""
+    """The tokens that models are to get by with: the planner is told, and no call is refused."""
     max_subtasks: int | None = None
     """The most subtasks, over all rounds."""
     max_rounds: int | None = None
     """The most rounds of planning and work, 1 to 10 (default: 2)."""
-    effort: Effort = "auto"
-    """How much is worth spending on it."""
+    effort: Effort | None = None
+    """How much is worth spending on it (default: auto)."""
     plan: str | None = None
     """A JSON file with a plan of your own (`-`: standard input): nobody plans then."""
-    lane: Lane = "interactive"
-    """`batch` waits behind what people wait for."""
+    lane: Lane | None = None
+    """`batch` waits behind what people wait for (default: interactive)."""
 
 
 class Question(Struct, frozen=True):
@@ -53,29 +56,68 @@ class Question(Struct, frozen=True):
     plan: Plan | None
     lane: Lane
 
+    @property
+    def kinds(self) -> set[str]:
+        """Those that its sources and its plan name."""
+        planned = self.plan.subtasks if self.plan else ()
+        sources = (*self.sources, *(source for subtask in planned for source in subtask.sources or ()))
+        return {source.kind for source in sources} | {subtask.kind for subtask in planned}
+
+
+_SOURCES: dict[str, Callable[[str, str], Source]] = {
+    "code": code_source,
+    "docs": docs_source,
+    "url": web_source,
+    "source": other_source,
+}
+
+
+class _Given(NamedTuple):
+    """A value and what it is called where it stands: for errors."""
+
+    value: Any
+    named: str
+
 
 def question(request: str, options: TaskOptions) -> Question:
-    """The task in ``request`` and ``options``. Raises :class:`Invalid` in one of its forms, naming the option."""
+    """The task in ``request`` and ``options``; what the file that a request names says, the options replace.
+
+    Raises :class:`Invalid` in one of its forms, naming the option or the field.
+    """
     if request == STDIN and options.plan == STDIN:
         raise BadSetting("the request and the plan cannot both come from standard input: put one of them into a file")
+    path = scenario_file(request)
+    scenario = None if path is None else read_scenario(path)
+
+    def given(field: str) -> _Given:
+        value = getattr(options, field)
+        if scenario is None or not (value is None or value == ()):
+            return _Given(value, f"--{field.replace('_', '-')}")
+        return _Given(getattr(scenario, field), f"{path}: {field}")
+
+    plan = given("plan").value
     return Question(
-        request=read_request(request),
-        sources=sources(options.code, options.docs, options.source),
-        limits=_limits(options),
-        plan=None if options.plan is None else read_plan(options.plan),
-        lane=options.lane,
+        request=read_request(request) if scenario is None else checked(scenario.request),
+        sources=distinct(_sources(given)),
+        limits=_limits(given),
+        plan=None if plan is None else read_plan(plan),
+        lane=given("lane").value or "interactive",
     )
 
 
-def _limits(options: TaskOptions) -> Limits:
-    given: dict[str, Any] = {"effort": options.effort}
-    if options.deadline is not None:
-        given["deadline"] = parse_duration(options.deadline, "--deadline")
-    for name in ("max_tokens", "max_subtasks", "max_rounds"):
-        if (value := getattr(options, name)) is not None:
-            given[name] = value
+def _sources(given: Callable[[str], _Given]) -> Iterator[Source]:
+    for field, read in _SOURCES.items():
+        texts, named = given(field)
+        yield from (read(text, named) for text in texts)
+
+
+def _limits(given: Callable[[str], _Given]) -> Limits:
+    fields = {name: found for name in Limits.__struct_fields__ if (found := given(name)).value is not None}
+    values = {name: found.value for name, found in fields.items()}
+    if "deadline" in fields:
+        values["deadline"] = parse_duration(*fields["deadline"])
     try:
-        return msgspec.convert(given, Limits)
+        return msgspec.convert(values, Limits)
     except msgspec.ValidationError as e:
         message, _, path = str(e).partition(" - at `$.")
-        raise BadSetting(f"--{path.rstrip('`').replace('_', '-')}: {message.lower()}") from e
+        raise BadSetting(f"{fields[path.rstrip('`')].named}: {message.lower()}") from e

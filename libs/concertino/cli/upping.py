@@ -14,11 +14,13 @@ from rich.text import Text
 
 from concertino.cli.fleet.fleet import SERVER, Fleet
 from concertino.cli.fleet.logbook import LogView
-from concertino.cli.fleet.services import own_workers
+from concertino.cli.fleet.services import SERVICES, own_workers
 from concertino.cli.fleet.supervisor import OURS
 from concertino.cli.interrupts import INTERRUPTED
 from concertino.cli.session import configuration, given_url
 from concertino.contracts.errors import BadSetting
+from concertino.model.choice import KEYS, has_key
+from concertino.runtime.settings import Settings
 
 PORT = 4222
 MARGIN = 5.0
@@ -28,13 +30,13 @@ MARGIN = 5.0
 async def up(*, nats: str | None, port: int | None, store: Path | None, workers: Sequence[str]) -> int:
     """Run everything until told to stop, then drain. Raises the errors of :meth:`Fleet.start`."""
     config = configuration(nats)
-    services = own_workers(workers)
+    own = own_workers(workers)
     url = given_url(nats)
     if url and (port is not None or store is not None):
         raise BadSetting(f"--port and --store are for the embedded server, and the bus is given ({url}): leave out one of them")
     store = Path(os.path.abspath((store or Path(config.cache) / "embedded").expanduser()))  # noqa: PTH100 (keeps links)
     view = LogView(Console(stderr=True, highlight=False, markup=False, emoji=False), raw=config.log_format == "json")
-    fleet = Fleet(config, view.say, url=url, store=store, port=PORT if port is None else port, workers=services)
+    fleet = Fleet(config, view.say, url=url, store=store, port=PORT if port is None else port, services=(*SERVICES, *own))
     stop = asyncio.Event()
 
     def interrupted() -> None:
@@ -52,7 +54,7 @@ async def up(*, nats: str | None, port: int | None, store: Path | None, workers:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            _welcome(fleet, store if fleet.server else None)
+            _welcome(fleet, store if fleet.server else None, _thinks(config))
             await stopping
     finally:
         starting.cancel()
@@ -63,13 +65,20 @@ async def up(*, nats: str | None, port: int | None, store: Path | None, workers:
     return 0
 
 
-def _welcome(fleet: Fleet, store: Path | None) -> None:
+def _thinks(config: Settings) -> str:
+    if config.model != "extractive" and has_key(os.environ):
+        return "anthropic"
+    return "extractive" if config.model == "extractive" else f"extractive: passages are quoted; with {KEYS[0]} a model reasons"
+
+
+def _welcome(fleet: Fleet, store: Path | None, model: str) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     services = [f"{name}, pid {pid}" for name, pid in fleet.pids.items() if name != SERVER]
     lines = [
         ("bus", fleet.url + (f", pid {fleet.pids.get(SERVER)}" if store else "")),
         *([("store", str(store))] if store else []),
         *(("" if number else "services", service) for number, service in enumerate(services)),
+        ("model", model),
         ("ask", f'concertino ask --nats {fleet.url} "..." --code .'),
         ("stop", "Ctrl-C"),
     ]

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from concertino.bus import topology
-from concertino.bus.announcements import announcements
+from concertino.bus.announcements import kinds
 from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
@@ -52,6 +52,12 @@ class WorkerKind(Struct, frozen=True):
     waiting: int
     running: int
     internal: bool
+    tools: tuple[str, ...]
+    """All that any of its replicas offers."""
+    abilities: dict[str, str]
+    """What a tool is for, where its name does not say."""
+    sources: tuple[str, ...]
+    """The kinds of source it reads."""
 
 
 class TaskSummary(Struct, frozen=True):
@@ -121,8 +127,8 @@ class Client:
         # What would be refused by every reader is refused here, with the same words.
         submitted = decode(Submitted, msgspec.json.encode(submitted))
         if plan is not None:
-            kinds = {a.kind for a in await announcements(self._bus, self._subjects) if not a.internal}
-            found = problems(plan, submitted, kinds, brought=True)
+            offers = [a for a in await kinds(self._bus, self._subjects) if not a.internal]
+            found = problems(plan, submitted, {a.kind for a in offers}, brought=True, offers=offers)
             if found:
                 raise InvalidPlan("the plan cannot be run: " + "; ".join(found))
         name = check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
@@ -198,23 +204,26 @@ class Client:
     # --- the fleet
 
     async def workers(self) -> list[WorkerKind]:
-        """The kinds on the bus."""
+        """The kinds on the bus. One that is served on demand has no replica while there is nothing to do."""
         by_kind: dict[str, list[Announcement]] = {}
-        for announcement in await announcements(self._bus, self._subjects):
+        for announcement in await kinds(self._bus, self._subjects):
             by_kind.setdefault(announcement.kind, []).append(announcement)
-        kinds = (self._worker_kind(kind, replicas) for kind, replicas in sorted(by_kind.items()))
-        return list(await asyncio.gather(*kinds))
+        found = (self._worker_kind(kind, replicas) for kind, replicas in sorted(by_kind.items()))
+        return list(await asyncio.gather(*found))
 
     async def _worker_kind(self, kind: str, replicas: Sequence[Announcement]) -> WorkerKind:
         depths = [await self._bus.depth(topology.work(self._subjects, kind, lane)) for lane in LANES]
         return WorkerKind(
             kind=kind,
             description=replicas[0].description,
-            replicas=len(replicas),
-            slots=sum(a.slots for a in replicas),
+            replicas=sum(bool(a.replica) for a in replicas),
+            slots=sum(a.slots for a in replicas if a.replica),
             waiting=sum(waiting for waiting, _ in depths),
             running=sum(running for _, running in depths),
             internal=replicas[0].internal,
+            tools=tuple(dict.fromkeys(tool for a in replicas for tool in a.tools)),
+            abilities={tool: what for a in replicas for tool, what in a.abilities.items()},
+            sources=tuple(dict.fromkeys(source for a in replicas for source in a.sources)),
         )
 
     @property

@@ -12,12 +12,16 @@
     │   ├── TaskExists          the id names another task already
     │   ├── TaskNotFound        no task of that id on this bus
     │   ├── BadSetting          an environment variable or option that does not parse
-    │   └── SourceError         a source that does not exist, may not be read, or cannot be read
+    │   ├── SourceError         a source that does not exist, may not be read, or cannot be read
+    │   └── ModelRejected       the model's API does not take the request: key, model's name, size
     ├── Refused            a rule of the installation or a limit of the task forbids it
-    │   └── QuoteNotSeen        a quote that is in nothing the worker has read
+    │   ├── QuoteNotSeen        a quote that is in nothing the worker has read
+    │   └── ModelRefused        the model declines to answer
+    ├── Unusable           the model answered, and not so that it can be used
     ├── Transient          the world was at fault; the same call may succeed later
     │   ├── BusUnavailable      no server, or no answer in time
-    │   └── DeadlineExceeded    the time was up
+    │   ├── DeadlineExceeded    the time was up
+    │   └── ModelUnavailable    overloaded, out of quota for now, failing, silent, or cut off in mid-stream
     └── Cancelled          the caller asked to stop
 
 ``error.code`` is stable and goes over the wire (:class:`concertino.contracts.messages.Failure`); ``str(error)`` says what
@@ -96,6 +100,12 @@ class SourceError(Invalid):
     code = "source"
 
 
+class ModelRejected(Invalid):
+    """The model's API does not take the request: a wrong key, a model that does not exist, or a request that is too large."""
+
+    code = "model_rejected"
+
+
 class Refused(ConcertinoError):
     """A rule of this installation, or a limit of the task, forbids it."""
 
@@ -108,11 +118,27 @@ class QuoteNotSeen(Refused):
     code = "quote_not_seen"
 
 
+class ModelRefused(Refused):
+    """The model declines to answer this, and so does the model to fall back on. Put the request differently."""
+
+    code = "model_refused"
+
+
+class Unusable(ConcertinoError):
+    """The model's answer was cut off, or was not in the form asked for when it was asked again."""
+
+    code = "unusable_answer"
+
+
 class Transient(ConcertinoError):
-    """Not the caller's fault and not for ever: try again, later."""
+    """Not the caller's fault and not for ever: try again, later: in ``after`` seconds, where that is known."""
 
     code = "transient"
     retryable = True
+
+    def __init__(self, text: str = "", *, after: float | None = None) -> None:
+        super().__init__(text)
+        self.after = after
 
 
 class BusUnavailable(Transient):
@@ -125,6 +151,12 @@ class DeadlineExceeded(Transient):
     """The time given was up before the work was done."""
 
     code = "deadline"
+
+
+class ModelUnavailable(Transient):
+    """The model's API is overloaded, limits the rate, fails, does not answer in time, or breaks off in mid-stream."""
+
+    code = "model_unavailable"
 
 
 class Cancelled(ConcertinoError):

@@ -19,6 +19,8 @@ Kind = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Severity = Literal["", "info", "low", "medium", "high", "critical"]
+"""How much harm a finding points at; empty where that is not what the finding is about."""
 
 DEADLINE = 600.0
 """Seconds a task may take where the caller sets none: every task ends."""
@@ -75,6 +77,10 @@ class Subtask(Message, frozen=True, kw_only=True):
     depends_on: tuple[Name, ...] = ()
     params: dict[str, Any] = {}
     """Whatever else a kind of your own needs."""
+    role: str = ""
+    """For a kind that takes on roles (``general``): who it is for this one subtask, as in "a tax lawyer"."""
+    instructions: str = ""
+    """For such a kind: how that role goes about it."""
 
 
 class Plan(Message, frozen=True, kw_only=True):
@@ -125,6 +131,8 @@ class Passage(Message, frozen=True, kw_only=True):
     """A path relative to the given source, with forward slashes, or a URL."""
     text: str
     locator: Locator
+    root: str = ""
+    """The location of the given source that the path ``source`` is relative to; empty for a URL."""
     title: str = ""
     """Heading path, qualified symbol, or operation: the names this passage goes by."""
     role: Literal["text", "definition", "test", "changelog", "example", "generated", "data"] = "text"
@@ -141,6 +149,8 @@ class Evidence(Message, frozen=True, kw_only=True):
     source: str
     locator: Locator
     quote: str
+    root: str = ""
+    """As in the :class:`Passage` that it quotes."""
 
 
 class Finding(Message, frozen=True, kw_only=True):
@@ -152,6 +162,11 @@ class Finding(Message, frozen=True, kw_only=True):
     """How far the source can be trusted on this: primary and definitive 1, hearsay 0."""
     confidence: Share = 0.5
     """How sure the worker is that this answers its objective."""
+    severity: Severity = ""
+    topic: str = ""
+    """What sort of finding it is, in a word or two, where findings of one sort are counted together."""
+    advice: str = ""
+    """What to do about it, where something is to be done."""
 
 
 class Citation(Message, frozen=True, kw_only=True):
@@ -162,6 +177,8 @@ class Citation(Message, frozen=True, kw_only=True):
     locator: Locator
     quote: str
     digest: Digest | None = None
+    root: str = ""
+    """As in the :class:`Passage` that it quotes."""
 
 
 class Position(Message, frozen=True, kw_only=True):
@@ -190,26 +207,33 @@ class Report(Message, frozen=True, kw_only=True):
     gaps: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
     """The gaps that another round may close."""
+    checked: int = 0
+    """Quotes that stand, word for word, in what workers kept as evidence: all that could be cited."""
+    dropped: int = 0
+    """What failed a check and is not used: quotes, and what cites nothing."""
+    marked: int = 0
+    """Sentences that are marked in the text: a figure or a name in them stands in none of the quotes that they cite."""
 
 
 # ------------------------------------------------------------------------------------------------------------- results
 
 
 class Usage(Message, frozen=True, kw_only=True):
-    """What was spent."""
+    """What was spent. Input tokens are counted once: as read anew, as written to the provider's cache, or as read from it."""
 
     model_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    web_searches: int = 0
+    """Searches that the model's provider made and charges for."""
+    unpriced_calls: int = 0
+    """Calls of models that have no price: ``cost_usd`` does not contain them."""
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            model_calls=self.model_calls + other.model_calls,
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cost_usd=self.cost_usd + other.cost_usd,
-        )
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
 
 class Failure(Message, frozen=True, kw_only=True):
@@ -237,7 +261,12 @@ class Settled(Message, frozen=True, kw_only=True):
     seconds: float = 0.0
     """From its start by the attempt that ended it."""
     model: str = ""
+    """Who thought: a model's name, several joined by ``+``, or ``extractive``."""
+    prompt: str = ""
+    """The prompts that were used, each with its version: ``research-1 web-2``."""
     usage: Usage = Usage()
+    spent: dict[str, Usage] = {}
+    """``usage`` by model."""
 
 
 class Planned(Settled, frozen=True, kw_only=True):
@@ -274,6 +303,17 @@ class Returned(Message, frozen=True, kw_only=True):
     does not count as an attempt."""
 
     worker: str = ""
+
+
+class Spent(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.spent.<work id>.<delivery>``, by a worker: what a delivery cost that brought no result, because it is
+    tried again, was handed back or cancelled, or because another was first."""
+
+    worker: str = ""
+    why: str = ""
+    usage: Usage = Usage()
+    spent: dict[str, Usage] = {}
+    """``usage`` by model."""
 
 
 class Cancel(Message, frozen=True, kw_only=True):
@@ -344,6 +384,8 @@ class Progress(Message, frozen=True, kw_only=True):
     """The work's id, as in the subject."""
     attempt: int = 1
     worker: str = ""
+    text: str = ""
+    """The next piece of a report as it is being written. It is not checked yet: what counts is the report in the log."""
 
 
 class Signal(Message, frozen=True, kw_only=True):
@@ -361,7 +403,11 @@ class Announcement(Message, frozen=True, kw_only=True):
     replica: str
     slots: Count = 1
     tools: tuple[str, ...] = ()
+    abilities: dict[str, str] = {}
+    """What a tool is for, in one line, where its name does not say."""
     sources: tuple[str, ...] = ()
     """The kinds of source it reads. Empty: it needs none."""
     internal: bool = False
     """True for planning and synthesis: not to be chosen by a plan."""
+    public: tuple[str, ...] = ()
+    """Which of its tools, and of its kinds of source, are of the open web: nothing private comes together with them."""

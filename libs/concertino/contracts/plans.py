@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from concertino.contracts.messages import Limits, Plan, Submitted, Subtask
+from concertino.contracts.messages import Announcement, Limits, Plan, Submitted, Subtask
 
 PLANNED_SUBTASKS = 20
 """Subtasks at the most, where a model plans and the caller sets no limit."""
 BROUGHT_SUBTASKS = 10_000
 """The same for a plan that the caller brings."""
+PLANNED_CALLS = 50
+"""Tool calls at the most that a planner may allow one subtask."""
+GENERAL = "general"
+"""The kind that takes on roles. The tools that it has of other kinds are named ``KIND_TOOL``."""
+PUBLIC = "web"
+"""The kind that reads the open web."""
+PRIVATE = ("code", "docs")
+"""Kinds that read what may be private."""
 
 
 def max_subtasks(limits: Limits, *, brought: bool) -> int:
@@ -20,11 +28,18 @@ def max_subtasks(limits: Limits, *, brought: bool) -> int:
 
 
 def problems(
-    plan: Plan, task: Submitted, kinds: Collection[str], *, brought: bool, earlier: Iterable[Subtask] = ()
+    plan: Plan,
+    task: Submitted,
+    kinds: Collection[str],
+    *,
+    brought: bool,
+    earlier: Iterable[Subtask] = (),
+    offers: Collection[Announcement] = (),
 ) -> list[str]:
     """Everything that keeps ``plan`` from being run, in words for its author; empty if it is sound.
 
-    ``kinds`` are those on the bus, ``brought`` says that the caller wrote it, ``earlier`` are subtasks of previous rounds.
+    ``kinds`` are those on the bus, ``brought`` says that the caller wrote it, ``earlier`` are subtasks of previous rounds,
+    ``offers`` what workers say of themselves, where that is to be held against the plan.
     A planner's plan may read no source that the caller did not name, and may not repeat a brief.
     """
     done = list(earlier)
@@ -52,11 +67,51 @@ def problems(
         found += [f"source {location!r} was not given by the caller" for location in sorted(strange)]
         briefs = {brief(subtask) for subtask in done}
         found += [f"subtask {s.id!r} repeats an earlier brief" for s in plan.subtasks if brief(s) in briefs]
+        found += [
+            f"subtask {s.id!r} allows itself {s.max_calls} tool calls, and {PLANNED_CALLS} are the most"
+            for s in plan.subtasks
+            if s.max_calls and s.max_calls > PLANNED_CALLS
+        ]
+    found += [
+        f"subtask {s.id!r} has private sources and the public web together, and a page could have the one carried into the "
+        "other: make two subtasks of it"
+        for s in plan.subtasks
+        if _mixes(s, offers)
+    ]
+    found += _against(offers, plan)
     try:
         TopologicalSorter({s.id: s.depends_on for s in plan.subtasks}).prepare()
     except CycleError as e:
         found.append(f"its dependencies form a cycle: {' → '.join(reversed(e.args[1]))}")
     return found
+
+
+def _mixes(subtask: Subtask, offers: Collection[Announcement]) -> bool:
+    """Whether one worker would both read what is private and reach the public web. Of tools that are not announced, only the
+    names of those that ship say on which side they are."""
+    if subtask.kind != GENERAL:
+        return False
+    mine = [offer for offer in offers if offer.kind == GENERAL]
+    public = {PUBLIC, *(name for offer in mine for name in offer.public)}
+    known = {tool for offer in mine for tool in offer.tools}
+    kinds, tools = {source.kind for source in subtask.sources or ()}, set(subtask.tools or ())
+    reaching = {tool for tool in tools if tool in public or tool.startswith(f"{PUBLIC}_")}
+    private = {tool for tool in tools - reaching if tool in known or tool.startswith(tuple(f"{kind}_" for kind in PRIVATE))}
+    return bool(reaching or kinds & public) and bool(private or kinds - public)
+
+
+def _against(offers: Collection[Announcement], plan: Plan) -> Iterator[str]:
+    """What a plan wants of workers that they do not have. Nothing is known of the tools of a kind that announces none."""
+    tools: dict[str, set[str]] = {}
+    for offer in offers:
+        tools.setdefault(offer.kind, set()).update(offer.tools)
+    for subtask in plan.subtasks:
+        there = tools.get(subtask.kind)
+        if there and (strange := sorted(set(subtask.tools or ()) - there)):
+            yield (
+                f"subtask {subtask.id!r} wants tools that {subtask.kind!r} does not have: {', '.join(strange)}; it has: "
+                f"{', '.join(sorted(there))}"
+            )
 
 
 def brief(subtask: Subtask) -> tuple[str, str, tuple[str, ...]]:

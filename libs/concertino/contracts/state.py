@@ -19,6 +19,7 @@ from concertino.contracts.messages import (
     Plan,
     Planned,
     Result,
+    Spent,
     Submitted,
     Subtask,
     Synthesized,
@@ -46,6 +47,8 @@ class State:
     dispatched: dict[int, Dispatched] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     syntheses: dict[int, Synthesized] = field(default_factory=dict)
+    lost: dict[str, Spent] = field(default_factory=dict)
+    """What deliveries cost that brought no result, by work id and delivery (``result.s1.2``)."""
     cancel: Cancel | None = None
     timers: set[str] = field(default_factory=set)
     due: set[str] = field(default_factory=set)
@@ -77,6 +80,8 @@ class State:
                 self.results[about] = message
             case Synthesized() if _is_number(about):
                 self.syntheses[int(about)] = message
+            case Spent():
+                self.lost[about] = message
             case Cancel():
                 self.cancel = message
             case Outcome():
@@ -108,11 +113,12 @@ class State:
 
     @property
     def usage(self) -> Usage:
-        """What all settled work of the task took."""
+        """What all work of the task took, that of attempts in vain included."""
         total = Usage()
-        for settled in (*self.plans.values(), *self.results.values(), *self.syntheses.values()):
-            if settled.usage != _NOTHING:
-                total = total + settled.usage
+        settled = (*self.plans.values(), *self.results.values(), *self.syntheses.values())
+        for usage in (*(s.usage for s in settled), *(lost.usage for lost in self.lost.values())):
+            if usage != _NOTHING:
+                total = total + usage
         return total
 
 

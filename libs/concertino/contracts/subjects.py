@@ -84,6 +84,11 @@ class Subjects(Struct, frozen=True):
     def workers_bucket(self) -> str:
         return f"{self.prefix}_workers"
 
+    @property
+    def kinds_bucket(self) -> str:
+        """Kinds that are served on demand: known also while no replica runs."""
+        return f"{self.prefix}_kinds"
+
     # --- the log
 
     def task(self, task: str) -> str:
@@ -112,9 +117,18 @@ class Subjects(Struct, frozen=True):
     def work(self, lane: str, kind: str) -> str:
         return f"{self.prefix}.work.{lane}.{kind}"
 
+    def lane_of(self, subject: str) -> str:
+        """The lane in the subject of work."""
+        return subject[len(self.prefix) + len(".work.") :].partition(".")[0]
+
     def work_consumer(self, lane: str, kind: str) -> str:
         """The durable consumer of one kind and lane."""
         return f"{lane}-{kind}"
+
+    def parse_work_consumer(self, name: str) -> tuple[str, str]:
+        """Lane and kind of a consumer of work."""
+        lane, _, kind = name.partition("-")
+        return lane, kind
 
     @property
     def coordinator_consumer(self) -> str:
@@ -131,6 +145,10 @@ class Subjects(Struct, frozen=True):
     def returned(self, work: str, delivery: int | str) -> str:
         """The name of the fact that a delivery of ``work`` does not count."""
         return f"returned.{work}.{delivery}"
+
+    def spent(self, work: str, delivery: int) -> str:
+        """The name of the fact what a delivery of ``work`` cost that brought no result."""
+        return f"spent.{work}.{delivery}"
 
     # --- not stored
 

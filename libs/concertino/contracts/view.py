@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from concertino.contracts.messages import Finding, Locator, Report, Result, Subtask
+from concertino.contracts.messages import Finding, Locator, Report, Result, Settled, Subtask, Usage
 from concertino.contracts.state import State
+from concertino.contracts.subjects import PLAN, SYNTHESIZE
 
 Status = Literal["running", "answered", "partial", "failed", "cancelled"]
 
@@ -18,6 +20,8 @@ class CitationView(Struct, frozen=True):
     source: str
     locator: Locator
     quote: str
+    root: str
+    """The given source that ``source`` is relative to; empty for a URL, and where there is one source only."""
 
 
 class PositionView(Struct, frozen=True):
@@ -37,11 +41,51 @@ class ReportView(Struct, frozen=True):
     citations: tuple[CitationView, ...]
     conflicts: tuple[ConflictView, ...]
     gaps: tuple[str, ...]
+    checked: int
+    """Quotes that stand, word for word, in what workers kept as evidence."""
+    dropped: int
+    """What failed a check and is not used."""
+    marked: int
+    """Sentences that are marked in the text: a figure or a name in them stands in none of the quotes that they cite."""
+
+
+class UsageView(Struct, frozen=True):
+    """What models took. ``input_tokens`` were read anew; what was written to the provider's cache or read from it is beside."""
+
+    model_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    cache_write_tokens: int
+    cache_read_tokens: int
+    web_searches: int
+    unpriced_calls: int
+    """Calls of models without a price: ``cost_usd`` does not contain them."""
+
+
+class WorkView(Struct, frozen=True):
+    """A piece of work that is settled, other than a subtask: a round's planning, or its writing."""
+
+    status: Literal["complete", "partial", "failed"]
+    attempts: int
+    seconds: float
+    """Of the attempt that ended it."""
+    error: str
+    """Why it failed, or is less than was asked for."""
+    model: str
+    """Who thought, or ``extractive``."""
+    prompt: str
+    """The prompts that were used, each with its version."""
+    usage: UsageView
 
 
 class RoundView(Struct, frozen=True):
     why: str
     subtasks: tuple[Subtask, ...]
+    planning: WorkView | None
+    """None where the caller brought the plan."""
+    writing: WorkView | None
+    """None until there is a report, or has failed to be one."""
 
 
 class PlanView(Struct, frozen=True):
@@ -57,16 +101,17 @@ class SubtaskView(Struct, frozen=True):
     status: Literal["waiting", "queued", "complete", "partial", "failed", "missing"]
     attempts: int
     findings: tuple[Finding, ...]
+    gaps: tuple[str, ...]
+    """What was looked for in vain."""
+    notes: tuple[str, ...]
+    """Such as what could not be read."""
     seconds: float
     """Of the attempt that ended it."""
     error: str
-
-
-class UsageView(Struct, frozen=True):
-    model_calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
+    """Why it failed, or is less than was asked for."""
+    model: str
+    prompt: str
+    usage: UsageView
 
 
 class TaskView(Struct, frozen=True):
@@ -79,6 +124,10 @@ class TaskView(Struct, frozen=True):
     plan: PlanView
     subtasks: tuple[SubtaskView, ...]
     usage: UsageView
+    """All of it, that of attempts in vain included."""
+    by_kind: dict[str, UsageView]
+    """``usage`` by the kind of worker: ``plan``, ``code``, ..., ``synthesize``."""
+    by_model: dict[str, UsageView]
 
     def to_json(self) -> bytes:
         """Indented JSON, every field present."""
@@ -87,42 +136,114 @@ class TaskView(Struct, frozen=True):
 
 def view(state: State) -> TaskView:
     """``state`` for its readers."""
-    outcome, usage = state.outcome, state.usage
+    outcome = state.outcome
     report = outcome.report if outcome else None
+    spending = list(_spending(state))
     return TaskView(
         task=state.task,
         status=outcome.status.value if outcome else "running",
         reason=outcome.reason if outcome else "",
         report=_report(report) if report else None,
-        plan=PlanView(rounds=tuple(RoundView(why=r.plan.why, subtasks=r.plan.subtasks) for r in state.rounds)),
+        plan=PlanView(
+            rounds=tuple(
+                RoundView(
+                    why=round_.plan.why,
+                    subtasks=round_.plan.subtasks,
+                    planning=_work(state.plans.get(round_.number)) if f"plan.{round_.number}" in state.times else None,
+                    writing=_work(round_.synthesis),
+                )
+                for round_ in state.rounds
+            )
+        ),
         subtasks=tuple(_subtask(state, subtask) for subtask in state.subtasks),
-        usage=UsageView(usage.model_calls, usage.input_tokens, usage.output_tokens, usage.cost_usd),
+        usage=_usage(state.usage),
+        by_kind=_summed((kind, usage) for kind, _, usage in spending),
+        by_model=_summed((model, usage) for _, model, usage in spending),
     )
+
+
+def _spending(state: State) -> Iterator[tuple[str, str, Usage]]:
+    """Kind, model and usage of everything that models did for the task, in the order of rounds."""
+    kinds = {f"result.{subtask.id}": subtask.kind for subtask in state.subtasks}
+    settled: list[tuple[str, Settled]] = [(PLAN, plan) for plan in state.plans.values()]
+    settled += [(kinds.get(f"result.{id_}", "?"), result) for id_, result in state.results.items()]
+    settled += [(SYNTHESIZE, synthesis) for synthesis in state.syntheses.values()]
+    for kind, one in settled:
+        yield from ((kind, *spent) for spent in _by_model(one.usage, one.spent, one.model))
+    for name, lost in state.lost.items():
+        work = name.rpartition(".")[0]
+        kind = kinds.get(work) or {"plan": PLAN, "synthesis": SYNTHESIZE}.get(work.partition(".")[0], "?")
+        yield from ((kind, *spent) for spent in _by_model(lost.usage, lost.spent, ""))
+
+
+def _by_model(usage: Usage, spent: Mapping[str, Usage], model: str) -> Iterator[tuple[str, Usage]]:
+    """``spent``; where a worker gives the sum alone, that of ``model``."""
+    if spent:
+        yield from spent.items()
+    elif usage != Usage():
+        yield model or "?", usage
+
+
+def _summed(spending: Iterator[tuple[str, Usage]]) -> dict[str, UsageView]:
+    found: dict[str, Usage] = {}
+    for name, usage in spending:
+        found[name] = found[name] + usage if name in found else usage
+    return {name: _usage(usage) for name, usage in found.items()}
+
+
+def _usage(usage: Usage) -> UsageView:
+    return UsageView(**{name: getattr(usage, name) for name in UsageView.__struct_fields__})
+
+
+def _work(settled: Settled | None) -> WorkView | None:
+    if settled is None:
+        return None
+    return WorkView(
+        status=settled.status.value,
+        attempts=settled.attempts,
+        seconds=round(settled.seconds, 3),
+        error=settled.error.message if settled.error else "",
+        model=settled.model,
+        prompt=settled.prompt,
+        usage=_usage(settled.usage),
+    )
+
+
+_NONE = Result()
 
 
 def _report(report: Report) -> ReportView:
     return ReportView(
         text=report.text,
-        citations=tuple(CitationView(c.id, c.source, c.locator, c.quote) for c in report.citations),
+        citations=tuple(CitationView(c.id, c.source, c.locator, c.quote, c.root) for c in report.citations),
         conflicts=tuple(
             ConflictView(c.statement, tuple(PositionView(p.claim, p.citations) for p in c.positions), c.resolution, c.why)
             for c in report.conflicts
         ),
         gaps=report.gaps,
+        checked=report.checked,
+        dropped=report.dropped,
+        marked=report.marked,
     )
 
 
 def _subtask(state: State, subtask: Subtask) -> SubtaskView:
     result = state.results.get(subtask.id)
+    done = result or _NONE
     return SubtaskView(
         id=subtask.id,
         kind=subtask.kind,
         objective=subtask.objective,
         status=_status(state, subtask, result),
         attempts=result.attempts if result else state.sent.get(f"result.{subtask.id}", 0),
-        findings=result.findings if result else (),
-        seconds=round(result.seconds, 3) if result else 0.0,
-        error=result.error.message if result and result.error else "",
+        findings=done.findings,
+        gaps=done.gaps,
+        notes=done.notes,
+        seconds=round(done.seconds, 3),
+        error=done.error.message if done.error else "",
+        model=done.model,
+        prompt=done.prompt,
+        usage=_usage(done.usage),
     )
 
 

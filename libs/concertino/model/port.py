@@ -6,21 +6,67 @@ no model at all (:mod:`concertino.model.extractive`); the services cannot tell, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from concertino.contracts.messages import Announcement, Conflict, Evidence, Plan, Share, Usage, Work
+from concertino.contracts.messages import Announcement, Conflict, Evidence, Failure, Plan, Severity, Share, Usage, Work
 
 T = TypeVar("T")
 
 
+Hosted = Literal["web_search"]
+"""Tools that run at a model's provider, not with us."""
+
+
 class Answer(Struct, Generic[T], frozen=True):
-    """What the model made of it, and what that took."""
+    """What the model made of it."""
 
     value: T
-    usage: Usage = Usage()
+    shortfall: Failure | None = None
+    """Why it is less than was asked for; it still counts."""
+    prompt: str = ""
+    """The prompts that were used, each with its version."""
+    model: str = ""
+    """Who answered, where that is not the model that was asked."""
+
+
+class Prompt(Struct, frozen=True):
+    """Instructions to a model, from a file beside the service that gives them. See :mod:`concertino.model.prompts`."""
+
+    name: str
+    version: str
+    text: str
+
+    @property
+    def id(self) -> str:
+        """How results name it."""
+        return f"{self.name}-{self.version}"
+
+
+class Call(Struct, frozen=True):
+    """One call of a model, as it ended: with a stop reason, or with the code of an error."""
+
+    model: str
+    usage: Usage
+    seconds: float
+    ended: str
+
+
+async def _silent(_: str) -> None:
+    """For whoever does not want to hear it."""
+
+
+class Hooks(Struct, frozen=True):
+    """Who is told what happens while a job is done."""
+
+    on_call: Callable[[Call], None] = lambda _: None
+    """After each call of a model, whatever became of it."""
+    on_text: Callable[[str], Awaitable[None]] = _silent
+    """Each piece of a report as it is written."""
+    progress: Callable[[str], Awaitable[None]] = _silent
+    """What is happening, in a few words."""
 
 
 class ToolSpec(Struct, frozen=True):
@@ -29,6 +75,8 @@ class ToolSpec(Struct, frozen=True):
     name: str
     description: str
     parameters: dict[str, Any]
+    checks: bool = False
+    """Whether it returns :class:`~concertino.model.observation.Checked`: findings as they can be reported."""
 
 
 class Tools(Protocol):
@@ -37,8 +85,19 @@ class Tools(Protocol):
     @property
     def specs(self) -> Sequence[ToolSpec]: ...
 
+    @property
+    def left(self) -> int | None:
+        """Calls that the brief still allows. None: it sets no limit."""
+
     async def call(self, name: str, /, **arguments: Any) -> Any:
-        """What the tool returns. Raises :class:`~concertino.contracts.errors.Invalid` for an unknown name or bad arguments."""
+        """What the tool returns.
+
+        Raises :class:`~concertino.contracts.errors.Invalid` for an unknown name or bad arguments, and
+        :class:`~concertino.contracts.errors.Refused` where the brief allows no more calls, or this one was made before.
+        """
+
+    def forget(self) -> None:
+        """Let calls be made again: their results are out of the model's sight."""
 
 
 # ----------------------------------------------------------------------------------------------------------------- plan
@@ -50,7 +109,10 @@ class Planning(Struct, frozen=True):
     work: Work
     kinds: tuple[Announcement, ...]
     max_subtasks: int
-    prompt: str = ""
+    prompt: Prompt | None = None
+    check: Callable[[Plan], Sequence[str]] = lambda _: ()
+    """What keeps a plan from being run, in words for its author."""
+    hooks: Hooks = Hooks()
 
 
 # ------------------------------------------------------------------------------------------------------------- research
@@ -61,6 +123,8 @@ class Quote(Struct, frozen=True):
 
     source: str
     text: str
+    root: str = ""
+    """The location of the given source that ``source`` is relative to, where several hold one of that name."""
 
 
 class Claim(Struct, frozen=True):
@@ -69,7 +133,14 @@ class Claim(Struct, frozen=True):
     claim: str
     quotes: tuple[Quote, ...] = ()
     quality: Share = 0.5
+    """How far the source can be trusted on this: primary and definitive 1, hearsay 0."""
     confidence: Share = 0.5
+    """How sure it is that this answers the objective."""
+    severity: Severity = ""
+    topic: str = ""
+    """What sort of finding it is, where findings of one sort are counted together."""
+    advice: str = ""
+    """What to do about it."""
 
 
 class Findings(Struct, frozen=True):
@@ -84,7 +155,12 @@ class Research(Struct, frozen=True):
 
     work: Work
     tools: Tools
-    prompt: str = ""
+    prompt: Prompt | None = None
+    hosted: frozenset[Hosted] = frozenset()
+    """Tools of the model's provider that it may use besides."""
+    check: Callable[[Findings], Sequence[str]] = lambda _: ()
+    """Which quotes are in nothing that was read, in words for their author."""
+    hooks: Hooks = Hooks()
 
 
 # ---------------------------------------------------------------------------------------------------------------- write
@@ -99,10 +175,27 @@ class Exhibit(Struct, frozen=True):
     subtask: str
     quality: float
     confidence: float
+    severity: Severity = ""
+    topic: str = ""
+    advice: str = ""
+    around: tuple[str, str] = ("", "")
+    """What stands right before and after the quote where it was read."""
+    also: tuple[str, ...] = ()
+    """What others claimed on the same quote, in other words."""
+
+
+class WritingPrompts(Struct, frozen=True):
+    """What a model is told at each step to a report."""
+
+    digest: Prompt
+    """To reduce findings that are too many for one look."""
+    weigh: Prompt
+    write: Prompt
 
 
 class Writing(Struct, frozen=True):
-    """Everything a report may rest on. ``missing`` names the parts that did not come, with the reason."""
+    """Everything a report may rest on. ``missing`` names what did not come or could not be read, with the reason: it is told as
+    it is."""
 
     work: Work
     exhibits: tuple[Exhibit, ...]
@@ -110,7 +203,10 @@ class Writing(Struct, frozen=True):
     """Claims of workers without evidence."""
     gaps: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    prompt: str = ""
+    kinds: tuple[Announcement, ...] = ()
+    """Who could be asked in another round; empty where there is none."""
+    prompts: WritingPrompts | None = None
+    hooks: Hooks = Hooks()
 
 
 class Draft(Struct, frozen=True):
@@ -121,6 +217,10 @@ class Draft(Struct, frozen=True):
     gaps: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
     """The gaps that another round may close."""
+    dropped: int = 0
+    """What its author referred to and what is no exhibit: left out."""
+    verbatim: bool = False
+    """Made of quotes, and of claims as they came: no sentence of its own that could say more than what it cites."""
 
 
 class Model(Protocol):
@@ -128,6 +228,13 @@ class Model(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def hosts(self) -> frozenset[Hosted]:
+        """The tools that its provider runs."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
 
     async def plan(self, job: Planning) -> Answer[Plan]: ...
 

@@ -17,14 +17,19 @@ from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.topology import installation
 from concertino.contracts.errors import ConcertinoError
+from concertino.runtime.probes import Probes
 from concertino.runtime.settings import Settings, settings
-from concertino.telemetry import logs
+from concertino.telemetry import logs, metrics
 
 log = structlog.get_logger(__name__)
 
 
 class Running(Protocol):
     """A service at work."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether work can reach it."""
 
     async def drain(self, grace: float) -> None:
         """Take nothing new; finish what runs, or hand it back after ``grace`` seconds."""
@@ -55,7 +60,13 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
     bus = await JetStream.connect(config.nats_url, name, config.subjects, closed=closed, credentials=config.nats_creds or None)
     await bus.provision(installation(config.subjects, replicas=config.replicas, keep=config.keep))
     service = await start(bus, config)
-    await bus.answer_discovery(name, version("concertino"))
+    release = version("concertino")
+    await bus.answer_discovery(name, release)
+    metrics.BUILD.labels(name, release).set(1)
+    metrics.CONNECTED.set_function(lambda: bus.connected)
+    probes = Probes(lambda: _missing(bus, service, stop))
+    if config.port:
+        await probes.start("", config.port)
     log.info("ready", pid=os.getpid())
     await stop.wait()
     if lost:
@@ -64,4 +75,14 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
     log.info("draining")
     await service.drain(config.grace)
     await bus.close()
+    await probes.stop()
     log.info("stopped")
+
+
+def _missing(bus: Bus, service: Running, stop: asyncio.Event) -> str:
+    """Why no work can be taken; empty where it can."""
+    if stop.is_set():
+        return "draining"
+    if not bus.connected:
+        return "no connection to NATS"
+    return "" if service.alive else "nothing comes from the queue's consumer"

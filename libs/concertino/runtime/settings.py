@@ -42,12 +42,23 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How long running work may go on after SIGTERM."""
     slots: Annotated[int, Meta(ge=0, le=10_000)] = 0
     """Pieces of work at once in one worker process. 0: what the worker says itself."""
-    model: Literal["extractive"] = "extractive"
-    """Who thinks. ``extractive`` plans by rules, retrieves and quotes; it needs no key."""
+    model: Literal["auto", "extractive", "anthropic"] = "auto"
+    """Who thinks. ``anthropic``: Claude, with the key in ``ANTHROPIC_API_KEY``. ``extractive`` plans by rules, retrieves and
+    quotes; it needs no key. ``auto``: the first where there is a key, else the second."""
+    config: str = ""
+    """A TOML file for what needs more than a line: models by kind, prices, MCP servers."""
+    search: str = ""
+    """Who searches the web where the model's provider does not: ``searxng:https://...``, ``brave`` or ``tavily``. Their keys
+    are in ``BRAVE_API_KEY`` and ``TAVILY_API_KEY``."""
+    allow_networks: str = ""
+    """Private networks that pages may come from all the same, as ``10.1.0.0/16,127.0.0.0/8``. Else private, loopback,
+    link-local and metadata addresses are refused."""
     cache: str = msgspec.field(default_factory=default_cache)
     """Where indexes, clones and fetched documents are kept."""
     source_roots: str = "/"
     """Folders (separated by ``:``) that a task's local sources must lie in."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    """Where ``/livez``, ``/readyz`` and ``/metrics`` are answered, over HTTP. 0: nowhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged, to standard error."""
     log_format: Literal["auto", "human", "json"] = "auto"

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
-from concertino.bus.announcements import announcements
+from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus
-from concertino.contracts.messages import Announcement, Input, Source, Work
-from concertino.model.port import Model
+from concertino.contracts.errors import DeadlineExceeded, ModelRefused, ModelRejected, ModelUnavailable, Unusable
+from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
+from concertino.contracts.plans import GENERAL, PUBLIC
+from concertino.model import prompts
+from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
+from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
+from concertino.telemetry import metrics
+from concertino.worker import meter
 from concertino.worker.evidence import EvidenceLog
+from concertino.worker.mcp import Servers
+from concertino.worker.quoting import quoted
 from concertino.worker.tools import Toolbox
+
+Say = Callable[[str, str], Awaitable[None]]
+"""What is being done, and the next piece of text if that is writing."""
+
+_RESEARCH = Path(__file__).with_name("research.md")
 
 
 class Context:
@@ -21,16 +36,39 @@ class Context:
     """
 
     def __init__(
-        self, work: Work, *, bus: Bus, model: Model, settings: Settings, say: Callable[[str], Awaitable[None]]
+        self,
+        work: Work,
+        *,
+        bus: Bus,
+        model: Model,
+        settings: Settings,
+        say: Say,
+        last_attempt: bool = False,
+        servers: Servers | None = None,
+        clock: Clock = time.time,
     ) -> None:
         self.work = work
+        self.last_attempt = last_attempt
+        """Whether what fails now is not tried again."""
         self.model = model
         self.settings = settings
+        self.servers = servers or Servers()
+        """MCP servers that this kind may use. Their tools are offered by :meth:`research`, as far as the brief allows them."""
+        self.notes: list[str] = []
+        """What a reader of the result should know besides."""
         self.evidence = EvidenceLog(bus)
         self.tools = Toolbox(
-            allowed=work.brief.tools, max_calls=work.brief.max_calls, on_call=self._on_call, on_seen=self.evidence.saw
+            allowed=work.brief.tools,
+            max_calls=work.brief.max_calls,
+            on_call=self._on_call,
+            on_seen=self.evidence.saw,
+            on_ended=self._on_tool_ended,
         )
-        self._bus, self._say = bus, say
+        self.hooks = Hooks(on_call=self._on_model_call, on_text=self._on_text, progress=self.progress)
+        """What a job for the model carries, so that its calls are metered here and its progress is told."""
+        self.spent: dict[str, Usage] = {}
+        """What models took so far, by name."""
+        self._bus, self._say, self._clock = bus, say, clock
         self.doing = ""
         """What was last told of its progress."""
         self.cancelled = False
@@ -47,15 +85,65 @@ class Context:
     async def progress(self, doing: str) -> None:
         """Tell whoever follows the task what is happening now, in a few words."""
         self.doing = doing
-        await self._say(doing)
+        await self._say(doing, "")
+
+    async def research(self, prompt: Prompt | str = "", *, hosted: frozenset[Hosted] = frozenset()) -> Answer[Findings]:
+        """Have the model work on the brief with what is in :attr:`tools`, and return findings whose quotes were checked.
+
+        ``prompt`` says what is special about this kind of work; how to research at all, the model is told in any case.
+        ``hosted`` are tools of its provider that it may use besides. Where the model fails for good, what can be quoted without
+        it counts, with the reason.
+        """
+        await self._offer_remote()
+        own = prompts.written(self.work.brief.kind, prompt) if isinstance(prompt, str) and prompt else prompt
+        job = Research(
+            work=self.work,
+            tools=self.tools,
+            prompt=prompts.joined(prompts.load(_RESEARCH), *([own] if isinstance(own, Prompt) else [])),
+            hosted=hosted & self.model.hosts,
+            check=self.evidence.problems,
+            hooks=self.hooks,
+        )
+        try:
+            return await self.model.research(job)
+        except (ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
+            return await quoted(job, e, self.spent)
+        except ModelUnavailable as e:
+            if not self.last_attempt and self._clock() + (e.after or 0.0) < self.work.deadline:
+                raise  # it is worth waiting for
+            return await quoted(job, e, self.spent)
 
     async def kinds(self) -> list[Announcement]:
-        """Who is announced on the bus."""
-        return await announcements(self._bus, self.settings.subjects)
+        """Whom a plan may ask: who is announced on the bus, and who would be woken by work."""
+        return await kinds(self._bus, self.settings.subjects)
 
     async def blob(self, digest: str) -> bytes | None:
         """What is kept under ``digest``."""
         return await self._bus.get_blob(digest)
+
+    async def _offer_remote(self) -> None:
+        remotes, missing = await self.servers.tools(self.tools.allowed)
+        taken = {spec.name for spec in self.tools.specs}
+        # ``general`` chooses its tools itself.
+        private = self.work.brief.kind != GENERAL and any(source.kind != PUBLIC for source in self.sources)
+        for remote in remotes:
+            if remote.spec.name in taken:
+                missing.append(f"the tool {remote.spec.name} of an MCP server is not offered: another one has its name")
+            elif remote.public and private:
+                missing.append(f"the tool {remote.spec.name}: it reaches the open web, and this brief's sources may be private")
+            else:
+                self.tools.offer(remote.spec, remote.function)
+        self.notes += [f"not available: {why}" for why in missing if f"not available: {why}" not in self.notes]
+
+    def _on_model_call(self, call: Call) -> None:
+        meter.record(self.work.brief.kind, call)
+        self.spent[call.model] = self.spent.get(call.model, Usage()) + call.usage
+
+    def _on_tool_ended(self, ended: str) -> None:
+        metrics.TOOL_CALLS.labels(self.work.brief.kind, ended).inc()
+
+    async def _on_text(self, text: str) -> None:
+        await self._say(self.doing, text)
 
     async def _on_call(self, name: str, arguments: dict[str, object]) -> None:
         shown = ", ".join(str(value) for value in arguments.values() if isinstance(value, str) and value)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Iterator
 
 from msgspec import structs
 
 from concertino.bus.port import Bus
 from concertino.contracts.errors import QuoteNotSeen
 from concertino.contracts.messages import Evidence, Finding, Locator, Passage
-from concertino.model.port import Claim, Findings
+from concertino.model.port import Claim, Findings, Quote
+
+_NAMED = 80
+"""Characters that an error repeats of a name or a quote."""
 
 
 class EvidenceLog:
@@ -18,27 +23,38 @@ class EvidenceLog:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._seen: dict[str, dict[str, Passage]] = {}
+        self._seen: dict[str, dict[tuple[str, str], Passage]] = {}
         self._cited: dict[str, str] = {}
 
     def saw(self, passage: Passage) -> None:
         """Remember ``passage``. Tools that return passages need not call this: their toolbox does."""
-        self._seen.setdefault(passage.source, {}).setdefault(passage.text, passage)
+        self._seen.setdefault(passage.source, {}).setdefault((passage.root, passage.text), passage)
 
-    def quote(self, source: str, text: str) -> Evidence:
+    def quote(self, source: str, text: str, root: str = "") -> Evidence:
         """Evidence for the literal ``text``. Raises :class:`QuoteNotSeen` if it stands in nothing seen of ``source``.
 
-        Line ends and empty lines around it do not matter. Where it stands more than once, the first place counts.
+        Line ends and empty lines around it do not matter. Where it stands more than once, the first place counts; ``root``
+        says which of several sources is meant.
         """
+        found = next(self._places(source, text, root), None)
+        if found is None:
+            raise QuoteNotSeen(self._not_seen(source, text, root))
+        return self._cite(*found)
+
+    def _places(self, source: str, text: str, root: str) -> Iterator[tuple[Passage, int, str]]:
+        """Each passage in which ``text`` stands, where it begins, and how it stands there."""
         literal = text.strip("\r\n")
         for quote in dict.fromkeys((literal, literal.replace("\r\n", "\n"), re.sub("\r?\n", "\r\n", literal))):
             for passage in self._seen.get(source, {}).values():
-                start = passage.text.find(quote) if quote.strip() else -1
+                start = passage.text.find(quote) if quote.strip() and root in {"", passage.root} else -1
                 if start >= 0:
-                    return self._cite(passage, start, quote)
-        raise QuoteNotSeen(
-            f"nothing that was read of {source!r} contains {literal[:80]!r}: quote word for word what a tool returned, or what "
-            f"evidence.saw() was told"
+                    yield passage, start, quote
+
+    def _not_seen(self, source: str, text: str, root: str) -> str:
+        within = f" in {_named(root)}" if root else ""
+        return (
+            f"nothing that was read of {_named(source)}{within} contains {_named(text.strip())}: quote word for word what "
+            "a tool returned, or what evidence.saw() was told"
         )
 
     def _cite(self, passage: Passage, start: int, quote: str) -> Evidence:
@@ -50,6 +66,7 @@ class EvidenceLog:
             source=passage.source,
             locator=_locate(passage, start, quote),
             quote=quote,
+            root=passage.root,
         )
 
     def ground(self, findings: Findings) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
@@ -65,15 +82,39 @@ class EvidenceLog:
             if len(evidence) < len(claim.quotes):
                 dropped.append(f"a quote that was in nothing that was read was taken from: {claim.claim}")
             grounded.append(
-                Finding(claim=claim.claim, evidence=evidence, quality=claim.quality, confidence=claim.confidence),
+                Finding(
+                    claim=claim.claim,
+                    evidence=evidence,
+                    quality=claim.quality,
+                    confidence=claim.confidence,
+                    severity=claim.severity,
+                    topic=claim.topic,
+                    advice=claim.advice,
+                )
             )
         return tuple(grounded), tuple(dropped)
+
+    def problems(self, findings: Findings) -> list[str]:
+        """Every quote that stands in nothing that was read, or in several sources where it does not say which, in words for
+        whoever quoted it."""
+        return [problem for claim in findings.claims for quote in claim.quotes if (problem := self._problem(quote))]
+
+    def _problem(self, quote: Quote) -> str:
+        roots = list(dict.fromkeys(passage.root for passage, _, _ in self._places(quote.source, quote.text, quote.root)))
+        if not roots:
+            return self._not_seen(quote.source, quote.text, quote.root)
+        if len(roots) > 1 and not quote.root:
+            return (
+                f"{_named(quote.text.strip())} stands in {_named(quote.source)} of several sources: say which is meant, by its "
+                f"root: {', '.join(map(_named, roots))}"
+            )
+        return ""
 
     def _evidence(self, claim: Claim) -> tuple[Evidence, ...]:
         found: list[Evidence] = []
         for quote in claim.quotes:
             try:
-                found.append(self.quote(quote.source, quote.text))
+                found.append(self.quote(quote.source, quote.text, quote.root))
             except QuoteNotSeen:
                 continue  # counted, and named, by who asked
         return tuple(found)
@@ -90,3 +131,8 @@ def _locate(passage: Passage, start: int, quote: str) -> Locator:
         return passage.locator
     first = passage.locator.lines[0] + passage.text.count("\n", 0, start)
     return structs.replace(passage.locator, lines=(first, first + quote.count("\n")))
+
+
+def _named(text: str) -> str:
+    """What a model wrote, for a message to it: one line, and never long."""
+    return json.dumps(text if len(text) <= _NAMED else f"{text[:_NAMED]} …", ensure_ascii=False)

@@ -31,9 +31,13 @@ async def call(handler: Handler, context: Context, threads: Executor) -> Settled
         returned = await asyncio.get_running_loop().run_in_executor(threads, run, handler, context.work.brief, context)
         if isinstance(returned, Awaitable):
             returned = await returned
-    settled = _checked(settle(returned, context), context.work.id)
+    settled = _checked(_noted(settle(returned, context), context.notes), context.work.id)
     await context.evidence.keep()
     return settled
+
+
+def _noted(settled: Settled, notes: list[str]) -> Settled:
+    return structs.replace(settled, notes=(*settled.notes, *notes)) if notes and isinstance(settled, Result) else settled
 
 
 def settle(returned: Any, context: Context) -> Settled:
@@ -44,8 +48,8 @@ def settle(returned: Any, context: Context) -> Settled:
     match returned:
         case Settled():
             return returned
-        case Answer(value, usage):
-            return structs.replace(settle(value, context), usage=usage, model=context.model.name)
+        case Answer():
+            return _answered(returned, context)
         case Plan():
             return Planned(plan=returned)
         case Report():
@@ -62,6 +66,14 @@ def settle(returned: Any, context: Context) -> Settled:
             raise TypeError(
                 f"a handler returns findings (a list of Finding, or Findings), a Result or None, not {_named(returned)}"
             )
+
+
+def _answered(answer: Answer[Any], context: Context) -> Settled:
+    """A shortfall makes it partial, whatever there is."""
+    settled = structs.replace(settle(answer.value, context), model=answer.model or context.model.name, prompt=answer.prompt)
+    if answer.shortfall is None:
+        return settled
+    return structs.replace(settled, status=ResultStatus.PARTIAL, error=answer.shortfall)
 
 
 def _checked(settled: Settled, work: str) -> Settled:

@@ -16,5 +16,8 @@ class Job:
     attempt: int
     context: Context
     replica: str
+    lane: str = ""
+    queued_at: float = 0.0
+    """Unix seconds at which its queue had it."""
     begun: bool = False
     """Whether it has a slot. What has none when a replica leaves is handed back at once."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from concertino.contracts.errors import Transient
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 
@@ -13,9 +14,10 @@ _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 
 
 class Retry(Struct, frozen=True):
-    """Deliver again after ``delay`` seconds."""
+    """Deliver again after ``delay`` seconds, because of an error of this code."""
 
     delay: float
+    code: str
 
 
 class GiveUp(Struct, frozen=True):
@@ -24,17 +26,22 @@ class GiveUp(Struct, frozen=True):
     failure: Failure
 
 
-def after(error: Exception, attempt: int, attempts: int, chance: Callable[[], float]) -> Retry | GiveUp:
-    """What to do after attempt number ``attempt`` of at most ``attempts`` ended in ``error``.
+def after(
+    error: Exception, attempt: int, attempts: int, chance: Callable[[], float], left: float = float("inf")
+) -> Retry | GiveUp:
+    """What to do after attempt number ``attempt`` of at most ``attempts`` ended in ``error``, ``left`` seconds before the
+    result is of no use any more.
 
     Only errors that say so are worth another try: exponential back-off, capped, with half of it left to ``chance`` (0 to 1),
-    so that workers that failed together do not come back together.
+    so that workers that failed together do not come back together. It begins when the error says that another try may succeed;
+    where that is too late, there is none.
     """
     found = failure(error)
-    if not found.retryable or attempt >= attempts:
+    asked = (error.after or 0.0) if isinstance(error, Transient) else 0.0
+    if not found.retryable or attempt >= attempts or (asked > 0 and asked >= left):
         return GiveUp(found)
     delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (attempt - 1))
-    return Retry(delay * (0.5 + chance() / 2))
+    return Retry(asked + delay * (0.5 + chance() / 2), found.code)
 
 
 def poisoned(attempt: int, attempts: int) -> Failure | None:

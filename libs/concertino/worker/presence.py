@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -19,14 +20,16 @@ RENEWED_EVERY = topology.ANNOUNCEMENT_LIFE / 3
 
 
 class Presence:
-    """The announcement of one replica. ``every`` is in seconds."""
+    """The announcement of one replica, as it is at the time. ``every`` is in seconds."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, announcement: Announcement, every: float = RENEWED_EVERY) -> None:
+    def __init__(
+        self, bus: Bus, subjects: Subjects, announcement: Callable[[], Announcement], every: float = RENEWED_EVERY
+    ) -> None:
         self._bus, self._subjects, self._announcement, self._every = bus, subjects, announcement, every
         self._renewal: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
-        await announce(self._bus, self._subjects, self._announcement)
+        await announce(self._bus, self._subjects, self._announcement())
         self._renewal = asyncio.create_task(self._renew())
 
     async def end(self) -> None:
@@ -35,7 +38,7 @@ class Presence:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])  # a renewal under way would announce what was withdrawn
         try:
-            await withdraw(self._bus, self._subjects, self._announcement)
+            await withdraw(self._bus, self._subjects, self._announcement())
         except ConcertinoError as e:
             log.warning("the announcement could not be withdrawn; it expires", error=str(e))
 
@@ -43,6 +46,6 @@ class Presence:
         while True:
             await asyncio.sleep(self._every)
             try:
-                await announce(self._bus, self._subjects, self._announcement)
+                await announce(self._bus, self._subjects, self._announcement())
             except ConcertinoError as e:
                 log.warning("the announcement could not be renewed", error=str(e))

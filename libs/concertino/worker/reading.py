@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from msgspec import structs
 
 from concertino.contracts.errors import SourceError
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Result, ResultStatus, Source
-from concertino.model.port import Research
+from concertino.contracts.messages import Result, ResultStatus, Settled, Source
+from concertino.model.port import Prompt
 from concertino.retrieval.tree import Tree
 from concertino.worker.context import Context
 from concertino.worker.handlers import settle
 from concertino.worker.tools import ToolFunction
+from concertino.worker.toolsets import Opened, Toolset
 
 _SCP = re.compile(r"[\w.-]+@[\w.-]+:")
 """How git writes a repository on another machine: ``git@example.org:team/project``."""
@@ -26,22 +26,35 @@ NAMED = 3
 """Unreadable files that are named in a result; the rest is counted."""
 
 
-class Opened(Protocol):
-    """Sources, opened, with tools over all of them."""
+class Reading:
+    """What could be opened of the ``sources`` of one piece of work. ``failed``: what could not, and why."""
+
+    def __init__(self, opened: Opened, failed: Sequence[str]) -> None:
+        self._opened = opened
+        self.failed = tuple(failed)
+
+    @classmethod
+    async def of(cls, context: Context, toolset: Toolset, sources: Sequence[Source]) -> Reading:
+        """Open ``sources``. One that cannot be read costs that source, not the others; :class:`SourceError` where none can be
+        read."""
+        allowed, refused = _allowed(sources, context.settings.source_roots)
+        if allowed:
+            await context.progress(f"opening {', '.join(source.location for source in allowed)}")
+        return cls(*await _open(context, toolset, allowed, refused))
 
     @property
-    def problems(self) -> Sequence[tuple[str, str]]: ...
+    def problems(self) -> Sequence[tuple[str, str]]:
+        """What could not be read within the sources that could be."""
+        return self._opened.problems
 
-    def tools(self) -> Sequence[ToolFunction]: ...
+    def tools(self) -> Sequence[ToolFunction]:
+        return self._opened.tools()
 
-    async def close(self) -> None: ...
-
-
-O = TypeVar("O", bound=Opened)  # noqa: E741
-Open = Callable[[Sequence[Source], Path], Awaitable[O]]
+    async def close(self) -> None:
+        await self._opened.close()
 
 
-async def research(context: Context, open_: Open[O], prompt: str = "") -> Result:
+async def research(context: Context, toolset: Toolset, prompt: Prompt | str = "") -> Result:
     """The findings of the context's model in its sources. A source that cannot be read costs that source, not the others.
 
     Raises :class:`SourceError` where none can be read.
@@ -49,22 +62,24 @@ async def research(context: Context, open_: Open[O], prompt: str = "") -> Result
     sources = context.sources
     if not sources:
         raise SourceError(f"this brief names no source for {context.work.brief.kind!r} to read: give the task one")
-    allowed, refused = _allowed(sources, context.settings.source_roots)
-    await context.progress(f"opening {', '.join(source.location for source in allowed)}")
-    opened, failed = await _open(allowed, refused, open_, Path(context.settings.cache))
+    reading = await Reading.of(context, toolset, sources)
     try:
-        context.tools.add(*opened.tools())
-        answer = await context.model.research(Research(work=context.work, tools=context.tools, prompt=prompt))
-        notes = _notes(opened.problems)
+        context.tools.add(*reading.tools())
+        answer = await context.research(prompt)
+        problems = list(reading.problems)
     finally:
-        await opened.close()
-    result = settle(answer, context)
+        await reading.close()
+    return completed(settle(answer, context), problems, reading.failed)
+
+
+def completed(result: Settled, problems: Sequence[tuple[str, str]], failed: Sequence[str]) -> Result:
+    """``result`` with what could not be read: ``problems`` are noted, sources that ``failed`` make it partial."""
     assert isinstance(result, Result)
-    result = structs.replace(result, notes=(*result.notes, *notes))
-    if failed:
-        error = failure(SourceError("; ".join(failed)))
-        result = structs.replace(result, status=ResultStatus.PARTIAL, error=error)
-    return result
+    result = structs.replace(result, notes=(*result.notes, *_notes(problems)))
+    if not failed:
+        return result
+    causes = [*failed, *([result.error.message] if result.error else [])]
+    return structs.replace(result, status=ResultStatus.PARTIAL, error=failure(SourceError("; ".join(causes))))
 
 
 def folders(context: Context) -> list[Tree]:
@@ -80,23 +95,23 @@ def folders(context: Context) -> list[Tree]:
     return [Tree(path) for _, path in paths if path is not None]
 
 
-async def _open(sources: Sequence[Source], failed: list[str], open_: Open[O], cache: Path) -> tuple[O, list[str]]:
-    if sources and not failed:
+async def _open(context: Context, toolset: Toolset, sources: Sequence[Source], failed: list[str]) -> tuple[Opened, list[str]]:
+    if not failed:
         try:
-            return await open_(sources, cache), []
+            return await toolset.open(context, sources), []
         except SourceError:
-            if len(sources) == 1:
+            if len(sources) <= 1:
                 raise
     good: list[Source] = []
     for source in sources:
         try:
-            await (await open_([source], cache)).close()
+            await (await toolset.open(context, [source])).close()
             good.append(source)
         except SourceError as e:
             failed.append(str(e))
     if not good:
         raise SourceError("; ".join(failed))
-    return await open_(good, cache), failed
+    return await toolset.open(context, good), failed
 
 
 def _allowed(sources: Sequence[Source], roots: str) -> tuple[list[Source], list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import operator
 import random
 import time
 from collections import OrderedDict
@@ -15,25 +16,29 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
+from msgspec import structs
 
 from concertino.bus import topology
 from concertino.bus.port import Bus, Consumption, Delivery, Stored, Subscription
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import ConcertinoError, Transient
-from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Work
+from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Spent, Usage, Work
 from concertino.contracts.subjects import LANES
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
+from concertino.telemetry import metrics
 from concertino.worker import lease, policy
 from concertino.worker.context import Context
 from concertino.worker.handlers import Handler, call
 from concertino.worker.intake import Drop, Fail, Intake, Run, settled_type
 from concertino.worker.job import Job
+from concertino.worker.mcp import Servers
 from concertino.worker.middleware import Middleware, Next
 from concertino.worker.middleware.deadline import deadline
-from concertino.worker.middleware.measure import measure
+from concertino.worker.middleware.measure import measure, metered
+from concertino.worker.middleware.observe import observe
 from concertino.worker.middleware.slots import slots
 from concertino.worker.presence import RENEWED_EVERY, Presence
 
@@ -47,7 +52,11 @@ log = structlog.get_logger(__name__)
 
 
 class Runtime:
-    """One replica of one kind. ``announcement`` says what it does and how many pieces of work it takes at once."""
+    """One replica of one kind. ``announcement`` says what it does and how many pieces of work it takes at once.
+
+    ``servers`` are MCP servers that it may use: they are closed when it is drained, and their tools are announced as they come
+    and go. A ``model`` that it owns is closed then, too.
+    """
 
     def __init__(
         self,
@@ -61,13 +70,17 @@ class Runtime:
         monotonic: Clock = time.monotonic,
         middleware: Sequence[Middleware] = (),
         renewed_every: float = RENEWED_EVERY,
+        servers: Servers | None = None,
+        owns_model: bool = False,
     ) -> None:
         self._announcement, self._handler = announcement, handler
         self._bus, self._model, self._settings, self._clock = bus, model, settings, clock
         self._subjects = settings.subjects
         self._log = TaskLog(bus, self._subjects)
         self._intake = Intake(bus, self._subjects, settings.attempts, clock)
-        self._presence = Presence(bus, self._subjects, announcement, renewed_every)
+        self._servers = servers or Servers()
+        self._owns_model = owns_model
+        self._presence = Presence(bus, self._subjects, self._announced, renewed_every)
         self._threads = ThreadPoolExecutor(announcement.slots, announcement.kind)
         self._deliveries: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[Settled], Job] = {}
@@ -76,7 +89,7 @@ class Runtime:
         self._consumptions: list[Consumption] = []
         self._signals: Subscription | None = None
         self._catching_up: asyncio.Task[None] | None = None
-        chain = [slots(announcement.slots), *middleware, measure(monotonic), deadline(clock)]
+        chain = [slots(announcement.slots), observe(clock, monotonic), *middleware, measure(monotonic), deadline(clock)]
         handle: Next = self._handle
         self._call = functools.reduce(_wrap, reversed(chain), handle)
 
@@ -89,6 +102,8 @@ class Runtime:
         for lane in LANES:
             consumer = topology.work(self._subjects, kind, lane, self._settings.lease)
             self._consumptions.append(self._bus.consume(consumer, self._on_delivery, self._announcement.slots))
+        metrics.SLOTS.labels(kind).set(self._announcement.slots)
+        metrics.seen(kind)
         await self._presence.begin()
 
     @property
@@ -111,6 +126,19 @@ class Runtime:
         if self._signals:
             await self._signals.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        await self._servers.close()
+        if self._owns_model:
+            await self._model.close()
+
+    def _announced(self) -> Announcement:
+        abilities = self._servers.abilities
+        own = self._announcement
+        return structs.replace(
+            own,
+            tools=tuple(dict.fromkeys((*own.tools, *abilities))),
+            abilities={**abilities, **own.abilities},
+            public=tuple(dict.fromkeys((*own.public, *(tool for tool in self._servers.public if tool not in own.tools)))),
+        )
 
     # --- one delivery
 
@@ -124,6 +152,8 @@ class Runtime:
             self._deliveries.discard(task)
 
     async def _take(self, delivery: Delivery) -> None:
+        if delivery.attempt > 1:
+            metrics.REDELIVERIES.labels(self._announcement.kind).inc()
         match await self._intake.judge(delivery):
             case Drop(why):
                 if why:
@@ -131,65 +161,94 @@ class Runtime:
                 await delivery.ack()
             case Fail(task, work, failure, attempt):
                 log.error("given up", task=task, work=work, error=failure.message)
+                metrics.FAILURES.labels(self._announcement.kind, failure.code).inc()
                 await self._log.write(task, work, self._failed(work, failure, attempt))
                 await delivery.ack()
             case Run(work, _) if work.task in self._aborted:
                 await delivery.ack()
             case Run(work, _) if self._draining:
+                metrics.HANDED_BACK.labels(work.brief.kind).inc()
                 await self._intake.hand_back(work, delivery, self._announcement.replica)
             case Run(work, attempt):
                 await self._attempt(work, attempt, delivery)
 
     async def _attempt(self, work: Work, attempt: int, delivery: Delivery) -> None:
         say = functools.partial(self._say, work, attempt)
-        context = Context(work, bus=self._bus, model=self._model, settings=self._settings, say=say)
-        job = Job(work, attempt, context, self._announcement.replica)
+        last = attempt >= self._settings.attempts
+        context = Context(
+            work,
+            bus=self._bus,
+            model=self._model,
+            settings=self._settings,
+            say=say,
+            last_attempt=last,
+            servers=self._servers,
+            clock=self._clock,
+        )
+        lane = self._subjects.lane_of(delivery.message.subject)
+        job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time)
         running = asyncio.ensure_future(self._call(job))
         self._running[running] = job
         try:
             settled = await running
         except asyncio.CancelledError:
             if work.task in self._aborted:
+                await self._book(context, delivery, "the task ended")
                 await delivery.ack()
                 return
             if self._draining:
+                metrics.HANDED_BACK.labels(work.brief.kind).inc()
+                await self._book(context, delivery, "handed back")
                 await self._intake.hand_back(work, delivery, self._announcement.replica)
                 return
             if _current_task().cancelling():
                 raise  # it is we who are being ended, with the whole process
             bug = "the handler raised CancelledError though nobody cancelled it: catch it where it comes from"
-            settled = self._failed(work.id, Failure(code="bug", message=bug), attempt)
+            settled = metered(self._failed(work.id, Failure(code="bug", message=bug), attempt), context.spent)
         except Exception as e:
             if not isinstance(e, ConcertinoError):
                 log.exception("the handler failed", kind=work.brief.kind, task=work.task, work=work.id)
-            match policy.after(e, attempt, self._settings.attempts, random.random):
-                case policy.Retry(delay):
+            left = work.deadline - self._clock()
+            match policy.after(e, attempt, self._settings.attempts, random.random, left):
+                case policy.Retry(delay, code):
+                    metrics.RETRIES.labels(work.brief.kind, code).inc()
                     log.warning("trying again", task=work.task, work=work.id, error=str(e), delay=round(delay, 1))
+                    await self._book(context, delivery, str(e))
                     await delivery.nak(delay)
                     return
                 case policy.GiveUp(failure):
-                    settled = self._failed(work.id, failure, attempt)
+                    metrics.FAILURES.labels(work.brief.kind, failure.code).inc()
+                    settled = metered(self._failed(work.id, failure, attempt), context.spent)
         finally:
             del self._running[running]
-        await self._settle(work, delivery, settled)
+        if not await self._settle(work, delivery, settled):
+            log.info("another attempt was first", task=work.task, work=work.id)
+            metrics.LATE.labels(work.brief.kind).inc()
+            await self._book(context, delivery, "another attempt was first")
+        await delivery.ack(confirm=bool(context.spent))
 
     async def _handle(self, job: Job) -> Settled:
         return await call(self._handler, job.context, self._threads)
 
-    async def _settle(self, work: Work, delivery: Delivery, settled: Settled) -> None:
-        """Write the result, however long the bus is away: nobody throws away what is done. Then acknowledge."""
+    async def _settle(self, work: Work, delivery: Delivery, settled: Settled) -> bool:
+        """Write the result, however long the bus is away: nobody throws away what is done. False: there is one already."""
         while True:
             try:
-                first = await self._log.write(work.task, work.id, settled)
-                break
+                return await self._log.write(work.task, work.id, settled)
             except Transient as e:
                 if self._draining or self._clock() > work.deadline:
                     raise
                 log.warning("a result cannot be written yet", task=work.task, work=work.id, error=str(e))
                 await asyncio.sleep(WRITE_PAUSE)
-        if not first:
-            log.info("another attempt was first", task=work.task, work=work.id)
-        await delivery.ack(confirm=settled.usage.model_calls > 0)
+
+    async def _book(self, context: Context, delivery: Delivery, why: str) -> None:
+        """Put what a delivery without a result cost into the log, so that no call of a model goes uncounted."""
+        if not context.spent:
+            return
+        work = context.work
+        total = functools.reduce(operator.add, context.spent.values(), Usage())
+        spent = Spent(worker=self._announcement.replica, why=why, usage=total, spent=dict(context.spent))
+        await self._log.write(work.task, self._subjects.spent(work.id, delivery.attempt), spent)
 
     def _failed(self, work: str, failure: Failure, attempt: int) -> Settled:
         replica = self._announcement.replica
@@ -197,8 +256,9 @@ class Runtime:
 
     # --- beside the work
 
-    async def _say(self, work: Work, attempt: int, doing: str) -> None:
-        progress = Progress(doing=doing, at=self._clock(), work=work.id, attempt=attempt, worker=self._announcement.replica)
+    async def _say(self, work: Work, attempt: int, doing: str, text: str) -> None:
+        replica = self._announcement.replica
+        progress = Progress(doing=doing, at=self._clock(), work=work.id, attempt=attempt, worker=replica, text=text)
         try:
             await self._bus.publish(self._subjects.progress(work.task, work.id), encode(progress))
         except ConcertinoError as e:

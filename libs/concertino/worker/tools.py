@@ -1,19 +1,37 @@
-"""Tools: plain async functions, offered to models by their signature and docstring, and metered as they are called."""
+"""Tools: plain async functions, offered to models by their signature and docstring, and metered as they are called.
+
+A parameter is described by ``Annotated[str, Meta(description="...")]``, where its name and the docstring do not say enough.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import re
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Struct, structs
 
-from concertino.contracts.errors import Invalid, Refused
+from concertino.contracts.errors import ConcertinoError, Invalid, Refused
 from concertino.contracts.messages import Passage
+from concertino.model.observation import Checked
 from concertino.model.port import ToolSpec
+from concertino.worker.passages import passages
 
 ToolFunction = Callable[..., Awaitable[Any]]
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""What models' APIs take as the name of a tool."""
+
+
+class _Tool(Struct, frozen=True):
+    """``arguments`` None: they are passed on as they come, and checked by whoever gets them."""
+
+    spec: ToolSpec
+    arguments: type[Struct] | None
+    function: ToolFunction
 
 
 class Toolbox:
@@ -26,70 +44,133 @@ class Toolbox:
         max_calls: int | None = None,
         on_call: Callable[[str, dict[str, Any]], Awaitable[None]] | None = None,
         on_seen: Callable[[Passage], None] | None = None,
+        on_ended: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._allowed = None if allowed is None else frozenset(allowed)
         self._max_calls = max_calls
         self._on_call = on_call
         self._on_seen = on_seen
-        self._tools: dict[str, tuple[ToolSpec, type[Struct], ToolFunction]] = {}
+        self._on_ended = on_ended
+        self._tools: dict[str, _Tool] = {}
+        self._made: set[tuple[str, bytes]] = set()
         self.calls = 0
+
+    @property
+    def left(self) -> int | None:
+        """Calls that the brief still allows. None: it sets no limit."""
+        return None if self._max_calls is None else max(self._max_calls - self.calls, 0)
+
+    @property
+    def allowed(self) -> frozenset[str] | None:
+        """The names that may be offered. None: any."""
+        return self._allowed
+
+    def forget(self) -> None:
+        """Let calls be made again: their results are out of the model's sight."""
+        self._made.clear()
+
+    def allow_only(self, names: Collection[str]) -> None:
+        """Allow ``names`` in the place of what the brief names, whatever was offered or is offered later: for a handler that
+        gives its tools other names."""
+        self._allowed = frozenset(names)
+        self._tools = {name: tool for name, tool in self._tools.items() if name in self._allowed}
 
     def add(self, *functions: ToolFunction) -> None:
         """Offer ``functions``: each an async function with annotated parameters and a docstring that says when to use it."""
         for function in functions:
-            name = getattr(function, "__name__", "")
-            if self._allowed is None or name in self._allowed:
-                arguments = _arguments(name, function)
-                spec = ToolSpec(name, inspect.getdoc(function) or "", msgspec.json.schema(arguments))
-                self._tools[name] = (spec, arguments, function)
+            self.offer(spec(function), function)
+
+    def offer(self, spec: ToolSpec, function: ToolFunction) -> None:
+        """Offer ``function`` as ``spec`` describes it, if it is allowed.
+
+        Its arguments are held against its signature; where that takes any (``**arguments``), they are passed on as they come.
+        Raises :class:`ValueError` for a name that no model can call, or that is taken.
+        """
+        if not _NAME.fullmatch(spec.name):
+            raise ValueError(f"{spec.name!r} cannot be the name of a tool: 1 to 64 letters, digits, _ and -")
+        if spec.name in self._tools:
+            raise ValueError(f"there is a tool {spec.name!r} already")
+        if self._allowed is None or spec.name in self._allowed:
+            self._tools[spec.name] = _Tool(spec, _arguments(spec.name, function), function)
 
     @property
     def specs(self) -> Sequence[ToolSpec]:
-        return [spec for spec, _, _ in self._tools.values()]
+        return [tool.spec for tool in self._tools.values()]
 
     async def call(self, name: str, /, **arguments: Any) -> Any:
-        """What tool ``name`` returns. :class:`Invalid` for an unknown name or bad arguments, :class:`Refused` at the limit."""
+        """What tool ``name`` returns.
+
+        :class:`Invalid` for an unknown name or bad arguments, :class:`Refused` at the limit, and where the very same call was
+        made before: its result has not changed.
+        """
+        ended = "bug"
+        try:
+            returned = await self._called(name, arguments)
+            ended = "ok"
+        except ConcertinoError as e:
+            ended = e.code
+            raise
+        except asyncio.CancelledError:
+            ended = "cancelled"
+            raise
+        finally:
+            self._on_ended(ended)
+        return returned
+
+    async def _called(self, name: str, arguments: dict[str, Any]) -> Any:
         if name not in self._tools:
             raise Invalid(f"there is no tool {name!r} here; there are: {', '.join(self._tools) or 'none'}")
         if self._max_calls is not None and self.calls >= self._max_calls:
             raise Refused(f"this brief allows {self._max_calls} tool calls, and they are used up: write up what there is")
-        _, type_, function = self._tools[name]
-        try:
-            checked = structs.asdict(msgspec.convert(arguments, type_, strict=False))
-        except msgspec.ValidationError as e:
-            raise Invalid(f"{name}: {e}") from e
+        tool = self._tools[name]
+        checked = arguments
+        if tool.arguments is not None:
+            try:
+                checked = structs.asdict(msgspec.convert(arguments, tool.arguments, strict=False))
+            except msgspec.ValidationError as e:
+                raise Invalid(f"{name}: {e}") from e
+        call = name, msgspec.json.encode(checked, order="deterministic")
+        if call in self._made:
+            raise Refused(f"{name} was called with just these arguments before: its result stands above; ask something else")
         self.calls += 1
-        if self._on_call:
-            await self._on_call(name, checked)
-        returned = await function(**checked)
+        self._made.add(call)  # at once: calls may be made side by side
+        try:
+            if self._on_call:
+                await self._on_call(name, checked)
+            returned = await tool.function(**checked)
+        except BaseException:
+            self._made.discard(call)
+            raise
         if self._on_seen:
-            for passage in _passages(returned):
+            for passage in passages(returned):
                 self._on_seen(passage)
         return returned
 
 
-def _arguments(name: str, function: ToolFunction) -> type[Struct]:
-    hints = get_type_hints(function)
+def spec(function: ToolFunction) -> ToolSpec:
+    """``function`` as a model sees it."""
+    name = getattr(function, "__name__", "")
+    arguments = _arguments(name, function)
+    if arguments is None:
+        raise TypeError(f"{name!r} takes any arguments: offer it with a spec that says which")
+    (reference,), components = msgspec.json.schema_components([arguments])
+    parameters = components.pop(reference["$ref"].rpartition("/")[2])  # APIs want the object itself, and no reference to it
+    parameters.pop("title", None)
+    if components:
+        parameters["$defs"] = components
+    checks = get_type_hints(function).get("return") is Checked
+    return ToolSpec(name, inspect.getdoc(function) or "", parameters, checks)
+
+
+def _arguments(name: str, function: ToolFunction) -> type[Struct] | None:
+    hints = get_type_hints(function, include_extras=True)
     fields: list[Any] = []
     for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return None
         annotation = hints.get(parameter.name, Any)
         if parameter.default is parameter.empty:
             fields.append((parameter.name, annotation))
         else:
             fields.append((parameter.name, annotation, parameter.default))
     return msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
-
-
-def _passages(value: Any) -> Iterator[Passage]:
-    """Every passage in what a tool returned, however it is wrapped in sequences, mappings and structs."""
-    if isinstance(value, Passage):
-        yield value
-    elif isinstance(value, Struct):
-        for field in value.__struct_fields__:
-            yield from _passages(getattr(value, field))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _passages(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _passages(item)

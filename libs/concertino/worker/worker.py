@@ -5,27 +5,34 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import structs
 
 from concertino.bus.port import Bus
 from concertino.contracts.messages import Announcement
-from concertino.model import extractive
+from concertino.model.choice import model_for
 from concertino.model.port import Model
+from concertino.runtime import config
 from concertino.runtime.lifecycle import Running, serve
 from concertino.runtime.settings import Settings
 from concertino.worker.handlers import Handler
+from concertino.worker.mcp import Servers
 from concertino.worker.runtime import Runtime
 
 SLOTS = 4
+
+Adapt = Callable[[Announcement, Settings, Model], Announcement]
+"""What a kind says of itself where that depends on the installation."""
 
 
 class Worker:
     """Serves one kind.
 
     ``kind`` is its name on the bus: lower case, up to 32 letters, digits, ``-`` or ``_``. ``description`` is what a planner
-    reads when it chooses whom to ask. ``sources`` are the kinds of source it reads, ``slots`` how much it does at once.
+    reads when it chooses whom to ask. ``sources`` are the kinds of source it reads, ``tools`` are the names of its tools, or
+    their names with what each is for in a line, ``slots`` is how much it does at once.
+    ``adapt`` makes of all this what is true of one installation: its settings and its model.
 
     A handler that awaits can be interrupted: when its task is cancelled, its time is up, or its replica has to leave. One that
     computes for long belongs into a plain function, which gets a thread of its own and looks at ``context.cancelled`` now and
@@ -40,9 +47,10 @@ class Worker:
         description: str,
         *,
         sources: Sequence[str] = (),
-        tools: Sequence[str] = (),
+        tools: Sequence[str] | Mapping[str, str] = (),
         slots: int = SLOTS,
         internal: bool = False,
+        adapt: Adapt = lambda announcement, *_: announcement,
     ) -> None:
         self._announcement = Announcement(
             kind=kind,
@@ -50,9 +58,11 @@ class Worker:
             replica="",
             slots=slots,
             tools=tuple(tools),
+            abilities=dict(tools) if isinstance(tools, Mapping) else {},
             sources=tuple(sources),
             internal=internal,
         )
+        self._adapt = adapt
         self._handler: Handler | None = None
 
     @property
@@ -71,8 +81,27 @@ class Worker:
         # Unique over restarts too: what a predecessor of the same name left behind must not be taken for ours.
         replica = f"{socket.gethostname().split('.')[0]}-{os.getpid()}-{secrets.token_hex(2)}"
         announcement = structs.replace(self._announcement, replica=replica, slots=settings.slots or self._announcement.slots)
-        runtime = Runtime(announcement, self._handler, bus=bus, model=model or _model(settings), settings=settings)
-        await runtime.start()
+        configured = config.load(settings.config)
+        owns_model, model = model is None, model or model_for(self.kind, settings, configured)
+        announcement = self._adapt(announcement, settings, model)
+        servers = Servers.of(self.kind, configured)
+        try:
+            await servers.start()
+            runtime = Runtime(
+                announcement,
+                self._handler,
+                bus=bus,
+                model=model,
+                settings=settings,
+                servers=servers,
+                owns_model=owns_model,
+            )
+            await runtime.start()
+        except BaseException:
+            await servers.close()
+            if owns_model:
+                await model.close()
+            raise
         return runtime
 
     def run(self) -> None:
@@ -82,9 +111,3 @@ class Worker:
             return await self.start(bus, settings)
 
         serve(self.kind, start)
-
-
-def _model(settings: Settings) -> Model:
-    match settings.model:
-        case "extractive":
-            return extractive.Extractive()

@@ -18,17 +18,17 @@ from concertino.retrieval.tree import File, Tree
 
 
 class Base:
-    """The folder ``root``, indexed in ``index``. ``name`` is how the caller calls it: the source's location.
+    """The folder ``root``, or some of its files, indexed in ``index``. ``name`` is how the caller calls it: its location.
 
     ``history`` None: there is none, and ``no_history`` says why. ``problems`` are paths, and why they are not read;
     that a file is binary is told when it is first seen.
     """
 
-    def __init__(self, name: str, root: Path, index: Path, *, history: History | None, no_history: str = "") -> None:
+    def __init__(self, name: str, root: Path | Tree, index: Path, *, history: History | None, no_history: str = "") -> None:
         self.name = name
         self.history = history
         self.no_history = no_history
-        self.tree = Tree(root)
+        self.tree = root if isinstance(root, Tree) else Tree(root)
         self.index = Index(index, version=f"code-{VERSION}")
         self.files: Mapping[str, File] = {}
         self.problems: list[tuple[str, str]] = []

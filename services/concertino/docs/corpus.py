@@ -8,13 +8,15 @@ from pathlib import Path
 
 from concertino.contracts.errors import Cancelled, SourceError
 from concertino.contracts.messages import Passage, Source
-from concertino.docs import formats
-from concertino.docs.fetch import fetch
-from concertino.docs.material import Material, Page, local
-from concertino.docs.readers.text import text_of
+from concertino.documents import formats
+from concertino.documents.addresses import Networks
+from concertino.documents.fetch import fetch
+from concertino.documents.material import Material, Page, local
+from concertino.documents.readers.text import text_of
 from concertino.retrieval.index import Index, index_path
 from concertino.retrieval.search import SearchResult
 from concertino.retrieval.tree import File
+from concertino.worker.passages import rooted
 
 _indexing = threading.Lock()
 """One source at a time in a process: reading holds the interpreter, so two at once take longer, and twice the memory."""
@@ -34,13 +36,14 @@ class Corpus:
         self._index = index
 
     @classmethod
-    async def open(cls, source: Source, cache: Path) -> Corpus:
-        """Fetch or list the documents of ``source`` and bring its index below ``cache`` up to them.
+    async def open(cls, source: Source, cache: Path, allowed: Networks = ()) -> Corpus:
+        """Fetch or list the documents of ``source`` and bring its index below ``cache`` up to them. Private addresses are read
+        in the networks ``allowed`` only.
 
         :class:`SourceError` where it does not exist, may not be read or holds nothing readable; see also :func:`.fetch.fetch`.
         """
         location = source.location
-        page = Page(location, await fetch(location)) if "://" in location else None
+        page = Page(location, await fetch(location, allowed=allowed)) if "://" in location else None
         stop = threading.Event()
         try:
             return await asyncio.to_thread(_open, location, page, cache, stop)
@@ -48,8 +51,13 @@ class Corpus:
             stop.set()  # a thread cannot be cancelled: it looks at this between two documents
             raise
 
+    @property
+    def root(self) -> str:
+        """What its paths are relative to. Empty where its one path is a URL."""
+        return "" if "://" in self.location else self.location
+
     def search(self, query: str, limit: int) -> SearchResult:
-        return self._index.search(query, limit)
+        return rooted(self._index.search(query, limit), self.root)
 
     def paths(self) -> list[str]:
         """Every document that was read, sorted."""
@@ -57,7 +65,7 @@ class Corpus:
 
     def passages(self, path: str) -> list[Passage]:
         """Of one document, in order; none where there is no such document."""
-        return self._index.passages(path)
+        return rooted(self._index.passages(path), self.root)
 
     def lines(self, path: str) -> list[str]:
         """The literal lines of a document of lines."""

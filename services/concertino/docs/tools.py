@@ -7,26 +7,33 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from concertino.contracts.errors import ConcertinoError, Invalid
 from concertino.contracts.messages import Passage, Source
 from concertino.docs.corpus import Corpus
-from concertino.docs.selection import Heading, by_fragment, by_lines, by_page, headings, ways_in
+from concertino.documents.addresses import Networks
+from concertino.documents.selection import Heading, by_fragment, by_lines, by_page, headings, ways_in
 from concertino.retrieval.search import SearchResult, merge
 
 MOST_HITS = 100
 MOST_LISTED = 500
 
 
+Root = Annotated[str, Meta(description="The location of one source, where several were given. Empty: all of them.")]
+Path_ = Annotated[str, Meta(description="The path or URL of a document, as other tools give it.")]
+
+
 class Document(Struct, frozen=True):
-    """One document: its path or URL, what it calls itself, and how it can be read in parts (lines, pages or fragments)."""
+    """One document: its path or URL, what it calls itself, how it can be read in parts (lines, pages or fragments), and the
+    location of the source that a path is relative to."""
 
     source: str
     title: str
     parts: str
+    root: str = ""
 
 
 class Docs:
@@ -36,8 +43,8 @@ class Docs:
         self._corpora = corpora
 
     @classmethod
-    async def open(cls, sources: Sequence[Source], cache: Path) -> Docs:
-        """Open every source, its index kept below the folder ``cache``.
+    async def open(cls, sources: Sequence[Source], cache: Path, allowed: Networks = ()) -> Docs:
+        """Open every source, its index kept below the folder ``cache``; ``allowed`` are private networks that it may lie in.
 
         Raises what a source that cannot be opened raises, naming it: :class:`SourceError`, else :class:`Transient`.
         """
@@ -45,7 +52,7 @@ class Docs:
         corpora: list[Corpus] = []
 
         async def opened(source: Source) -> None:
-            corpora.append(await Corpus.open(source, cache))
+            corpora.append(await Corpus.open(source, cache, allowed))
 
         try:
             failures = await asyncio.gather(*map(opened, distinct), return_exceptions=True)
@@ -72,45 +79,51 @@ class Docs:
         for corpus in self._corpora:
             await asyncio.to_thread(corpus.close)
 
-    async def search(self, query: str, limit: int = 20) -> SearchResult:
+    async def search(self, query: str, limit: int = 20, root: Root = "") -> SearchResult:
         """Find the passages that answer best, over all documents. Start here.
 
         Give the words that the answer would use, not a sentence about it; ask again with other words (synonyms, the
         name of the setting, the error text) where the first hits do not answer. `limit` is at most 100.
         """
-        return await asyncio.to_thread(self._search, query, min(max(limit, 1), MOST_HITS))
+        return await asyncio.to_thread(self._search, query, min(max(limit, 1), MOST_HITS), root)
 
     async def read(
-        self, source: str, first: int = 1, last: int = 0, page: int = 0, fragment: str = "", root: str = ""
+        self, source: Path_, first: int = 1, last: int = 0, page: int = 0, fragment: str = "", root: Root = ""
     ) -> Passage:
         """Read one part of a document in full: use it to see what stands around a passage that `search` found.
 
-        `source` is a path or URL as other tools give it. Text documents are read by lines, `first` to `last`, counted from
-        1 (without `last`: the next 200); PDFs by `page`; all others by `fragment`, as in the locator of a passage. A heading
-        as `outline` gives it is taken as a fragment in any document. `root` is the location of the given source, and
-        needed only where two sources have a document of that path.
+        Text documents are read by lines, `first` to `last`, counted from 1 (without `last`: the next 200); PDFs by `page`;
+        all others by `fragment`, as in the locator of a passage. A heading as `outline` gives it is taken as a fragment in
+        any document.
         """
         return await asyncio.to_thread(self._read, source, first, last, page, fragment, root)
 
-    async def outline(self, source: str = "", limit: int = 200) -> list[Heading]:
+    async def outline(self, source: Path_ = "", limit: int = 200, root: Root = "") -> list[Heading]:
         """List the headings of one document in order, or those of all documents where `source` is left out.
 
         Use it to see what there is before reading, or where a search finds nothing because the words are not known.
         """
-        return await asyncio.to_thread(self._outline, source, min(max(limit, 1), MOST_LISTED))
+        return await asyncio.to_thread(self._outline, source, min(max(limit, 1), MOST_LISTED), root)
 
-    async def list_documents(self, pattern: str = "*", limit: int = 200) -> list[Document]:
+    async def list_documents(self, pattern: str = "*", limit: int = 200, root: Root = "") -> list[Document]:
         """List the documents whose path matches `pattern` (`*` stands for anything), with their titles and how to read them."""
-        return await asyncio.to_thread(self._list, pattern, min(max(limit, 1), MOST_LISTED))
+        return await asyncio.to_thread(self._list, pattern, min(max(limit, 1), MOST_LISTED), root)
 
-    def _search(self, query: str, limit: int) -> SearchResult:
-        return merge([corpus.search(query, limit) for corpus in self._corpora], limit)
+    def _of(self, root: str) -> Sequence[Corpus]:
+        """The source called ``root``; all where that is empty. :class:`Invalid` where none is."""
+        named = [corpus for corpus in self._corpora if root in {"", corpus.location}]
+        if not named and self._corpora:
+            raise Invalid(f"no source is called {root!r}; there are: {', '.join(corpus.location for corpus in self._corpora)}")
+        return named
+
+    def _search(self, query: str, limit: int, root: str) -> SearchResult:
+        return merge([corpus.search(query, limit) for corpus in self._of(root)], limit)
 
     def _find(self, source: str, root: str) -> tuple[Corpus, list[Passage]]:
-        for corpus in self._corpora:
-            if root in {"", corpus.location} and (passages := corpus.passages(source)):
+        for corpus in self._of(root):
+            if passages := corpus.passages(source):
                 return corpus, passages
-        for corpus in self._corpora:
+        for corpus in self._of(root):
             if source in corpus.problems:
                 raise Invalid(f"{source} could not be read: {corpus.problems[source]}")
         within = f" in {root}" if root else ""
@@ -130,20 +143,20 @@ class Docs:
             return by_lines(found, corpus.lines(source), *found.locator.lines)
         return found
 
-    def _outline(self, source: str, limit: int) -> list[Heading]:
+    def _outline(self, source: str, limit: int, root: str) -> list[Heading]:
         if source:
-            return headings(self._find(source, "")[1])[:limit]
-        documents = [(corpus, path) for corpus in self._corpora for path in corpus.paths()]
+            return headings(self._find(source, root)[1])[:limit]
+        documents = [(corpus, path) for corpus in self._of(root) for path in corpus.paths()]
         share = max(limit // max(len(documents), 1), 2)
         found = (heading for corpus, path in documents for heading in headings(corpus.passages(path))[:share])
         return list(islice(found, limit))
 
-    def _list(self, pattern: str, limit: int) -> list[Document]:
-        return list(islice(self._documents(pattern), limit))
+    def _list(self, pattern: str, limit: int, root: str) -> list[Document]:
+        return list(islice(self._documents(pattern, root), limit))
 
-    def _documents(self, pattern: str) -> Iterator[Document]:
-        for corpus in self._corpora:
+    def _documents(self, pattern: str, root: str) -> Iterator[Document]:
+        for corpus in self._of(root):
             for path in corpus.paths():
                 if fnmatchcase(path.lower(), pattern.lower()) and (passages := corpus.passages(path)):
                     title = next((passage.title for passage in passages if passage.title), "")
-                    yield Document(path, title, ways_in(passages))
+                    yield Document(path, title, ways_in(passages), corpus.root)

@@ -6,6 +6,7 @@ import time
 from concertino.bus.port import Bus, Consumption
 from concertino.orchestrator.coordinator import Coordinator
 from concertino.orchestrator.planner import worker as planner
+from concertino.orchestrator.queues import QueueWatch
 from concertino.runtime.lifecycle import serve
 from concertino.runtime.settings import Settings
 from concertino.worker.runtime import Runtime
@@ -14,18 +15,25 @@ from concertino.worker.runtime import Runtime
 class Orchestrator:
     """Both halves at work."""
 
-    def __init__(self, triggers: Consumption, planner: Runtime) -> None:
-        self._triggers, self._planner = triggers, planner
+    def __init__(self, triggers: Consumption, planner: Runtime, queues: QueueWatch) -> None:
+        self._triggers, self._planner, self._queues = triggers, planner, queues
+
+    @property
+    def alive(self) -> bool:
+        return self._triggers.alive and self._planner.alive
 
     async def drain(self, grace: float) -> None:
         """Take nothing new; a plan in the making is finished, or handed back after ``grace`` seconds."""
-        await asyncio.gather(self._triggers.stop(), self._planner.drain(grace))
+        await asyncio.gather(self._triggers.stop(), self._planner.drain(grace), self._queues.stop())
 
 
 async def start(bus: Bus, settings: Settings) -> Orchestrator:
     """Coordinate first, then announce: whoever sees the planner on the bus can submit."""
     triggers = Coordinator(bus, settings.subjects, time.time).start()
-    return Orchestrator(triggers, await planner.start(bus, settings))
+    running = await planner.start(bus, settings)
+    queues = QueueWatch(bus, settings.subjects)
+    queues.start()
+    return Orchestrator(triggers, running, queues)
 
 
 if __name__ == "__main__":

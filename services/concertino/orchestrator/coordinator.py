@@ -7,6 +7,7 @@ effects that follow from it are, so a crash at any point means that somebody doe
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 
@@ -14,19 +15,20 @@ import structlog
 from msgspec import Struct
 
 from concertino.bus import topology
-from concertino.bus.announcements import announcements
+from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus, Consumption, Delivery
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import Dispatched, Message, Signal
+from concertino.contracts.messages import Dispatched, Message, Outcome, OutcomeStatus, Signal
 from concertino.contracts.state import State
-from concertino.contracts.subjects import FactName, Subjects, check_id
+from concertino.contracts.subjects import LANES, FactName, Subjects, check_id
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
 from concertino.orchestrator.core.policies import ending
 from concertino.runtime.clock import Clock
+from concertino.telemetry import metrics
 
 SLOTS = 1000
 REMEMBERED = 5_000
@@ -56,6 +58,8 @@ class Coordinator:
         self._busy: set[str] = set()
         self._states: OrderedDict[str, State] = OrderedDict()
         self._kinds: frozenset[str] = frozenset()
+        for outcome, lane in itertools.product(OutcomeStatus, LANES):
+            metrics.TASKS.labels(outcome.value, lane)  # seen as 0 before the first
 
     def start(self) -> Consumption:
         """Handle triggers from now on."""
@@ -157,7 +161,7 @@ class Coordinator:
     async def _kinds_for(self, state: State) -> Collection[str]:
         """The kinds on the bus, looked up anew where a plan names one that was not there yet."""
         if not self._kinds.issuperset(subtask.kind for subtask in state.subtasks):
-            found = await announcements(self._bus, self._subjects)
+            found = await kinds(self._bus, self._subjects)
             self._kinds = frozenset(a.kind for a in found if not a.internal)
         return self._kinds
 
@@ -179,12 +183,21 @@ class Coordinator:
             case WriteOutcome(outcome, abort, timers):
                 if not await self._log.write(state.task, "outcome", outcome):
                     return False
+                self._count(state, outcome)
                 _apply(state, "outcome", "", outcome)
                 if abort:
                     await self._bus.publish(self._subjects.signal(state.task), encode(Signal(reason=outcome.reason)))
                 for name in timers:
                     await self._bus.unschedule(self._subjects.timer(state.task, name))
         return True
+
+    def _count(self, state: State, outcome: Outcome) -> None:
+        """Only whoever wrote the outcome does, so each task counts once."""
+        if state.submitted is None:
+            return
+        metrics.TASKS.labels(outcome.status.value, state.submitted.lane).inc()
+        metrics.TASK_ROUNDS.inc(len(state.rounds))
+        metrics.TASK_SECONDS.labels(outcome.status.value).observe(max(self._clock() - state.submitted_at, 0.0))
 
 
 async def _settle(deliveries: Sequence[Delivery], retry: float | None) -> None:

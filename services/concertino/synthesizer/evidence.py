@@ -6,8 +6,14 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
+from msgspec import structs
+
 from concertino.contracts.messages import Evidence, Finding, Input, ResultStatus
+from concertino.model.extractive import Extractive
 from concertino.model.port import Exhibit
+
+AROUND = 200
+"""Characters before and after a quote that go with it: enough to see what it was taken from."""
 
 
 def text_of(digest: str, blob: bytes | None) -> str | None:
@@ -30,31 +36,59 @@ def exhibits(inputs: Iterable[Input], texts: Mapping[str, str | None]) -> tuple[
     """What may be cited, best first and each thing once, with ids from "1" on; and how many quotes failed the check.
 
     ``texts`` maps each digest to what is kept under it. Findings are weighed by confidence and the quality of their source;
-    among equals the order of the plan decides.
+    among equals the order of the plan decides. What others claim on a quote that is taken already stands with it; the same
+    words in two of the caller's sources are two exhibits.
     """
-    candidates: list[tuple[float, str, Finding, Evidence]] = []
+    candidates, failed = _candidates(inputs, texts)
+    kept: list[Exhibit] = []
+    others: defaultdict[int, dict[str, None]] = defaultdict(dict)
+    quotes: dict[tuple[str, str], int] = {}
+    at: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for subtask, finding, evidence in candidates:
+        # Faults are told apart by claim and source: one line may be wrong in two ways, and the same line in two places.
+        apart = f"{evidence.root or subtask} {finding.claim}" if finding.severity else evidence.root
+        folded = apart, " ".join(evidence.quote.split()).casefold()
+        places = [(apart, place) for place in _places(evidence)]
+        met = (n for place in places for n in at[place] if _overlap(evidence, kept[n].evidence))
+        taken = quotes.get(folded, next(met, None))
+        if taken is not None:
+            if finding.claim != kept[taken].claim:
+                others[taken].setdefault(finding.claim)
+            continue
+        quotes[folded] = len(kept)
+        for place in places:
+            at[place].append(len(kept))
+        kept.append(
+            Exhibit(
+                id=str(len(kept) + 1),
+                claim=finding.claim,
+                evidence=evidence,
+                subtask=subtask,
+                quality=finding.quality,
+                confidence=finding.confidence,
+                severity=finding.severity,
+                topic=finding.topic,
+                advice=finding.advice,
+                around=_around(evidence, texts[evidence.digest] or ""),
+            )
+        )
+    return [
+        structs.replace(exhibit, also=tuple(others[n])) if n in others else exhibit for n, exhibit in enumerate(kept)
+    ], failed
+
+
+def _candidates(inputs: Iterable[Input], texts: Mapping[str, str | None]) -> tuple[list[tuple[str, Finding, Evidence]], int]:
+    """Quotes that stand, with their findings and subtasks, best first, and how many do not."""
+    found: list[tuple[str, Finding, Evidence]] = []
     failed = 0
     for item in inputs:
         for finding in item.result.findings if item.result else ():
             for evidence in finding.evidence:
                 if stands(evidence, texts.get(evidence.digest)):
-                    candidates.append((_weight(finding), item.subtask.id, finding, evidence))
+                    found.append((item.subtask.id, finding, evidence))
                 else:
                     failed += 1
-    candidates.sort(key=lambda c: -c[0])
-    kept: list[Exhibit] = []
-    quotes: set[str] = set()
-    at: defaultdict[Hashable, list[Evidence]] = defaultdict(list)
-    for _, subtask, finding, evidence in candidates:
-        folded = " ".join(evidence.quote.split()).casefold()
-        places = list(_places(evidence))
-        if folded in quotes or any(_overlap(evidence, other) for place in places for other in at[place]):
-            continue
-        quotes.add(folded)
-        for place in places:
-            at[place].append(evidence)
-        kept.append(Exhibit(str(len(kept) + 1), finding.claim, evidence, subtask, finding.quality, finding.confidence))
-    return kept, failed
+    return sorted(found, key=lambda candidate: -_weight(candidate[1])), failed
 
 
 def assertions(inputs: Iterable[Input]) -> tuple[str, ...]:
@@ -77,16 +111,36 @@ def missing(inputs: Iterable[Input]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def gaps(inputs: Sequence[Input], answered: Collection[str]) -> tuple[str, ...]:
-    """What workers looked for in vain, and what they noted, each once. ``answered`` are objectives that a sibling did find
-    something for: a worker that found nothing on those is no gap."""
-    results = [(i.subtask.objective in answered, i.result) for i in inputs if i.result]
-    found = [gap for has_answer, result in results if not has_answer for gap in result.gaps]
-    return tuple(dict.fromkeys([*found, *(note for _, result in results for note in result.notes)]))
+def gaps(inputs: Sequence[Input], found_for: Collection[str]) -> tuple[str, ...]:
+    """What workers looked for in vain, each once. ``found_for``: the subtasks that something was found for.
+
+    Rules know no more of a gap than its objective: once a sibling found something on that, theirs is none. What a model says it
+    missed is for whoever weighs to judge.
+    """
+    finders: dict[str, set[str]] = defaultdict(set)
+    for i in inputs:
+        if i.subtask.id in found_for:
+            finders[i.subtask.objective].add(i.subtask.id)
+    results = [
+        i.result
+        for i in inputs
+        if i.result and (i.result.model != Extractive.name or finders[i.subtask.objective] <= {i.subtask.id})
+    ]
+    return tuple(dict.fromkeys(gap for result in results for gap in result.gaps))
+
+
+def notes(inputs: Iterable[Input]) -> tuple[str, ...]:
+    """What workers want a reader of the report to know, each once."""
+    return tuple(dict.fromkeys(note for i in inputs if i.result for note in i.result.notes))
 
 
 def _weight(finding: Finding) -> float:
     return finding.confidence * (0.75 + 0.25 * finding.quality)
+
+
+def _around(evidence: Evidence, text: str) -> tuple[str, str]:
+    start, end = evidence.span
+    return text[max(0, start - AROUND) : start], text[end : end + AROUND]
 
 
 def _places(evidence: Evidence) -> Iterator[Hashable]:

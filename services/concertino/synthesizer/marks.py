@@ -1,53 +1,25 @@
-"""Marks: ``[3]`` in a text cites exhibit 3. What cites nothing that was checked does not stay."""
+"""What a text cites: a mark that names nothing that was checked does not stay."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from concertino.contracts.messages import Citation
+from concertino.model import marks
 from concertino.model.port import Exhibit
 
-_PIECE = re.compile(r"(?P<code>(?<![`\\])(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`))|(?P<space> ?)(?<!\\)\[(?P<id>\d{1,4})\]")
-_FENCE = re.compile(r" {0,3}(?P<fence>`{3,}(?=[^`]*$)|~{3,})")
 
-
-def cited(text: str, exhibits: Sequence[Exhibit]) -> tuple[str, tuple[Citation, ...]]:
-    """``text`` without marks that name no exhibit, and a citation for each that it names, in the order of the text.
+def cited(text: str, exhibits: Sequence[Exhibit]) -> tuple[str, tuple[Citation, ...], int]:
+    """``text`` without marks that name no exhibit, a citation for each that it names, in the order of the text, and how many
+    marks went.
 
     ``[1]`` in code, inline or fenced, is the code's own and stays as it is; so does ``\\[1]``.
     """
     by_id = {exhibit.id: exhibit.evidence for exhibit in exhibits}
-    order: dict[str, None] = {}
-
-    def keep(piece: re.Match[str]) -> str:
-        if piece["code"]:
-            return piece[0]
-        if piece["id"] not in by_id:
-            return ""
-        order.setdefault(piece["id"])
-        return piece[0]
-
-    lines = [line if fenced else _PIECE.sub(keep, line) for line, fenced in _lines(text)]
+    left, dropped = marks.without(text, lambda id_: id_ not in by_id)
     citations = tuple(
-        Citation(id=id_, source=e.source, locator=e.locator, quote=e.quote, digest=e.digest)
-        for id_ in order
+        Citation(id=id_, source=e.source, locator=e.locator, quote=e.quote, digest=e.digest, root=e.root)
+        for id_ in marks.ids(left)
         if (e := by_id[id_])
     )
-    return "\n".join(lines), citations
-
-
-def _lines(text: str) -> Iterator[tuple[str, bool]]:
-    """The lines of ``text``, and whether each belongs to a fenced block. A fence ends at one as long as it, or longer."""
-    open_ = ""
-    for line in text.split("\n"):
-        if open_:
-            yield line, True
-            closing = line.strip()
-            if len(closing) >= len(open_) and set(closing) == {open_[0]}:
-                open_ = ""
-        elif fence := _FENCE.match(line):
-            open_ = fence["fence"]
-            yield line, True
-        else:
-            yield line, False
+    return left, citations, dropped

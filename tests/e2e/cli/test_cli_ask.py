@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from concertino.contracts.schema import json_schema
+from kit.site import Site, running
 from kit.waiting import until
 
 pytestmark = pytest.mark.processes
@@ -36,9 +37,24 @@ def test_json_is_what_the_schema_says(cli: Any) -> None:
     assert code == 0, err
     assert err == ""
     shown = json.loads(out)
-    assert list(shown) == ["task", "status", "reason", "report", "plan", "subtasks", "usage"]
+    assert list(shown) == ["task", "status", "reason", "report", "plan", "subtasks", "usage", "by_kind", "by_model"]
     Draft202012Validator({"$ref": "#/$defs/TaskView", "$defs": json_schema()["$defs"]}).validate(shown)
     assert any("ten megabytes" in citation["quote"] for citation in shown["report"]["citations"])
+
+
+def test_a_page_by_its_address_and_by_the_request(cli: Any) -> None:
+    with running(Site()) as site:
+        site.pages["/guide"] = (
+            200,
+            {"Content-Type": "text/html"},
+            b"<h1>Retries</h1><p>" + b"The client retries five times.</p>" * 3,
+        )
+        cli.extra = {"CTN_ALLOW_NETWORKS": "127.0.0.0/8"}
+        named = cli.run("ask", "How often does the client retry?", "--url", site.url("/guide"))
+        said = cli.run("ask", f"How often does the client retry, says {site.url('/guide')}?")
+    for code, out, err in (named, said):
+        assert (code, site.url("/guide") in out) == (0, True), err
+        assert "retries five times" in out
 
 
 async def test_killed_it_leaves_no_process(cli: Any) -> None:

@@ -39,7 +39,9 @@ def test_commands(up: Any) -> None:
     assert json.loads(cli.run("show", "mine", "--json")[1])["status"] == "answered"
     assert cli.run("list")[1].splitlines()[1].split("\t")[:2] == ["mine", "answered"]
     assert json.loads(cli.run("list", "--json")[1])[0]["task"] == "mine"
-    assert {w["kind"] for w in json.loads(cli.run("workers", "--json")[1])} >= {"plan", "synthesize", "docs", "code"}
+    workers = {w["kind"]: w for w in json.loads(cli.run("workers", "--json")[1])}
+    assert set(workers) >= {"plan", "synthesize", "docs", "code", "web", "general"}
+    assert "search" in workers["docs"]["tools"]
     assert "before" in cli.run("cancel", "mine")[1]
 
     code, planned, _ = cli.run("plan", "How often does the client retry?", "--docs", "guide.md")

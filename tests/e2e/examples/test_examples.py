@@ -16,7 +16,7 @@ import pytest_asyncio
 from concertino.bus.jetstream import JetStream
 from concertino.bus.tasklog import TaskLog
 from concertino.cli.fleet.fleet import Fleet
-from concertino.cli.fleet.services import own_workers
+from concertino.cli.fleet.services import ALWAYS, own_workers
 from concertino.client import Client, Limits, Source
 from concertino.contracts.codec import MAX_MESSAGE
 from concertino.contracts.messages import Outcome, OutcomeStatus, Report
@@ -43,8 +43,8 @@ async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The fleet, with the example worker beside it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CTN_CACHE", str(tmp_path_factory.mktemp("cache")))
-        workers = own_workers([str(EXAMPLES / "licenses.py")])
-        fleet = Fleet(settings(), lambda *_: None, store=tmp_path_factory.mktemp("nats"), workers=workers)
+        services = (*ALWAYS, *own_workers([str(EXAMPLES / "licenses.py")]))
+        fleet = Fleet(settings(), lambda *_: None, store=tmp_path_factory.mktemp("nats"), services=services)
         await fleet.start(strict=True)
     async with Client(fleet.url) as client, asyncio.timeout(20):
         while "licenses" not in {worker.kind for worker in await client.workers()}:

@@ -36,6 +36,7 @@ REPORT = m.Report(
     gaps=("Who chose five.", "they stop after *five*"),
 )
 
+SPENT = m.Usage(model_calls=2, input_tokens=1200, output_tokens=34, cache_read_tokens=800, cost_usd=0.05)
 STORY: list[tuple[str, m.Message | None, float]] = [
     (
         "submitted",
@@ -56,7 +57,7 @@ STORY: list[tuple[str, m.Message | None, float]] = [
     ("dispatched.2", m.Dispatched(work=(("result.s3", 1),)), 2.1),
     ("result.s3", m.Result(seconds=0.3), 2.5),
     ("dispatched.3", m.Dispatched(work=(("synthesis.0", 1),)), 2.6),
-    ("synthesis.0", m.Synthesized(report=REPORT, seconds=0.4, usage=m.Usage(input_tokens=1200, output_tokens=34)), 3.0),
+    ("synthesis.0", m.Synthesized(report=REPORT, seconds=0.4, usage=SPENT, spent={"large": SPENT}), 3.0),
     ("outcome", m.Outcome(status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT), 3.2),
 ]
 

@@ -8,13 +8,18 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from concertino.cli.fleet.logbook import LogFile, prefixed
-from concertino.cli.fleet.services import Service, environment, own_workers
+from concertino.cli.fleet.services import Service, environment, of_use, own_workers
 from concertino.cli.fleet.supervisor import LONGEST_DELAY, OURS, Supervisor, delay
+from concertino.cli.question import Question
 from concertino.contracts.errors import BadSetting
+from concertino.contracts.messages import Limits, Plan, Source, Subtask
+from concertino.runtime.config import Config, McpServer
+from concertino.runtime.settings import Settings
 from kit.waiting import until
 
 Said = list[tuple[str, str]]
@@ -155,3 +160,35 @@ def test_the_log_names_who_spoke(tmp_path: Path) -> None:
     log.close()
     assert log.last == "it broke [31m"
     assert (tmp_path / "log").read_text() == f"{prefixed('docs', 'it broke [31m')}\n{prefixed(OURS, 'docs ended')}\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "kinds", "given", "environment", "besides"),
+    [
+        ("Why?", {"code", "docs"}, {}, {}, []),
+        ("Why?", {"code"}, {}, {"ANTHROPIC_API_KEY": ""}, []),
+        ("Why?", set(), {"model": "extractive"}, {"ANTHROPIC_API_KEY": "x"}, []),
+        ("Why?", set(), {}, {"ANTHROPIC_API_KEY": "x"}, ["web", "general"]),
+        ("Why?", {"web"}, {}, {}, ["web"]),
+        ("Why?", {"general"}, {}, {}, ["general"]),
+        ("What does HTTPS://example.org/a say?", set(), {}, {}, ["web"]),
+        ("Why?", set(), {"search": "brave"}, {}, ["web"]),
+    ],
+)
+def test_a_question_starts_only_what_can_be_of_use(
+    request_: str, kinds: set[str], given: dict[str, Any], environment: dict[str, str], besides: list[str]
+) -> None:
+    names = [service.name for service in of_use(request_, kinds, Settings(**given), Config(), environment)]
+    assert names == ["orchestrator", "synthesizer", "docs", "code", *besides]
+
+
+def test_tools_from_elsewhere_are_for_general_to_use() -> None:
+    config = Config(mcp={"tickets": McpServer(command=("tickets-mcp",))})
+    assert [service.name for service in of_use("Why?", set(), Settings(), config, {})][4:] == ["general"]
+
+
+def test_kinds_of_a_question_are_those_of_its_sources_and_its_plan() -> None:
+    page = Source(kind="web", location="https://example.org")
+    plan = Plan(subtasks=(Subtask(id="s1", kind="legal", objective="x", sources=(page,)),))
+    asked = Question("Why?", (Source(kind="docs", location="/x"),), Limits(), plan, "batch")
+    assert asked.kinds == {"docs", "legal", "web"}

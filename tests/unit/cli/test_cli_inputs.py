@@ -13,7 +13,7 @@ import pytest
 from concertino.cli.durations import format_seconds, parse_duration
 from concertino.cli.inputs import STDIN, read_plan, read_request
 from concertino.cli.question import TaskOptions, question
-from concertino.cli.sources import code_source, docs_source, other_source, sources
+from concertino.cli.sources import code_source, docs_source, other_source, web_source
 from concertino.contracts.errors import BadSetting, InvalidMessage, InvalidPlan, SourceError
 from concertino.contracts.messages import Source
 
@@ -80,8 +80,20 @@ def test_sources_that_cannot_be_read(tmp_path: Path) -> None:
         other_source("Legal=x")
 
 
+@pytest.mark.parametrize("text", ["", "example.org", "ftp://example.org/x", "https://", "https://a b", "file:///etc/passwd"])
+def test_what_is_no_web_address(text: str) -> None:
+    with pytest.raises(SourceError, match="--url"):
+        web_source(text)
+
+
 def test_the_same_source_twice_is_once(tmp_path: Path) -> None:
-    assert len(sources([str(tmp_path), str(tmp_path)], [str(tmp_path)], [])) == 2
+    here = str(tmp_path)
+    asked = question("Why?", TaskOptions(code=[here, here], docs=[here], url=["https://example.org/a#b"]))
+    assert [(s.kind, s.location) for s in asked.sources] == [
+        ("code", here),
+        ("docs", here),
+        ("web", "https://example.org/a#b"),
+    ]
 
 
 def test_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

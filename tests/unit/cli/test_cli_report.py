@@ -6,8 +6,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 
+from concertino.cli.show.closing import gaps_to_add
 from concertino.cli.show.markdown import markdown
 from concertino.cli.show.report import THEME, report
 from concertino.cli.show.text import one_line, place
@@ -31,7 +33,10 @@ def test_terminal(told: Any) -> None:
     assert lines.index("Conflicts") < lines.index("Not found") < lines.index("Evidence")
     assert "  – Who chose five." in lines
     assert "  → five (Code decides.)" in lines
-    assert lines[-1] == "partial (s2 failed) · 3.2 s · 1,234 tokens · $0.00 · task t1"
+    assert (
+        terminal(state, 100).splitlines()[-1].rstrip()
+        == "partial (s2 failed) · 3.2 s · 2 calls · 2,034 tokens (800 from cache) · $0.05 · task t1"
+    )
     places = [line for line in lines if line.startswith(("   [", "  ["))]
     assert [line.split()[0] for line in places] == ["[1]", "[2]", "[10]"]
     assert "src/retry.py:3-4" in places[1]
@@ -43,6 +48,15 @@ def test_a_gap_that_the_text_names_is_not_said_twice(told: Any) -> None:
     state, _ = told()
     assert terminal(state).count("They stop after") + terminal(state).count("they stop after") == 1
     assert "- they stop after" not in markdown(view(state), 3.2)
+
+
+def test_a_gap_that_the_text_names_in_escaped_markdown_is_not_said_twice(told: Any) -> None:
+    made = m.Report(text="Five.\n\n- the TLS port \\[1] of \\<b>\n", gaps=("the TLS port [1] of <b>", "who [2]"))
+    state, _ = told()
+    found = view(state).report
+    assert found
+    named = gaps_to_add(structs.replace(found, text=made.text, gaps=made.gaps))
+    assert named == ("who [2]",)
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -80,7 +94,7 @@ def test_markdown(told: Any) -> None:
     assert "[2] `src/retry.py:3-4`\n\n```\n    RETRIES = 5\n    WAIT = 2\n```" in text
     assert "[10] `a.pdf, page 7`" in text
     assert "- The guide says six.\n  - five [2]\n  - six [1]\n  - **five** Code decides." in text
-    assert text.endswith("---\n\n**partial** (s2 failed) · 3.2 s · 1,234 tokens · $0.00 · task t1\n")
+    assert text.endswith("---\n\n**partial** (s2 failed) · 3.2 s · 2 calls · 2,034 tokens (800 from cache) · $0.05 · task t1\n")
 
 
 def test_a_fence_is_longer_than_what_it_holds(told: Any) -> None:

@@ -52,7 +52,7 @@ def test_in_the_end(told: Any) -> None:
         ("docs", Mark.COMPLETE),
         ("report", Mark.COMPLETE),
     ]
-    assert [row.note for row in group.rows] == ["", "1 finding", "2 attempts", "nothing found", ""]
+    assert [row.note for row in group.rows] == ["", "1 finding", "2 attempts", "nothing found", "$0.05"]
     assert group.rows[2].doing == "it cannot be read"
     assert group.rows[1].seconds == 1.2
 

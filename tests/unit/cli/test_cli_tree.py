@@ -92,6 +92,6 @@ def test_lines_tell_the_story(told: Any) -> None:
         "   2.1 s  queued s3",
         "   2.5 s  s3 complete (0.3 s): 0 findings",
         "   2.6 s  queued writing",
-        "   3.0 s  report complete (0.4 s)",
+        "   3.0 s  report complete (0.4 s, $0.05)",
         "   3.2 s  partial: s2 failed",
     ]

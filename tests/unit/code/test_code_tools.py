@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from code_repositories import Repo, write
 
@@ -16,6 +17,7 @@ from concertino.code.base import Base
 from concertino.code.code import MOST_LINES, Code
 from concertino.contracts.errors import Cancelled, Invalid, SourceError
 from concertino.contracts.messages import Passage, Source
+from concertino.worker.passages import passages
 from concertino.worker.tools import Toolbox
 
 RETRY = '''\
@@ -47,6 +49,8 @@ FILES = {
     "settings.ini": "[auth]\npassword = kjhkHKJ876876" + "jhgJHGlkj\n",
     "data.csv": "a,b\nneedle,2\n",
 }
+
+KEY = "AKIA" + "IOSFODNN7EXAMPLA"
 
 Open = Callable[..., Awaitable[tuple[Code, Toolbox]]]
 
@@ -158,9 +162,11 @@ async def test_read(box: Toolbox) -> None:
 
 
 async def test_list_files(box: Toolbox) -> None:
-    assert (await box.call("list_files")).paths == tuple(sorted(FILES))
-    assert (await box.call("list_files", path="*.py")).paths == ("src/retry.py", "tests/test_retry.py")
-    limited = await box.call("list_files", limit=2)
+    [everything] = await box.call("list_files")
+    assert everything.paths == tuple(sorted(FILES))
+    [python] = await box.call("list_files", path="*.py")
+    assert python.paths == ("src/retry.py", "tests/test_retry.py")
+    [limited] = await box.call("list_files", limit=2)
     assert (len(limited.paths), limited.note) == (2, "6 more: narrow the glob")
 
 
@@ -175,7 +181,9 @@ async def test_dependencies_with_the_line_that_declares_them(opened: Open, tmp_p
 
 async def test_secrets(box: Toolbox) -> None:
     found = await box.call("secrets")
-    assert [(s.source, s.line, s.masked) for s in found.found] == [("settings.ini", 2, "password =********")]
+    assert [(o.severity, o.passages[0].source, o.passages[0].text) for o in found.found] == [
+        ("medium", "settings.ini", "password = ********")
+    ]
 
 
 async def test_history_and_blame_of_a_local_checkout(opened: Open, repo: Callable[[str], Repo]) -> None:
@@ -212,7 +220,17 @@ async def test_several_sources(opened: Open, tmp_path: Path) -> None:
     assert (await box.call("read", path="a.py")).text == "def alpha(): pass"
     assert (await box.call("read", path="b/c.py")).text == "def gamma(): pass"
     assert (await box.call("read", path="a.py", root=str(two))).text == "def beta(): pass"
-    assert (await box.call("list_files")).paths == ("a.py", "b/c.py", "only.py")
+    assert [(each.root, each.paths) for each in await box.call("list_files")] == [
+        (str(one), ("a.py", "only.py")),
+        (str(two), ("a.py", "b/c.py")),
+    ]
+    found = (await box.call("grep", pattern="def ")).passages
+    assert [(p.root, p.source) for p in found] == [(str(one), "a.py"), (str(two), "a.py"), (str(two), "b/c.py")]
+    assert [p.root for p in (await box.call("grep", pattern="def ", root=str(two))).passages] == [str(two)] * 2
+    cut = await box.call("grep", pattern="def ", limit=1)
+    assert (len(cut.passages), cut.note) == (1, f"not searched any more: {two}: narrow it, or name the root")
+    for tool, arguments in (("symbols", {"name": "beta"}), ("references", {"name": "beta"}), ("search", {"query": "beta"})):
+        assert {p.root for p in passages(await box.call(tool, **arguments))} == {str(two)}, tool
     assert code.problems == []
     with pytest.raises(Invalid, match="no source is called 'three'"):
         await box.call("read", path="a.py", root="three")
@@ -334,3 +352,39 @@ async def test_cancelled_in_the_middle_it_can_be_opened_again(opened: Open, tmp_
         await opening
     _, box = await opened(root)
     assert (await box.call("symbols", name="fixture"))[0].title.endswith("fixture")
+
+
+async def test_checks_of_several_sources(opened: Open, tmp_path: Path) -> None:
+    one = write(tmp_path / "one", {"requirements.txt": "first\n", "a.py": f'key = "{KEY}"\n'})
+    two = write(tmp_path / "two", {"requirements.txt": "h11==0.14.0\n"})
+    _, box = await opened(one, two)
+    weak = await box.call("weak_dependencies")
+    assert [(o.severity, o.passages[0].root) for o in weak.found] == [("critical", str(two)), ("medium", str(one))]
+    assert [o.passages[0].root for o in (await box.call("weak_dependencies", root=str(one))).found] == [str(one)]
+    assert (await box.call("secrets")).found[0].passages[0].text == 'key = "********"'
+    assert (await box.call("unused")).left_out == (
+        f"public names were not judged: they may be somebody's interface ({one})",
+        f"there is no Python, the one language that is searched for dead code ({two})",
+    )
+    for tool in ("risks", "untested"):
+        assert (await box.call(tool)).topic
+    assert {spec.name for spec in box.specs if spec.checks} == {"weak_dependencies", "secrets", "risks", "untested", "unused"}
+
+
+async def test_no_tool_shows_a_credential(opened: Open, tmp_path: Path) -> None:
+    """Whatever is asked of the file that holds it."""
+    shown = f'"""The key of the service, {KEY}."""\n\nSERVICE_KEY = "{KEY}"\n'
+    root = write(tmp_path / "p", {"conf.py": shown})
+    _, box = await opened(root)
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("search", {"query": "key of the service"}),
+        ("grep", {"pattern": "SERVICE_KEY"}),
+        ("structural", {"pattern": "$A = $B", "language": "python"}),
+        ("symbols", {"name": "SERVICE_KEY"}),
+        ("references", {"name": "SERVICE_KEY"}),
+        ("read", {"path": "conf.py"}),
+    ]
+    for tool, arguments in calls:
+        shown = msgspec.json.encode(await box.call(tool, **arguments)).decode()
+        assert "********" in shown, tool
+        assert KEY not in shown, tool

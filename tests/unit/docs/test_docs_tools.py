@@ -5,16 +5,17 @@ import threading
 from pathlib import Path
 
 import pytest
-from docs_samples import docx, pdf
-from docs_site import Site, running
 
 from concertino.contracts.errors import Cancelled, Invalid, SourceError, Transient
 from concertino.contracts.messages import Locator, Passage, Source
 from concertino.docs import corpus
-from concertino.docs.fetch import Fetched
-from concertino.docs.material import MOST_BYTES, Page
 from concertino.docs.tools import Docs
+from concertino.documents.addresses import networks
+from concertino.documents.fetch import Fetched
+from concertino.documents.material import MOST_BYTES, Page
 from concertino.worker.tools import Toolbox
+from kit.samples import docx, pdf
+from kit.site import Site, running
 
 GUIDE = """# Guide
 
@@ -44,7 +45,8 @@ def manual(tmp_path: Path) -> Path:
 
 
 async def open_(cache: Path, *locations: Path | str) -> Docs:
-    return await Docs.open([Source(kind="docs", location=str(location)) for location in locations], cache / "cache")
+    sources = [Source(kind="docs", location=str(location)) for location in locations]
+    return await Docs.open(sources, cache / "cache", networks("127.0.0.0/8"))
 
 
 async def test_search_finds_each_format_with_its_locator(manual: Path, tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ async def test_reading_by_lines_heading_page_and_fragment(manual: Path, tmp_path
         ({"source": "deep/manual.pdf", "page": 9}, "pages 1 to 2"),
         ({"source": "page.html"}, "'a'"),
         ({"source": "page.html", "fragment": "b"}, "'a'"),
-        ({"source": "guide.md", "root": "/elsewhere"}, "in /elsewhere"),
+        ({"source": "guide.md", "root": "/elsewhere"}, "no source is called '/elsewhere'"),
     ],
 )
 async def test_what_cannot_be_read_says_what_can(manual: Path, tmp_path: Path, arguments: dict[str, str], advice: str) -> None:

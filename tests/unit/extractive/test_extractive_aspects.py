@@ -37,6 +37,9 @@ ONE = [
     "リトライはどのように動作しますか？",
     "list all subcommands",
     "licence",
+    "Is there a race in the cache, how does it come about, and what would the smallest fix be?",
+    "For each contract, list the end date, the notice period, and who has to be told.",
+    "Audit these repositories: secrets, dead code. Rank what you find by severity.",
 ]
 
 SEVERAL = [
@@ -108,6 +111,21 @@ ORDERED = [
     (
         "How do I add a worker and then deploy it to production?",
         ["How do I add a worker", "deploy it to production? (How do I add a worker)"],
+    ),
+    (
+        "Get the list of all retry settings, then for each of them say where it is read.",
+        [
+            "Get the list of all retry settings",
+            "for each of them say where it is read. (Get the list of all retry settings)",
+        ],
+    ),
+    (
+        "Work out which law governs the contract, and based on that find how long claims can be brought.",
+        ["Work out which law governs the contract", "find how long claims can be brought."],
+    ),
+    (
+        "Look up what the incident report names as its cause; then say which release shipped the change first.",
+        ["Look up what the incident report names as its cause", "say which release shipped the change first."],
     ),
 ]
 

@@ -142,7 +142,7 @@ def test_without_its_own_kind_a_source_goes_to_whoever_reads_it() -> None:
 
 
 def test_nobody_there_says_what_to_do() -> None:
-    with pytest.raises(Invalid, match=r"name sources \(--code, --docs\); workers on the bus: code, docs"):
+    with pytest.raises(Invalid, match=r"name sources \(--code, --docs, --url\); workers on the bus: code, docs"):
         plan(planning("How is it done?", (), (CODE, DOCS, PLANNER)))
     with pytest.raises(Invalid, match="reads sources of kind code; workers on the bus: docs"):
         plan(planning("How is it done?", code(1), (DOCS,)))
@@ -161,9 +161,61 @@ def test_fifty_sources_are_shared_out_evenly_and_all_read() -> None:
 
 
 def test_where_the_limit_is_tight_subtasks_read_more_sources() -> None:
-    made = plan(planning("How is login done? Where are sessions stored?", (*code(30), *docs(20)), limit=6))
+    made = plan(planning("How is it done?", (*code(30), *docs(20)), limit=6))
     assert len(made.subtasks) <= 6
-    assert len(covered(made)) == 100  # each question of each source
+    assert len(covered(made)) == 50
+
+
+def test_where_the_limit_is_tight_nothing_is_read_once_for_each_question() -> None:
+    made = plan(planning("How is login done? Where are sessions stored?", (*code(30), *docs(20)), limit=20))
+    assert {s.objective for s in made.subtasks} == {"How is login done? Where are sessions stored?"}
+    assert len(covered(made)) == 50
+
+
+def test_what_is_to_be_done_in_order_stays_apart_where_the_limit_is_tight() -> None:
+    made = plan(planning("Find who renews leases, then explain what happens when that fails.", code(30), limit=6))
+    assert len(made.subtasks) == 6
+    assert len(covered(made)) == 60  # each question of each source
+    assert [len(s.depends_on) for s in made.subtasks] == [0, 0, 0, 3, 3, 3]
+
+
+@pytest.mark.parametrize(("sources", "at_once"), [(2, [1, 1]), (3, [1, 1, 1]), (6, [2, 2, 2]), (40, [4] * 10)])
+def test_what_is_compared_is_read_apart(sources: int, at_once: list[int]) -> None:
+    made = plan(planning("How do they differ in the way they retry?", code(sources), (CODE,)))
+    assert [n for _, _, n in asked(made)] == at_once
+
+
+def test_a_list_of_points_is_worked_on_point_by_point_where_there_is_not_much_to_read() -> None:
+    request = "Describe the architecture: services, storage, deployment"
+    made = plan(planning(request, code(1), (CODE,)))
+    assert [s.objective for s in made.subtasks] == [
+        "Describe the architecture: services",
+        "Describe the architecture: storage",
+        "Describe the architecture: deployment",
+    ]
+    assert [s.objective for s in plan(planning(request, code(1), (CODE,), effort="low")).subtasks] == [request]
+    assert {s.objective for s in plan(planning(request, code(9), (CODE,))).subtasks} == {request}
+
+
+def test_a_brief_says_what_is_left_to_others() -> None:
+    alone = plan(planning("How is it done?", code(1), (CODE,)))
+    assert [s.boundaries for s in alone.subtasks] == [""]
+    made = plan(planning("How is login done? Where are sessions stored?", (*code(5), *docs(1))))
+    assert made.subtasks[0].boundaries.split("; ") == [
+        "others work on: Where are sessions stored?",
+        "the other sources are read by others",
+        "docs: asked the same of what they read",
+    ]
+    many = plan(planning("".join(f"How is part {i} of the engine built? " for i in range(6)), code(1), (CODE,)))
+    assert many.subtasks[0].boundaries.endswith("and on 2 questions more")
+
+
+def test_no_rule_knows_a_role_for_general() -> None:
+    general = Announcement(
+        kind="general", description="A specialist for one subtask, in any role, with tools and instructions.", replica="g1"
+    )
+    request = "Which role do tools and instructions play for a specialist?"
+    assert [s.kind for s in plan(planning(request, code(1), (CODE, general))).subtasks] == ["code"]
 
 
 def test_where_the_limit_is_tighter_questions_are_asked_as_one() -> None:
@@ -237,3 +289,22 @@ def test_every_plan_can_be_run(effort: Effort, limit: int) -> None:
         assert problems(made, task, {k.kind for k in ALL}, brought=False, earlier=earlier) == []
         assert all(0 < len(s.objective) <= 20_000 for s in made.subtasks)
         assert len(made.subtasks) <= limit
+
+
+WEB = Announcement(
+    kind="web", description="Searches the public web for any task.", replica="w1", tools=("web_search", "fetch", "search")
+)
+
+
+@pytest.mark.parametrize(
+    ("request_", "asked_too"),
+    [
+        ("Which task has one outcome?", False),
+        ("How does the web framework route a request to the public?", False),
+        ("Which version is it, and is that version known on the web to be unsafe?", True),
+        ("What do people say of it online?", True),
+    ],
+)
+def test_private_questions_are_put_to_the_web_only_where_it_is_named(request_: str, asked_too: bool) -> None:
+    made = plan(planning(request_, code(1), (CODE, WEB)))
+    assert ("web" in {s.kind for s in made.subtasks}) is asked_too

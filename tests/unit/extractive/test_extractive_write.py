@@ -9,7 +9,8 @@ from msgspec import structs
 
 from concertino.contracts.messages import Evidence, Finding, Input, Locator, Result, Subtask, Work
 from concertino.model.extractive.markup import LINE, LINES, block, inline, place
-from concertino.model.extractive.write import CITED, NAMED, write
+from concertino.model.extractive.sections import NAMED
+from concertino.model.extractive.write import CITED, write
 from concertino.model.port import Exhibit, Writing
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from story import plan, subtask
 
-from concertino.contracts.messages import Limits, Plan, Submitted
+from concertino.contracts.messages import Announcement, Limits, Plan, Source, Submitted, Subtask
 from concertino.contracts.plans import brief, max_subtasks, problems
 
 TASK = Submitted(request="What?")
@@ -37,6 +38,71 @@ def test_earlier_rounds_count_and_may_be_built_upon() -> None:
     assert problems(plan(subtask("b")), few, {"web"}, brought=False, earlier=earlier) == [
         "it has 2 subtasks, and 1 are allowed"
     ]
+
+
+OFFERS = (
+    Announcement(kind="general", description="Anything.", replica="g1", tools=("web_fetch", "docs_search")),
+    Announcement(
+        kind="general",
+        description="Anything.",
+        replica="g2",
+        tools=("tickets_find", "news_find", "wiki_read"),
+        public=("news_find", "wiki_read", "wiki"),
+    ),
+    Announcement(kind="legal", description="Reads contracts.", replica="l1"),
+)
+
+
+def wrong_with(brought: bool = False, **fields: object) -> list[str]:
+    made = Subtask(**{"id": "a", "kind": "general", "objective": "look", **fields})  # type: ignore[arg-type]
+    task = Submitted(request="What?", sources=made.sources or ())
+    return problems(plan(made), task, {"general", "legal"}, brought=brought, offers=OFFERS)
+
+
+@pytest.mark.parametrize("brought", [True, False])
+def test_tools_that_no_replica_of_the_kind_has_are_named(brought: bool) -> None:
+    assert wrong_with(brought, tools=("tickets_find", "docs_search")) == []
+    assert wrong_with(brought, tools=("tickets_find", "shell", "rm")) == [
+        "subtask 'a' wants tools that 'general' does not have: rm, shell; it has: docs_search, "
+        "news_find, tickets_find, web_fetch, wiki_read"
+    ]
+
+
+def test_nothing_is_known_of_a_kind_that_announces_no_tools() -> None:
+    assert wrong_with(kind="legal", tools=("clauses",)) == []
+
+
+MIXED = (
+    "subtask 'a' has private sources and the public web together, and a page could have the one carried into the other: "
+    "make two subtasks of it"
+)
+WIKI = Source(kind="wiki", location="https://wiki.example.org/")
+CODE, PAGE = Source(kind="code", location="/src"), Source(kind="web", location="https://example.org/")
+
+
+@pytest.mark.parametrize("brought", [True, False])
+def test_private_sources_and_the_public_web_are_not_for_one_worker(brought: bool) -> None:
+    assert wrong_with(brought, tools=("web_fetch",), sources=(CODE,)) == [MIXED]
+    assert wrong_with(brought, tools=("web_fetch", "docs_search")) == [MIXED]
+    assert wrong_with(brought, tools=("web_fetch",), sources=(PAGE,)) == []
+    assert wrong_with(brought, tools=("docs_search", "tickets_find"), sources=(CODE,)) == []
+    assert wrong_with(brought, sources=(CODE, PAGE)) == [MIXED]
+    assert wrong_with(brought, tools=("docs_search",), sources=(PAGE,)) == [MIXED]
+
+
+@pytest.mark.parametrize("brought", [True, False])
+def test_on_which_side_tools_from_elsewhere_are_is_announced(brought: bool) -> None:
+    assert wrong_with(brought, tools=("news_find", "docs_search")) == [MIXED]
+    assert wrong_with(brought, tools=("web_fetch", "tickets_find")) == [MIXED]
+    assert wrong_with(brought, tools=("news_find",), sources=(CODE,)) == [MIXED]
+    assert wrong_with(brought, tools=("news_find", "web_fetch", "wiki_read"), sources=(PAGE, WIKI)) == []
+    assert wrong_with(brought, tools=("tickets_find", "docs_search"), sources=(CODE,)) == []
+
+
+def test_a_planner_may_not_allow_calls_without_end() -> None:
+    assert wrong_with(max_calls=50) == []
+    assert wrong_with(max_calls=51) == ["subtask 'a' allows itself 51 tool calls, and 50 are the most"]
+    assert wrong_with(True, max_calls=5000) == []
 
 
 def test_limits_are_the_callers_or_depend_on_who_plans() -> None:

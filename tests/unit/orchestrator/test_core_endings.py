@@ -20,6 +20,7 @@ from concertino.contracts.messages import (
     ResultStatus,
     Source,
     Submitted,
+    Subtask,
     Synthesized,
     Usage,
 )
@@ -267,6 +268,62 @@ def test_where_only_a_plan_is_wanted_nothing_is_run() -> None:
         found = Story(task).then("plan.0", planned(subtask("a"))).ended(now)
         assert outcome(found) == (ANSWERED, "planned, as asked; nothing was run", False)
     assert Story(task).then("plan.0", planned(subtask("a", kind="ghost"))).ended().status == FAILED
+
+
+AWAY = Failure(code="model_unavailable", message="planned by rule, without the model: it is overloaded")
+
+
+def by_rule(*parts: Subtask) -> Planned:
+    return structs.replace(planned(*parts), status=ResultStatus.PARTIAL, error=AWAY)
+
+
+def test_a_makeshift_plan_makes_the_outcome_partial_and_says_why() -> None:
+    story = Story().then("plan.0", by_rule(subtask("a")))
+    story.sent()
+    story.then("result.a", FOUND)
+    story.sent()
+
+    assert outcome(story.then("synthesis.0", report()).ended()) == (
+        PARTIAL,
+        "1 of 1 subtask came to something: the plan is a makeshift: planned by rule, without the model: it is overloaded",
+        True,
+    )
+
+
+def test_a_makeshift_plan_is_told_of_where_nothing_comes_of_it() -> None:
+    story = Story().then("plan.0", by_rule(subtask("a")))
+    story.sent()
+
+    assert story.then("result.a", BROKEN).ended().reason == (
+        "no subtask succeeded: the plan is a makeshift: planned by rule, without the model: it is overloaded; "
+        "a (web) failed: src does not exist"
+    )
+
+
+def test_a_makeshift_plan_of_another_round_is_named_even_where_it_is_empty() -> None:
+    story = brought(subtask("a"))
+    story.sent()
+    story.then("result.a", FOUND)
+    story.sent()
+    story.then("synthesis.0", report("who pays?"))
+    assert story.ids() == ["plan.1"]
+
+    assert outcome(story.then("plan.1", by_rule()).ended()) == (
+        PARTIAL,
+        "1 of 1 subtask came to something: the plan of round 2 is a makeshift: planned by rule, without the model: "
+        "it is overloaded",
+        True,
+    )
+
+
+def test_where_only_a_plan_is_wanted_a_makeshift_is_no_full_answer() -> None:
+    story = Story(Submitted(request="What is it?", limits=LIMITS, until="plan")).then("plan.0", by_rule(subtask("a")))
+
+    assert outcome(story.ended()) == (
+        PARTIAL,
+        "planned, as asked; nothing was run: the plan is a makeshift: planned by rule, without the model: it is overloaded",
+        False,
+    )
 
 
 def test_usage_is_that_of_all_settled_work_failures_included() -> None:

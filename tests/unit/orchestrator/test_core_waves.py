@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import structs
 from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, START, Story, brought, planned, report, subtask
 
@@ -106,10 +107,10 @@ def test_a_timer_that_the_server_does_not_hold_is_set_again() -> None:
     assert not any(isinstance(effect, SetTimer) for effect in story.timer("join").effects())
 
 
-def test_writing_takes_a_fifth_of_the_time_and_at_most_half_a_minute() -> None:
+def test_writing_takes_a_fifth_of_the_time_and_at_most_two_minutes() -> None:
     hours = Story(Submitted(request="What is it?", limits=Limits(deadline=7200.0)))
 
-    assert SetTimer("join", START + 7170.0) in hours.effects()
+    assert SetTimer("join", START + 7080.0) in hours.effects()
 
 
 # --- rounds
@@ -224,6 +225,32 @@ def test_a_later_round_of_nothing_but_failures_is_not_written_up_again() -> None
 
 def test_another_round_is_not_begun_when_the_time_for_results_is_up() -> None:
     assert first_round("who pays?").ended(JOIN_AT).reason == "1 subtask done"
+
+
+@pytest.mark.parametrize(("took", "another"), [(53.0, True), (54.0, False)])
+def test_another_round_is_begun_only_where_half_the_time_of_the_last_is_left(took: float, another: bool) -> None:
+    story = Story().then("plan.0", planned(subtask("a")))
+    story.sent()
+    story.then("result.a", FOUND)
+    story.sent()
+    story.then("synthesis.0", report("who pays?"), at=START + took)
+
+    if another:
+        assert story.ids(START + took) == ["plan.1"]
+    else:
+        assert story.ended(START + took).reason == "1 subtask done"
+
+
+def test_the_time_of_a_later_round_is_counted_from_the_report_before() -> None:
+    story = first_round("who pays?", limits=Limits(deadline=100.0, max_rounds=5))
+    story.state.times["synthesis.0"] = START + 40
+    assert story.ids(START + 40) == ["plan.1"]
+    story.then("plan.1", planned(subtask("b")), at=START + 41)
+    story.sent()
+    story.then("result.b", FOUND, at=START + 60)
+    story.sent()
+
+    assert story.then("synthesis.1", report("since when?"), at=START + 66).ids(START + 66) == ["plan.2"]
 
 
 def test_a_plan_that_was_begun_goes_on_when_its_workers_leave() -> None:

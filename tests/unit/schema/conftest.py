@@ -25,17 +25,36 @@ SUBTASK = m.Subtask(
     effort="low",
     depends_on=("s0",),
     params={"depth": 2, "names": ["a"], "nested": {"x": None}},
+    role="a tax lawyer",
+    instructions="Clause by clause.",
 )
 PLAN = m.Plan(subtasks=(SUBTASK,), why="One part suffices.", synthesize=False)
-USAGE = m.Usage(model_calls=3, input_tokens=1200, output_tokens=80, cost_usd=0.0123)
+USAGE = m.Usage(
+    model_calls=3,
+    input_tokens=1200,
+    output_tokens=80,
+    cost_usd=0.0123,
+    cache_write_tokens=900,
+    cache_read_tokens=4000,
+    web_searches=2,
+    unpriced_calls=1,
+)
 FAILURE = m.Failure(code="source", message="the repository cannot be cloned: not found", retryable=True)
 LINES = m.Locator(lines=(12, 18))
-EVIDENCE = m.Evidence(digest=DIGEST, span=(3, 9), source="src/retry.py", locator=LINES, quote="retry=")
-FINDING = m.Finding(claim="Retries stop after five.", evidence=(EVIDENCE,), quality=1.0, confidence=0.0)
+EVIDENCE = m.Evidence(digest=DIGEST, span=(3, 9), source="src/retry.py", locator=LINES, quote="retry=", root="/src")
+FINDING = m.Finding(
+    claim="Retries stop after five.",
+    evidence=(EVIDENCE,),
+    quality=1.0,
+    confidence=0.0,
+    severity="high",
+    topic="retries",
+    advice="Raise it.",
+)
 REPORT = m.Report(
     text="Retries stop after five [e1].",
     citations=(
-        m.Citation(id="e1", source="src/retry.py", locator=LINES, quote="retry=", digest=DIGEST),
+        m.Citation(id="e1", source="src/retry.py", locator=LINES, quote="retry=", digest=DIGEST, root="/src"),
         m.Citation(id="e2", source="a.pdf", locator=m.Locator(page=3), quote="five"),
         m.Citation(id="e3", source="https://example.org/x", locator=m.Locator(fragment="limits"), quote="5"),
     ),
@@ -49,6 +68,9 @@ REPORT = m.Report(
     ),
     gaps=("Who set it.",),
     open=("Who set it.",),
+    checked=3,
+    dropped=2,
+    marked=1,
 )
 SETTLED = {
     "status": m.ResultStatus.PARTIAL,
@@ -57,7 +79,9 @@ SETTLED = {
     "worker": "code-1",
     "seconds": 1.25,
     "model": "extractive",
+    "prompt": "research-1 web-2",
     "usage": USAGE,
+    "spent": {"claude": USAGE},
 }
 RESULT = m.Result(**SETTLED, findings=(FINDING,), gaps=("tests",), notes=("broken.pdf was not read",))
 
@@ -66,6 +90,7 @@ FULL: dict[str, m.Message] = {
     "plan": m.Planned(**SETTLED, plan=PLAN),
     "dispatched": m.Dispatched(work=(("result.s1", 1), ("plan.0", 2))),
     "returned": m.Returned(worker="web-1"),
+    "spent": m.Spent(worker="web-1", why="overloaded", usage=USAGE, spent={"claude": USAGE}),
     "result": RESULT,
     "synthesis": m.Synthesized(**SETTLED, report=REPORT),
     "cancel": m.Cancel(reason="enough"),
@@ -82,10 +107,18 @@ FULL: dict[str, m.Message] = {
         inputs=(m.Input(subtask=SUBTASK, result=RESULT), m.Input(subtask=SUBTASK, result=None)),
         gaps=("Who set it.",),
     ),
-    "progress": m.Progress(doing="searching", at=1_800_000_000.0, work="result.s1", attempt=2, worker="code-1"),
+    "progress": m.Progress(doing="searching", at=1_800_000_000.0, work="result.s1", attempt=2, worker="code-1", text="Retries"),
     "signal": m.Signal(reason="cancelled"),
     "announcement": m.Announcement(
-        kind="code", description="Reads code.", replica="code-1", slots=4, tools=("search",), sources=("code",), internal=True
+        kind="code",
+        description="Reads code.",
+        replica="code-1",
+        slots=4,
+        tools=("search",),
+        abilities={"search": "Finds."},
+        sources=("code",),
+        internal=True,
+        public=("web_fetch",),
     ),
 }
 

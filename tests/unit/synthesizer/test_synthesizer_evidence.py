@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from concertino.contracts.messages import Evidence, Failure, Finding, Input, Locator, Result, ResultStatus, Subtask
-from concertino.synthesizer.evidence import assertions, exhibits, gaps, missing, stands, text_of
+from concertino.synthesizer.evidence import assertions, exhibits, gaps, missing, notes, stands, text_of
 
 TEXT = "one\ntwo – zwei\nthree"
 
@@ -157,10 +157,51 @@ def test_missing_parts_are_named_with_their_reason() -> None:
     )
 
 
-def test_gaps_that_a_sibling_closed_are_none_and_notes_always_count() -> None:
+def test_gaps_of_rules_that_a_sibling_closed_are_none_and_notes_are_told_once() -> None:
+    rules = {"model": "extractive"}
     inputs = [
-        input_("s1", finding(evidence("one")), objective="why?"),
-        input_("s2", objective="why?", gaps=("nothing on why",), notes=("broken.pdf was not read",)),
-        input_("s3", objective="when?", gaps=("nothing on when", "nothing on when")),
+        input_("s1", finding(evidence("one")), objective="why?", gaps=("nothing on the half of why",), **rules),
+        input_("s2", objective="why?", gaps=("nothing on why",), notes=("broken.pdf was not read",), **rules),
+        input_("s3", objective="when?", gaps=("nothing on when", "nothing on when"), **rules),
     ]
-    assert gaps(inputs, {"why?"}) == ("nothing on when", "broken.pdf was not read")
+    assert gaps(inputs, {"s1"}) == ("nothing on the half of why", "nothing on when")
+    assert gaps(inputs, {"s1", "s2"}) == ("nothing on when",)
+    assert notes([*inputs, *inputs]) == ("broken.pdf was not read",)
+
+
+def test_what_a_model_looked_for_in_vain_is_weighed_whatever_else_was_found() -> None:
+    inputs = [
+        input_("s1", finding(evidence("one")), gaps=("the TLS port",), model="claude-sonnet-5"),
+        input_("s2", gaps=("the host",), model="claude-sonnet-5"),
+    ]
+    assert gaps(inputs, {"s1"}) == ("the TLS port", "the host")
+
+
+def test_one_line_may_be_wrong_in_two_ways_and_in_two_sources() -> None:
+    here, there = (structs.replace(evidence("one"), root=root) for root in ("/a", "/b"))
+    wrong = [
+        structs.replace(finding(quote, claim=claim), severity="low", topic="style", advice="Change it.")
+        for claim, quote in (("is short", here), ("is plain", here), ("is short", there), ("is short", here))
+    ]
+    found, _ = exhibits([input_("s1", *wrong)], kept(TEXT))
+    assert [(e.claim, e.evidence.root) for e in found] == [("is short", "/a"), ("is plain", "/a"), ("is short", "/b")]
+    assert {(e.severity, e.topic, e.advice) for e in found} == {("low", "style", "Change it.")}
+
+
+def test_two_sources_that_say_the_same_are_two_and_claims_on_one_quote_stand_together() -> None:
+    here, there = (structs.replace(evidence("one"), root=root) for root in ("/a", "/b"))
+    inputs = [
+        input_("s1", finding(here, claim="It is one."), finding(there, claim="It is one.")),
+        input_("s2", finding(here, claim="It is none."), finding(here, claim="It is one."), finding(here, claim="It is none.")),
+    ]
+    found, _ = exhibits(inputs, kept(TEXT))
+    assert [(e.evidence.root, e.claim, e.also) for e in found] == [
+        ("/a", "It is one.", ("It is none.",)),
+        ("/b", "It is one.", ()),
+    ]
+
+
+def test_a_quote_comes_with_what_stands_around_it() -> None:
+    text = "x" * 500 + "one" + "y" * 500
+    found, _ = exhibits([input_("s1", finding(evidence("one", text)))], kept(text))
+    assert found[0].around == ("x" * 200, "y" * 200)

@@ -127,3 +127,35 @@ async def test_grounding_drops_quotes_that_were_not_seen_and_says_so(log: Eviden
     assert [len(f.evidence) for f in findings] == [1, 1, 0]
     assert (findings[0].quality, findings[0].confidence) == (0.9, 0.8)
     assert [d.rpartition(": ")[2] for d in dropped] == ["half seen", "invented"]
+
+
+def test_the_root_says_which_of_several_sources_is_quoted(log: EvidenceLog) -> None:
+    for root in ("/one", "/two"):
+        log.saw(Passage(source="a.py", text="x = 1", locator=Locator(lines=(1, 1)), root=root))
+    assert log.quote("a.py", "x = 1", "/two").root == "/two"
+    assert log.quote("a.py", "x = 1").root == "/one"
+    found, _ = log.ground(Findings(claims=(Claim("It is.", (Quote("a.py", "x = 1", "/two"),), topic="style", advice="Go."),)))
+    assert [(f.topic, f.advice, f.evidence[0].root) for f in found] == [("style", "Go.", "/two")]
+    with pytest.raises(QuoteNotSeen):
+        log.quote("a.py", "x = 1", "/three")
+
+
+def test_a_quote_that_stands_in_several_sources_has_to_say_in_which(log: EvidenceLog) -> None:
+    for root in ("/one", "/two"):
+        log.saw(Passage(source="LICENSE", text="As is.", locator=Locator(lines=(1, 1)), root=root))
+        log.saw(Passage(source="LICENSE", text=f"As is. {root}", locator=Locator(lines=(1, 1)), root=root))
+    quotes = (Quote("LICENSE", "As is."), Quote("LICENSE", "As is.", "/two"), Quote("LICENSE", "As is. /one"))
+    [ambiguous] = log.problems(Findings((Claim("It is.", quotes),)))
+    assert ambiguous == '"As is." stands in "LICENSE" of several sources: say which is meant, by its root: "/one", "/two"'
+    [unseen] = log.problems(Findings((Claim("It is.", (Quote("LICENSE", "As is. /one", "/two"),)),)))
+    assert 'nothing that was read of "LICENSE" in "/two" contains' in unseen
+    [long] = log.problems(Findings((Claim("It is.", (Quote("a\n" * 900, "b\n" * 900, "c\n" * 900),)),)))
+    assert len(long) < 700
+    assert "\n" not in long
+
+
+async def test_what_was_only_asked_about_is_not_kept(log: EvidenceLog, bus: MemoryBus) -> None:
+    log.saw(passage("one"))
+    assert log.problems(Findings((Claim("It is.", (Quote("a.py", "one"),)),))) == []
+    await log.keep()
+    assert await bus.get_blob(log.quote("a.py", "one").digest) is None

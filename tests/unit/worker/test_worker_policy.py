@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from concertino.contracts.errors import BusUnavailable, Cancelled, DeadlineExceeded, QuoteNotSeen, SourceError
+from concertino.contracts.errors import (
+    BusUnavailable,
+    Cancelled,
+    DeadlineExceeded,
+    ModelUnavailable,
+    QuoteNotSeen,
+    SourceError,
+)
 from concertino.worker.middleware.deadline import TooLate
 from concertino.worker.policy import GiveUp, Retry, after, poisoned
 
@@ -14,7 +21,18 @@ from concertino.worker.policy import GiveUp, Retry, after, poisoned
     [(1, 0.0, 0.5), (1, 1.0, 1.0), (2, 1.0, 2.0), (3, 0.5, 3.0), (6, 1.0, 30.0), (40, 1.0, 30.0)],
 )
 def test_back_off_doubles_up_to_its_cap(attempt: int, chance: float, delay: float) -> None:
-    assert after(BusUnavailable("x"), attempt, 50, lambda: chance) == Retry(delay)
+    assert after(BusUnavailable("x"), attempt, 50, lambda: chance) == Retry(delay, "bus_unavailable")
+
+
+def test_nobody_comes_back_before_the_time_that_the_error_names() -> None:
+    away = ModelUnavailable("x", after=70.0)
+    assert after(away, 1, 4, lambda: 1.0, left=500.0) == Retry(71.0, "model_unavailable")
+    assert after(away, 3, 4, lambda: 0.0, left=500.0) == Retry(72.0, "model_unavailable")
+
+
+@pytest.mark.parametrize("left", [-1.0, 0.0, 69.0, 70.0])
+def test_where_that_is_too_late_no_attempt_is_spent(left: float) -> None:
+    assert isinstance(after(ModelUnavailable("x", after=70.0), 1, 4, lambda: 0.0, left=left), GiveUp)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from concertino.model.port import Answer, Claim, Findings, Quote, Research
 from concertino.runtime.settings import Settings
 from concertino.worker import Context, Worker
 from concertino.worker.reading import NAMED, folders, research
+from concertino.worker.toolsets import Toolset
 
 
 class Quoting(Extractive):
@@ -46,11 +47,14 @@ class Opened:
         Opened.closed += 1
 
 
-async def open_(sources: Sequence[Source], _: Path) -> Opened:
+async def _open(_: Context, sources: Sequence[Source]) -> Opened:
     broken = [s.location for s in sources if "broken" in s.location]
     if broken:
         raise SourceError(f"{broken[0]} cannot be read")
     return Opened(sources)
+
+
+TOOLSET = Toolset("code", sources=("code",), open=_open, abilities=lambda *_: {"lines": ""})
 
 
 async def context(*locations: str, roots: str = "/") -> Context:
@@ -60,14 +64,14 @@ async def context(*locations: str, roots: str = "/") -> Context:
     bus = MemoryBus()
     await bus.provision(installation(Subjects()))
 
-    async def say(_: str) -> None:
+    async def say(_: str, __: str) -> None:
         return None
 
     return Context(work, bus=bus, model=Quoting(), settings=Settings(source_roots=roots), say=say)
 
 
 async def test_findings_are_grounded_and_unreadable_files_named_and_counted() -> None:
-    result = await research(await context("/a", "/b"), open_)
+    result = await research(await context("/a", "/b"), TOOLSET)
     assert [f.claim for f in result.findings] == ["in /a", "in /b"]
     assert (result.status, result.error, result.model) == (ResultStatus.COMPLETE, None, "extractive")
     assert result.notes[-1] == "not read: 2 more files"
@@ -75,7 +79,7 @@ async def test_findings_are_grounded_and_unreadable_files_named_and_counted() ->
 
 
 async def test_one_source_that_cannot_be_read_does_not_cost_the_others() -> None:
-    result = await research(await context("/a", "/broken", "/b"), open_)
+    result = await research(await context("/a", "/broken", "/b"), TOOLSET)
     assert [f.claim for f in result.findings] == ["in /a", "in /b"]
     assert result.error is not None
     assert (result.status, result.error.code, result.error.message) == (
@@ -95,7 +99,7 @@ async def test_one_source_that_cannot_be_read_does_not_cost_the_others() -> None
 )
 async def test_without_any_source_that_can_be_read_it_fails(locations: tuple[str, ...], says: str) -> None:
     with pytest.raises(SourceError, match=says):
-        await research(await context(*locations), open_)
+        await research(await context(*locations), TOOLSET)
 
 
 async def test_sources_outside_of_the_roots_are_refused(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ async def test_sources_outside_of_the_roots_are_refused(tmp_path: Path) -> None:
     outside.mkdir()
     (inside / "link").symlink_to(outside)
     roots = f"{inside}:{tmp_path / 'other'}"
-    result = await research(await context(str(inside), str(outside), "https://example.org/x.git", roots=roots), open_)
+    result = await research(await context(str(inside), str(outside), "https://example.org/x.git", roots=roots), TOOLSET)
     assert [f.claim for f in result.findings] == [f"in {inside}", "in https://example.org/x.git"]
     assert result.error is not None
     assert "CTN_SOURCE_ROOTS" in result.error.message
@@ -125,7 +129,7 @@ async def test_sources_are_closed_whatever_happens() -> None:
     given.model = Failing()
     before = Opened.closed
     with pytest.raises(SourceError):
-        await research(given, open_)
+        await research(given, TOOLSET)
     assert Opened.closed == before + 1
 
 

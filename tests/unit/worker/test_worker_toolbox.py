@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import asyncio
+from typing import Annotated, Any, Literal
 
 import pytest
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from concertino.contracts.errors import Invalid, Refused
+from concertino.contracts.errors import Invalid, Refused, Transient
 from concertino.contracts.messages import Locator, Passage
+from concertino.model.observation import Checked
+from concertino.model.port import ToolSpec
 from concertino.worker.tools import Toolbox
 
 
@@ -41,7 +44,8 @@ async def test_tools_are_offered_by_signature_and_docstring() -> None:
     box.add(search)
     [spec] = box.specs
     assert (spec.name, spec.description) == ("search", "Passages about ``query``, best first.")
-    parameters = spec.parameters["$defs"]["search"] if "$defs" in spec.parameters else spec.parameters
+    parameters = spec.parameters  # the object itself: no API takes a reference to it
+    assert (parameters["type"], parameters["additionalProperties"]) == ("object", False)
     assert parameters["required"] == ["query"]
     assert parameters["properties"]["limit"] == {"type": "integer", "default": 5}
     assert parameters["properties"]["kind"]["enum"] == ["any", "code"]
@@ -93,11 +97,39 @@ async def test_only_allowed_tools_are_offered() -> None:
 async def test_calls_end_at_their_limit() -> None:
     box = Toolbox(max_calls=2)
     box.add(search)
-    for _ in range(2):
-        await box.call("search", query="x")
+    for query in ("x", "y"):
+        await box.call("search", query=query)
     with pytest.raises(Refused, match="2 tool calls"):
-        await box.call("search", query="x")
-    assert box.calls == 2
+        await box.call("search", query="z")
+    assert (box.calls, box.left) == (2, 0)
+
+
+async def test_the_same_call_is_made_once_until_its_result_is_forgotten() -> None:
+    box = Toolbox()
+    box.add(search)
+    await box.call("search", query="x")
+    with pytest.raises(Refused, match="before"):
+        await box.call("search", limit=5, query="x")
+    await box.call("search", query="x", limit=6)
+    box.forget()
+    await box.call("search", query="x")
+    assert box.calls == 3
+
+
+async def test_a_call_that_failed_may_be_made_again() -> None:
+    failures = iter((Transient("away"), None))
+
+    async def fetch(url: str) -> str:
+        """A page."""
+        if error := next(failures):
+            raise error
+        return url
+
+    box = Toolbox()
+    box.add(fetch)
+    with pytest.raises(Transient):
+        await box.call("fetch", url="x")
+    assert await box.call("fetch", url="x") == "x"
 
 
 async def test_passages_are_seen_however_they_are_wrapped() -> None:
@@ -118,3 +150,87 @@ async def test_each_call_is_told_before_it_is_made() -> None:
     box.add(search)
     await box.call("search", query="x")
     assert told == [("search", {"query": "x", "limit": 5, "kind": "any"})]
+
+
+async def test_what_returns_findings_is_known_as_a_check() -> None:
+    async def lint() -> Checked:
+        """Finds faults."""
+        return Checked("style", ())
+
+    box = Toolbox()
+    box.add(search, lint)
+    assert [(spec.name, spec.checks) for spec in box.specs] == [("search", False), ("lint", True)]
+
+
+async def test_parameters_are_described_and_bounded_by_their_types() -> None:
+    async def find(query: Annotated[str, Meta(description="A few words.")], limit: Annotated[int, Meta(ge=1)] = 5) -> str:
+        """Finds."""
+        return query * limit
+
+    box = Toolbox()
+    box.add(find, read)
+    found, with_struct = box.specs
+    assert found.parameters["properties"]["query"] == {"type": "string", "description": "A few words."}
+    assert with_struct.parameters["properties"]["window"]["$ref"] in {f"#/$defs/{d}" for d in with_struct.parameters["$defs"]}
+    with pytest.raises(Invalid, match="limit"):
+        await box.call("find", query="x", limit=0)
+
+
+async def test_a_tool_may_be_offered_as_somebody_else_describes_it() -> None:
+    async def remote(**arguments: Any) -> list[Passage]:
+        return [passage(f"{sorted(arguments.items())}")]
+
+    seen: list[str] = []
+    box = Toolbox(allowed=["tickets_find", "other"], max_calls=2, on_seen=lambda p: seen.append(p.text))
+    schema = {"type": "object", "properties": {"q": {"type": "string"}}}
+    box.offer(ToolSpec("tickets_find", "Finds tickets.", schema), remote)
+    box.offer(ToolSpec("tickets_wipe", "Deletes tickets.", schema), remote)
+    assert [(spec.name, spec.parameters) for spec in box.specs] == [("tickets_find", schema)]
+    await box.call("tickets_find", q="pump", unknown={"a": 1})
+    assert seen == ["[('q', 'pump'), ('unknown', {'a': 1})]"]
+    with pytest.raises(Refused, match="just these arguments"):
+        await box.call("tickets_find", unknown={"a": 1}, q="pump")
+    with pytest.raises(Invalid, match="no tool 'tickets_wipe'"):
+        await box.call("tickets_wipe")
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "über", "x" * 65, "a b", "a/b"])
+def test_a_name_that_no_model_can_call_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be the name"):
+        Toolbox().offer(ToolSpec(name, "", {}), search)
+
+
+def test_no_tool_takes_the_place_of_another() -> None:
+    box = Toolbox()
+    box.add(search)
+    with pytest.raises(ValueError, match="already"):
+        box.offer(ToolSpec("search", "Another one.", {}), read)
+
+
+async def test_what_a_handler_allows_replaces_what_the_brief_names() -> None:
+    box = Toolbox(allowed=["docs_search"])
+    box.offer(ToolSpec("docs_search", "", {}), search)
+    box.allow_only({"docs_read"})
+    box.offer(ToolSpec("docs_read", "", {}), read)
+    box.offer(ToolSpec("shell", "", {}), read)
+    assert [spec.name for spec in box.specs] == ["docs_read"]
+
+
+async def test_the_same_call_is_made_once_side_by_side_too() -> None:
+    begun = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow(query: str) -> str:
+        """Takes its time."""
+        begun.set()
+        await go_on.wait()
+        return query
+
+    box = Toolbox()
+    box.add(slow)
+    first = asyncio.create_task(box.call("slow", query="x"))
+    await begun.wait()
+    with pytest.raises(Refused, match="before"):
+        await box.call("slow", query="x")
+    go_on.set()
+    assert await first == "x"

@@ -87,6 +87,10 @@ class MemoryBus:
         found = self.server.consumer(consumer)
         return found.depth() if found else (0, 0)
 
+    async def depths(self, stream: str) -> dict[str, tuple[int, int]]:
+        await self._hop()
+        return {consumer.config.name: consumer.depth() for consumer in self.server.consumers(stream)}
+
     def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
         flow = self.server.consume(consumer, handler, slots)
         self._flows.append(flow)

@@ -120,6 +120,9 @@ class MemoryServer:
         self._streams[name].expire(self.now())
         return self._streams[name]
 
+    def consumers(self, stream: str) -> list[MemoryConsumer]:
+        return [consumer for (name, _), consumer in self._consumers.items() if name == stream]
+
     def consumer(self, config: Consumer) -> MemoryConsumer | None:
         return self._consumers.get((config.stream, config.name))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from concertino.bus.jetstream import JetStream
 from concertino.cli.fleet.readiness import Readiness
-from concertino.cli.fleet.services import SERVICES, Service, environment
+from concertino.cli.fleet.services import ALWAYS, Service, environment
 from concertino.cli.fleet.supervisor import OURS, Say, Supervisor
 from concertino.contracts.errors import ConcertinoError, Transient
 from concertino.runtime.nats_server import NatsServer
@@ -23,7 +23,7 @@ SERVER = "nats"
 
 
 class Fleet:
-    """Started by :meth:`start`, taken down by :meth:`stop` or, at once, by :meth:`kill`.
+    """``services`` on one bus: started by :meth:`start`, taken down by :meth:`stop` or, at once, by :meth:`kill`.
 
     ``url`` names a server that runs already; without it one is embedded, with its data in ``store``, on ``port`` (0: any).
     """
@@ -36,11 +36,11 @@ class Fleet:
         url: str | None = None,
         store: Path,
         port: int = 0,
-        workers: Sequence[Service] = (),
+        services: Sequence[Service] = ALWAYS,
     ) -> None:
         self._config, self._say, self._url = config, say, url
         self.server = None if url else NatsServer(store, port)
-        self._services = (*SERVICES, *workers)
+        self._services = tuple(services)
         self._supervisor: Supervisor | None = None
         self._watch: asyncio.Task[None] | None = None
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from concertino.contracts.errors import BadSetting
+from concertino.model.choice import has_key
+from concertino.runtime.config import Config
+from concertino.runtime.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,30 @@ class Service:
     kinds: tuple[str, ...] = ()
 
 
-SERVICES: tuple[Service, ...] = (
+ALWAYS: tuple[Service, ...] = (
     Service("orchestrator", "concertino.orchestrator", ("plan",)),
     Service("synthesizer", "concertino.synthesizer", ("synthesize",)),
     Service("docs", "concertino.docs", ("docs",)),
     Service("code", "concertino.code", ("code",)),
 )
+WEB = Service("web", "concertino.web", ("web",))
+GENERAL = Service("general", "concertino.general", ("general",))
+SERVICES: tuple[Service, ...] = (*ALWAYS, WEB, GENERAL)
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+
+
+def of_use(
+    request: str, kinds: Collection[str], settings: Settings, config: Config, environment: Mapping[str, str]
+) -> tuple[Service, ...]:
+    """The services that can do something about ``request``, whose sources and plan name ``kinds``: each takes time to start.
+
+    The web is of use where a page is named, or where it can be searched: by a provider, or by a model. Who takes on any role is
+    of use where somebody can give it one, or where it has tools that no other has.
+    """
+    thinks = settings.model != "extractive" and has_key(environment)
+    web = thinks or "web" in kinds or bool(settings.search) or bool(_ADDRESS.search(request))
+    general = thinks or "general" in kinds or bool(config.mcp)
+    return (*ALWAYS, *([WEB] if web else []), *([GENERAL] if general else []))
 
 
 def own_workers(targets: Sequence[str]) -> tuple[Service, ...]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 
 from concertino.cli.durations import format_seconds
-from concertino.cli.show.text import one_line, plural
+from concertino.cli.show.spending import spent
+from concertino.cli.show.text import one_line
 from concertino.contracts.view import CitationView, ConflictView, ReportView, TaskView
 
 _PARTS = re.compile(r"(\d*)(\D*)")
@@ -25,15 +26,8 @@ def unmentioned_conflicts(report: ReportView) -> tuple[ConflictView, ...]:
 
 
 def closing(task: TaskView, seconds: float | None) -> tuple[str, str]:
-    """The status, and the rest of the last line: reason, seconds, tokens, cost, task."""
-    usage = task.usage
-    tokens = usage.input_tokens + usage.output_tokens
-    parts = [
-        *([] if seconds is None else [format_seconds(seconds)]),
-        plural(tokens, "token"),
-        f"${usage.cost_usd:.4f}" if 0 < usage.cost_usd < 0.01 else f"${usage.cost_usd:.2f}",
-        f"task {task.task}",
-    ]
+    """The status, and the rest of the last line: reason, seconds, what models took, task."""
+    parts = [*([] if seconds is None else [format_seconds(seconds)]), *spent(task.usage), f"task {task.task}"]
     reason = f" ({one_line(task.reason)})" if task.reason and task.status != "answered" else ""
     return task.status, f"{reason} · " + " · ".join(parts)
 
@@ -44,5 +38,6 @@ def in_order(citations: Iterable[CitationView]) -> list[CitationView]:
 
 
 def squashed(text: str) -> str:
-    """``text`` as it is compared: case, line breaks and a full stop at the end do not count."""
-    return " ".join(text.casefold().split()).rstrip(".")
+    """``text`` as it is compared: case, line breaks, backslashes (of Markdown's escapes) and a full stop at the end do not
+    count."""
+    return " ".join(text.replace("\\", "").casefold().split()).rstrip(".")

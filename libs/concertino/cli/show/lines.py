@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concertino.cli.durations import format_seconds
+from concertino.cli.show.rows import counted
+from concertino.cli.show.spending import dollars
 from concertino.cli.show.text import one_line, plural
 from concertino.contracts.facts import Fact, Unreadable
 from concertino.contracts.messages import (
@@ -47,7 +49,7 @@ def _about(state: State, fact: Fact) -> list[str]:
         case Dispatched(work=work):
             return [f"queued {', '.join(_name(name) for name, _ in work)}"]
         case Result(findings=findings) as result:
-            yielded = "" if result.error else f": {plural(len(findings), 'finding')}"
+            yielded = "" if result.error else f": {counted(findings)}"
             return [f"{_name(str(fact.name))} {result.status.value}{_took(result)}{yielded}{_error(result)}"]
         case Synthesized() as synthesis:
             return [f"report {synthesis.status.value}{_took(synthesis)}{_error(synthesis)}"]
@@ -68,7 +70,8 @@ def _name(work: str) -> str:
 
 def _took(settled: Settled) -> str:
     attempts = f", {plural(settled.attempts, 'attempt')}" if settled.attempts > 1 else ""
-    return f" ({format_seconds(settled.seconds)}{attempts})"
+    cost = f", {dollars(settled.usage.cost_usd)}" if settled.usage.cost_usd else ""
+    return f" ({format_seconds(settled.seconds)}{attempts}{cost})"
 
 
 def _error(settled: Settled) -> str:

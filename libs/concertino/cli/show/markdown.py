@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from concertino.cli.show.closing import closing, gaps_to_add, in_order, unmentioned_conflicts
-from concertino.cli.show.text import clean, place
+from concertino.cli.show.text import clean, place, short_roots
 from concertino.contracts.view import ReportView, TaskView
 
 
@@ -32,8 +32,9 @@ def _parts(report: ReportView) -> Iterator[str]:
         yield "\n".join(f"- {_flat(gap)}" for gap in gaps)
     if report.citations:
         yield "## Evidence"
+    roots = short_roots(citation.root for citation in report.citations)
     for citation in in_order(report.citations):
-        yield f"[{clean(citation.id)}] `{place(citation.source, citation.locator)}`"
+        yield f"[{clean(citation.id)}] `{place(citation.source, citation.locator, roots[citation.root])}`"
         yield _fenced(clean(citation.quote).strip("\n"))
 
 

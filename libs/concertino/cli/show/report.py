@@ -15,7 +15,7 @@ from rich.theme import Theme
 
 from concertino.cli.show.closing import closing, gaps_to_add, in_order, squashed, unmentioned_conflicts
 from concertino.cli.show.quote import LINES, REPEATED, quote
-from concertino.cli.show.text import clean, place
+from concertino.cli.show.text import clean, place, short_roots
 from concertino.contracts.view import ConflictView, ReportView, TaskView
 
 THEME = Theme(
@@ -115,9 +115,9 @@ def _evidence(report: ReportView) -> Iterator[RenderableType]:
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(ratio=1, overflow="fold")
-    text = squashed(report.text)
+    text, roots = squashed(report.text), short_roots(citation.root for citation in report.citations)
     for number, citation in enumerate(in_order(report.citations)):
-        where = Text(place(citation.source, citation.locator), style="cyan")
+        where = Text(place(citation.source, citation.locator, roots[citation.root]), style="cyan")
         lines = REPEATED if squashed(citation.quote) in text else LINES
         if number:
             table.add_row()

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from concertino.cli.show.spending import dollars
 from concertino.cli.show.text import clean, one_line, plural
-from concertino.contracts.messages import Progress, Result, Settled, Subtask
+from concertino.contracts.messages import Finding, Progress, Result, Settled, Subtask
 from concertino.contracts.state import Round, State
 from concertino.contracts.subjects import PLAN
 
@@ -146,10 +147,19 @@ class _Moment:
 def _note(settled: Settled) -> str:
     parts = []
     if isinstance(settled, Result) and not settled.error:
-        parts.append(plural(len(settled.findings), "finding") if settled.findings else "nothing found")
+        parts.append(counted(settled.findings) if settled.findings else "nothing found")
     if settled.attempts > 1:
         parts.append(plural(settled.attempts, "attempt"))
+    if settled.usage.cost_usd:
+        parts.append(dollars(settled.usage.cost_usd))
     return ", ".join(parts)
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """``5 findings``; with severities, ``5 findings: 1 critical, 2 high``, the rest being less than that."""
+    found = Counter(finding.severity for finding in findings)
+    grave = ", ".join(f"{found[severity]:,} {severity}" for severity in ("critical", "high") if found[severity])
+    return plural(len(findings), "finding") + (f": {grave}" if grave else "")
 
 
 def _why(settled: Settled) -> str:

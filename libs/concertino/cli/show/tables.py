@@ -1,16 +1,18 @@
-"""Lists of tasks and of workers, as tables."""
+"""Lists of tasks and of workers, and what models took, as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from concertino.cli.durations import format_seconds
 from concertino.cli.show.report import STATUS_STYLES
+from concertino.cli.show.spending import HEADERS, rows
 from concertino.cli.show.text import clean, one_line
 from concertino.client import TaskSummary, WorkerKind
+from concertino.contracts.view import TaskView
 
 
 def tasks(found: Sequence[TaskSummary], now: float) -> Table:
@@ -27,14 +29,41 @@ def tasks(found: Sequence[TaskSummary], now: float) -> Table:
 
 
 def workers(found: Sequence[WorkerKind]) -> Table:
-    """One line for each kind."""
+    """Each kind with its tools, and what they are for where that is said."""
     table = _table("kind", "replicas", "slots", "waiting", "running", "description")
     for column in table.columns[1:5]:
         column.justify = "right"
     table.columns[5].no_wrap = False
     for kind in found:
         numbers = (kind.replicas, kind.slots, kind.waiting, kind.running)
-        table.add_row(clean(kind.kind), *map(str, numbers), Text(one_line(kind.description)))
+        description = Text(one_line(kind.description))
+        for line in _tools(kind):
+            description.append(f"\n{line}", style="dim")
+        table.add_row(clean(kind.kind), *map(str, numbers), description)
+    return table
+
+
+def _tools(kind: WorkerKind) -> Iterator[str]:
+    """Those whose names say it all on one line, each of the others with what it is for."""
+    if plain := [one_line(tool) for tool in kind.tools if tool not in kind.abilities]:
+        yield ", ".join(plain)
+    for tool in kind.tools:
+        if ability := kind.abilities.get(tool):
+            yield f"{one_line(tool)}: {one_line(ability)}"
+
+
+def spending(task: TaskView) -> Table | None:
+    """What models took for ``task``, by kind and by model. None where none was asked."""
+    found = list(rows(task))
+    if not found:
+        return None
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for number, header in enumerate(HEADERS):
+        table.add_column(header, no_wrap=True, justify="right" if number else "left")
+    for number, row in enumerate(found, 1):
+        table.add_row(*map(Text, row))
+        if number == len(task.by_kind):
+            table.add_row()
     return table
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from concertino.contracts.messages import Locator
+
+_FORM = re.compile(r"(\.git|\.dist-info)/?$")
+"""What says of a root only in which form it came: a repository, an installed package."""
 
 # C0 without tab and newline, DEL, C1 (ESC and CSI among them), and the marks that turn the direction of writing.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -25,8 +29,9 @@ def one_line(text: str, width: int | None = None) -> str:
     return (head if space and len(head) > width // 2 else cut).rstrip(" ,;:") + "…"
 
 
-def place(source: str, locator: Locator) -> str:
-    """``src/a.py:12-18``, ``a.pdf, page 3``, ``https://example.org/x#limits``."""
+def place(source: str, locator: Locator, root: str = "") -> str:
+    """``src/a.py:12-18``, ``a.pdf, page 3``, ``https://example.org/x#limits``; ``root`` before it, unless that is the file."""
+    source = f"{root}/{source}" if root.rpartition("/")[2] not in ("", source) else source
     if locator.lines:
         first, last = locator.lines
         return clean(f"{source}:{first}" if first == last else f"{source}:{first}-{last}")
@@ -35,6 +40,22 @@ def place(source: str, locator: Locator) -> str:
     if locator.fragment:
         return clean(f"{source}#{locator.fragment}")
     return clean(source)
+
+
+def short_roots(roots: Iterable[str]) -> dict[str, str]:
+    """What to call each root: nothing if there is but one, else as little of its end as tells it from the others.
+
+    Of ``/srv/a/src`` and ``/srv/b/src`` that is two names.
+    """
+    parts = {root: [part for part in _FORM.sub("", root).split("/") if part] for root in set(roots)}
+    if len(parts) == 1:
+        return dict.fromkeys(parts, "")
+    short: dict[str, str] = {}
+    for root, mine in parts.items():
+        others = [other for other in parts if other != root]
+        enough = (n for n in range(1, len(mine)) if all(parts[other][-n:] != mine[-n:] for other in others))
+        short[root] = "/".join(mine[-next(enough, len(mine)) :])
+    return short
 
 
 def plural(count: int, noun: str) -> str:

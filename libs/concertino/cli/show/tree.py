@@ -12,6 +12,7 @@ from rich.text import Text
 
 from concertino.cli.durations import format_seconds
 from concertino.cli.show.rows import Group, Mark, Row, fit, groups
+from concertino.cli.show.spending import spent
 from concertino.cli.show.text import one_line
 from concertino.contracts.messages import Progress
 from concertino.contracts.state import State
@@ -69,7 +70,8 @@ def tree(
     header.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     header.add_column(no_wrap=True, justify="right")
     request = one_line(state.submitted.request) if state.submitted else state.task
-    header.add_row(Text(request, style="bold"), Text(format_seconds((end or now) - (state.submitted_at or now)), style="dim"))
+    took = [*spent(state.usage)[1:], format_seconds((end or now) - (state.submitted_at or now))]
+    header.add_row(Text(request, style="bold"), Text(" · ".join(took), style="dim"))
     icons = ASCII_ICONS if plain else ICONS
     if live and not plain:
         icons = {**icons, Mark.RUNNING: SPINNER[int(now * 10) % len(SPINNER)]}

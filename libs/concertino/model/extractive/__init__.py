@@ -6,13 +6,17 @@ from concertino.contracts.messages import Plan
 from concertino.model.extractive.plan import plan
 from concertino.model.extractive.research import research
 from concertino.model.extractive.write import write
-from concertino.model.port import Answer, Draft, Findings, Planning, Research, Writing
+from concertino.model.port import Answer, Draft, Findings, Hosted, Planning, Research, Writing
 
 
 class Extractive:
     """The :class:`~concertino.model.port.Model` that needs neither key nor network. Deterministic; costs nothing."""
 
     name = "extractive"
+    hosts: frozenset[Hosted] = frozenset()
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
 
     async def plan(self, job: Planning) -> Answer[Plan]:
         """A plan by rules: aspects of the request × sources × kinds."""

@@ -18,7 +18,13 @@ _ASKING = (
     r"(?:how|what|where|why|when|which|who|whose|does|do|did|is|are|was|were|can|could|should|will|would|list|explain|describe"
     r"|compare|find|show|tell|give|summari[sz]e|identify|check|outline|name|count|verify|determine)"
 )
-_ASKS = re.compile(rf"^{_ASKING}\b|[?？]$", re.IGNORECASE)
+_TOLD = (
+    r"(?:get|look (?:up|for|into)|work out|search|extract|trace|review|audit|analy[sz]e|assess|evaluate|survey|collect|examine"
+    r"|investigate|(?:see|say) (?:how|what|where|why|when|which|who|whose|whether|if))"
+)
+"""Verbs that ask too, and stand too often in the middle of a question for it to be taken apart before them."""
+_ASKS = re.compile(rf"^(?:{_ASKING}|{_TOLD})\b|[?？]$", re.IGNORECASE)
+_ASKS_OF_EACH = re.compile(rf"^for each\b[^,.?]{{0,40}}?,?\s+(?:{_ASKING}|{_TOLD})\b", re.IGNORECASE)
 _IN_ENGLISH = re.compile(rf"^{_ASKING}\b", re.IGNORECASE)
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _ITEM = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)]|\(?[a-h][.)])\s+")
@@ -27,7 +33,9 @@ _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|vs|etc|cf|ca|approx|incl|resp|no)\."
 _CONJUNCTION = re.compile(
     rf"\s*[,;]?\s+and\s+(?:also\s+)?(?={_ASKING}\b)|,\s+(?=(?:how|what|why)\s+(?!much\b|many\b|long\b|if\b))", re.IGNORECASE
 )
-_THEN = re.compile(r"\s*(?:[,;]\s*(?:and\s+)?then|\band\s+then)\b[,\s]+", re.IGNORECASE)
+_THEN = re.compile(
+    r"\s*(?:[,;]\s*(?:and\s+)?then|[,;]?\s*\band\s+(?:then|based on (?:that|this|it)|from there))\b[,\s]+", re.IGNORECASE
+)
 _FIRST = re.compile(
     r"^(?:and|also|so|first(?:ly)?|first of all|to begin with|second(?:ly)?|third(?:ly)?|please)\b[,:\s]*", re.IGNORECASE
 )
@@ -37,12 +45,15 @@ _AFTER = re.compile(
 )
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|they|them|their|he|she|the (?:former|latter|same|other|result)|the (?:first|second|other) one|if so)\b"
-    r"|\bwhich (?:one|of|would|should|do)\b"
+    r"|\bwhich (?:one|of|would|should|do)\b|^what would\b"
     r"|\b(?:this|these|those)\b(?!\s+(?:project|repo|repository|code|codebase|library|package|document|documentation|version)\b)"
     r"|\b(?:do|does|did|is|of|for|with|about|after|before|like|than|why|how|when|where|what)\s+that\b|\bthat\W*$",
     re.IGNORECASE,
 )
-_COMPARES = re.compile(r"\b(?:compare|comparison|difference|versus|vs|better|trade-?offs?)\b", re.IGNORECASE)
+_COMPARES = re.compile(
+    r"\b(?:compar(?:e[ds]?|ing|isons?)|differ(?:s|ences?)?|versus|vs|better|trade-?offs?|which of (?:the|these|those))\b",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"\w{2,}")
 _COUNTS = {
     "one",
@@ -79,7 +90,7 @@ def aspects(request: str) -> list[Aspect]:
     found: list[Aspect] = []
     context: list[str] = []
     for clause, after in _clauses(protected.text):
-        if not _ASKS.search(clause):
+        if not _ASKS.search(clause) and not (after and _ASKS_OF_EACH.search(clause)):
             context.append(clause)
         elif found and not after and _is_unclear_alone(clause):
             found[-1] = Aspect(f"{found[-1].text} {clause}", found[-1].after)
@@ -91,6 +102,11 @@ def aspects(request: str) -> list[Aspect]:
         return [whole(request)]
     said = " ".join(text for text in context if _says_something(text))
     return [Aspect(_fit(_restored(a.text, said, protected)), a.after) for a in found]
+
+
+def compares(request: str) -> bool:
+    """Whether ``request`` sets things side by side."""
+    return bool(_COMPARES.search(request))
 
 
 def whole(request: str) -> Aspect:

@@ -33,7 +33,7 @@ def claim_of(passage: Passage, lens: Lens, confidence: float) -> Claim:
     quote = excerpt(passage, lens)
     return Claim(
         claim=_sentence(passage, quote, lens),
-        quotes=(Quote(passage.source, quote),),
+        quotes=(Quote(passage.source, quote, passage.root),),
         quality=_QUALITY[passage.role],
         confidence=round(min(max(confidence, 0.0), 1.0), 3),
     )

@@ -31,7 +31,7 @@ _SUFFIXES = {
 _TAGS = {f".{suffix}": tag for tag, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 _CODE = re.compile(r"(?<![`\\])(`+)(?!`).*?(?<!`)\1(?!`)")
-_MARK = re.compile(r"\[(?=\d{1,4}\])")
+_MARK = re.compile(r"\[(?=\d{1,6}\])")
 _OPENS_A_BLOCK = re.compile(r"^(?=(?:[#>+*-]|\d{1,9}[.)])(?:\s|$)|~~~|```)")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from concertino.contracts.errors import Refused
-from concertino.model.extractive import feedback
+from concertino.model.extractive import checking, feedback
 from concertino.model.extractive.claims import claim_of, gap_of
 from concertino.model.extractive.confidence import LEAST, answerable, confidence, is_answered
 from concertino.model.extractive.lens import Lens
@@ -48,7 +48,12 @@ class Answer(Struct, frozen=True):
 
 
 async def research(job: Research) -> Findings:
-    """The passages that answer the brief, quoted, best first; no claims but a gap where its sources do not speak of it."""
+    """The passages that answer the brief, quoted, best first; no claims but a gap where its sources do not speak of it.
+
+    A brief that asks for what a check finds gets that, and no passages.
+    """
+    if checks := checking.wanted(job.work.brief.objective, job.tools.specs):
+        return await checking.check(checks, job.tools)
     earlier = " ".join(item.subtask.objective for item in job.work.inputs if item.result is not None)
     question = understand(job.work.brief.objective, earlier)
     readings: Readings = {}

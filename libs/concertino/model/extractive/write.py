@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from concertino.contracts.messages import Conflict
+from concertino.model.extractive import audit
 from concertino.model.extractive.conflicts import conflicts
 from concertino.model.extractive.markup import block, inline, place
+from concertino.model.extractive.sections import disputes, section
 from concertino.model.port import Draft, Exhibit, Writing
 
 CITED = 8
 """Exhibits in a report at the most: after that the reader is better served by the sources."""
 SOURCES, AS_SURE = 3, 0.6
 """Sources that are cited however unsure their quotes are, and the share of the best one's confidence that the others need."""
-NAMED = 12
-"""Entries of one list that are written out; the rest is counted."""
 _HEADING = 100
 """Characters of a heading at the most."""
 
-_HOW = "*Made without a language model: passages were retrieved, ranked and quoted word for word; nothing is inferred.*"
+HOW = "*Made without a language model: passages were retrieved, ranked and quoted word for word; nothing is inferred.*"
 _NOTHING = "Nothing in the sources answers this."
 _UNPROVEN = "Nothing that could be quoted answers this."
 
 
-def write(job: Writing) -> Draft:
-    """The report on ``job``. Every sentence about the sources is a quote or names one."""
+def write(job: Writing, how: str = HOW) -> Draft:
+    """The report on ``job``, closing with ``how`` it was made. Every sentence about the sources is a quote or names one.
+
+    Findings that were checked for, and have severities, make the report of an audit.
+    """
+    if audit.is_audit(job):
+        return audit.report(job, audit.HOW if how is HOW else how)
     objectives = {item.subtask.id: item.subtask.objective for item in job.work.inputs}
     shown = _balanced(job.exhibits, objectives)
     disputed = conflicts(shown)
@@ -36,11 +40,11 @@ def write(job: Writing) -> Draft:
         lines += _answer(exhibits)
     if not shown:
         lines += [_UNPROVEN if job.assertions else _NOTHING, ""]
-    lines += _section("Said by workers, without evidence", job.assertions)
-    lines += _disputes(disputed)
+    lines += section("Said by workers, without evidence", job.assertions)
+    lines += disputes(disputed)
     gaps = (*job.gaps, *job.missing)
-    lines += _section("Not found, or missing", gaps)
-    return Draft(text="\n".join([*lines, _HOW, ""]), conflicts=disputed, gaps=gaps, open=_open(job))
+    lines += section("Not found, or missing", gaps)
+    return Draft(text="\n".join([*lines, how, ""]), conflicts=disputed, gaps=gaps, open=_open(job), verbatim=True)
 
 
 def _balanced(exhibits: Sequence[Exhibit], objectives: dict[str, str]) -> list[Exhibit]:
@@ -79,8 +83,10 @@ def _answer(exhibits: Sequence[Exhibit]) -> list[str]:
 
 def _claim(exhibit: Exhibit) -> str:
     """The claim, with its place where it names its source, or behind it."""
-    where = place(exhibit.evidence.source, exhibit.evidence.locator)
     named = f"`{exhibit.evidence.source}`"
+    fragment = exhibit.evidence.locator.fragment
+    # What the claim says of its place need not stand there twice.
+    where = named if fragment and fragment in exhibit.claim else place(exhibit.evidence.source, exhibit.evidence.locator)
     if exhibit.claim.startswith(named):
         rest = exhibit.claim.removeprefix(named)
         return f"{where}{' ' if rest[:1].isspace() else ''}{inline(rest)} [{exhibit.id}]"
@@ -92,27 +98,6 @@ def _heading(objective: str) -> str:
     if words.partition(" ")[0].isalpha():
         words = words[:1].upper() + words[1:]
     return inline(words if len(words) <= _HEADING else words[:_HEADING].rsplit(" ", 1)[0] + " …")
-
-
-def _section(title: str, entries: Sequence[str]) -> list[str]:
-    if not entries:
-        return []
-    more = [f"- … and {len(entries) - NAMED} more"] if len(entries) > NAMED else []
-    return [f"## {title}", "", *(f"- {inline(entry)}" for entry in entries[:NAMED]), *more, ""]
-
-
-def _disputes(disputed: Sequence[Conflict]) -> list[str]:
-    if not disputed:
-        return []
-    lines = ["## Where the sources disagree", ""]
-    for conflict in disputed:
-        lines.append(f"- {inline(conflict.statement)}")
-        for position in conflict.positions:
-            marks = "".join(f" [{id_}]" for id_ in position.citations)
-            lines.append(f"  - {inline(position.claim)}{marks}")
-        verdict = f"{conflict.resolution}: {conflict.why}" if conflict.resolution else f"Open: {conflict.why}"
-        lines.append(f"  - {inline(verdict)}.")
-    return [*lines, ""]
 
 
 def _open(job: Writing) -> tuple[str, ...]:

@@ -1,13 +1,24 @@
-"""Signs what was done: who did it, in how long, at which attempt."""
+"""Signs what was done: who did it, in how long, at which attempt, and what models took for it."""
 
 from __future__ import annotations
 
+import functools
+import operator
+
 from msgspec import structs
 
-from concertino.contracts.messages import Settled
+from concertino.contracts.messages import Settled, Usage
 from concertino.runtime.clock import Clock
 from concertino.worker.job import Job
 from concertino.worker.middleware import Middleware, Next
+
+
+def metered(settled: Settled, spent: dict[str, Usage]) -> Settled:
+    """``settled`` with what was ``spent`` on it, by model."""
+    if not spent:
+        return settled
+    total = functools.reduce(operator.add, spent.values())
+    return structs.replace(settled, usage=total, spent=dict(spent), model=settled.model or "+".join(spent))
 
 
 def measure(monotonic: Clock) -> Middleware:
@@ -16,6 +27,7 @@ def measure(monotonic: Clock) -> Middleware:
     async def middleware(job: Job, next_: Next) -> Settled:
         began = monotonic()
         settled = await next_(job)
-        return structs.replace(settled, worker=job.replica, attempts=job.attempt, seconds=round(monotonic() - began, 4))
+        signed = structs.replace(settled, worker=job.replica, attempts=job.attempt, seconds=round(monotonic() - began, 4))
+        return metered(signed, job.context.spent)
 
     return middleware

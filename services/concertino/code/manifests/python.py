@@ -1,4 +1,4 @@
-"""pyproject.toml (standard, dependency groups and Poetry), requirements files and setup.cfg."""
+"""pyproject.toml (standard, dependency groups and Poetry), requirements files, setup.cfg, and METADATA of what is installed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from concertino.code.manifests.declared import Declared, Lines
 from concertino.code.manifests.shape import mapping, strings
+from concertino.code.pieces import LONGEST_LINE
 
 _EXACT = re.compile(r"={2,3}\s*[^*,]+")
 _NAME = re.compile(r"^\s*[\w.-]+\s*(\[[^\]]*\])?")
+_EXTRA = re.compile(r";.*\bextra\s*==\s*[\"']([^\"']+)[\"']")
 _OPTION = re.compile(r"\s(--hash|--config-settings|--global-option)[= ].*$")
 
 
@@ -62,6 +64,18 @@ def requirements(text: str) -> Iterator[Declared]:
         asked = _OPTION.sub("", re.sub(r"(^|\s)#.*$", "", whole)).strip()
         if asked and not asked.startswith("-") and (declared := _requirement(asked, "", first)):
             yield declared
+
+
+def metadata(text: str) -> Iterator[Declared]:
+    """The group is the extra that a dependency belongs to."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            return  # what follows is the description
+        if line.startswith("Requires-Dist:") and len(line) <= LONGEST_LINE:
+            asked = line.partition(":")[2].strip()
+            extra = _EXTRA.search(asked)
+            if declared := _requirement(asked, extra[1] if extra else "", number):
+                yield declared
 
 
 def setup_cfg(text: str) -> Iterator[Declared]:

@@ -192,6 +192,8 @@ def _of_outcome(state: State, outcome: Outcome) -> Iterator[str]:
         return
     if not state.rounds:
         yield "answered without a plan"
+    if any(state.plans[round_.number].status != ResultStatus.COMPLETE for round_ in state.rounds):
+        yield "answered, though a plan was a makeshift"
     if state.submitted and state.submitted.until == "plan":
         return
     results = [state.results.get(subtask.id) for subtask in state.subtasks]

@@ -32,7 +32,10 @@ def cancelled(state: State) -> Outcome:
 
 def planned(state: State) -> Outcome:
     """A plan was all that was asked for."""
-    return Outcome(status=OutcomeStatus.ANSWERED, reason="planned, as asked; nothing was run", usage=state.usage)
+    reason = "planned, as asked; nothing was run"
+    if trouble := _makeshift(state, 0):
+        return Outcome(status=OutcomeStatus.PARTIAL, reason=f"{reason}: {trouble}", usage=state.usage)
+    return Outcome(status=OutcomeStatus.ANSWERED, reason=reason, usage=state.usage)
 
 
 def unrunnable(state: State, round_: Round, problems: Sequence[str]) -> Outcome:
@@ -67,6 +70,8 @@ def _concluded(state: State, rounds: Sequence[Round], notes: Sequence[str]) -> O
 
 
 def _troubles(state: State, round_: Round) -> Iterator[str]:
+    if trouble := _makeshift(state, round_.number):
+        yield trouble
     for subtask in round_.plan.subtasks:
         if trouble := _trouble(state, round_, subtask):
             yield f"{subtask.id} ({subtask.kind}) {trouble}"
@@ -78,6 +83,15 @@ def _troubles(state: State, round_: Round) -> Iterator[str]:
         yield "the report could not be written" + (why or ": no reason given")
     elif synthesis.status == ResultStatus.PARTIAL or why:
         yield "the report is incomplete" + why
+
+
+def _makeshift(state: State, number: int) -> str:
+    """What is wrong with the plan of round ``number``, though it could be run."""
+    planned = state.plans[number]
+    if planned.status == ResultStatus.COMPLETE and planned.error is None:
+        return ""
+    why = f": {planned.error.message}" if planned.error else ""
+    return f"the plan{f' of round {number + 1}' if number else ''} is a makeshift{why}"
 
 
 def _trouble(state: State, round_: Round, subtask: Subtask) -> str:

@@ -8,7 +8,7 @@ JOIN, DEADLINE = "join", "deadline"
 """The two timers of a task. At the first, work ends and writing begins; at the second, everything ends."""
 
 _WRITING_SHARE = 0.2
-_WRITING_MOST = 30.0
+_WRITING_MOST = 120.0
 _LAST_WORDS_SHARE = 0.02
 _LAST_WORDS_MOST = 1.0
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from concertino.contracts.plans import max_subtasks
 from concertino.contracts.state import State
+from concertino.orchestrator.core.policies import join
+
+_PACE = 0.5
+"""Of the time that a round took: at least as much must be left for the next, or what it begins is only cut off."""
 
 
 def current(state: State) -> int:
@@ -28,7 +32,16 @@ def gaps_worth_a_round(state: State, number: int) -> tuple[str, ...]:
     seen = {gap for i in range(number) if (s := state.syntheses.get(i)) and s.report for gap in s.report.open}
     if number > 0 and not _found_something_new(state, number):
         return ()
+    if not _in_time(state, number):
+        return ()
     return tuple(gap for gap in synthesis.report.open if gap not in seen)
+
+
+def _in_time(state: State, number: int) -> bool:
+    """Whether another round can come to something, by how long round ``number`` took."""
+    began = state.times[f"synthesis.{number - 1}"] if number else state.submitted_at
+    ended = state.times[f"synthesis.{number}"]
+    return join.join_at(state) - ended >= (ended - began) * _PACE
 
 
 def _found_something_new(state: State, number: int) -> bool:

@@ -1,0 +1,285 @@
+"""The three dashboards: is the fleet keeping up, do tasks come out well, what does it cost."""
+
+from __future__ import annotations
+
+from deploy.dashboards.panels import Board, Panel, Query
+
+
+def _rate(metric: str, by: str) -> str:
+    return f"sum by ({by}) (rate({metric}[$__rate_interval]))"
+
+
+def _a_task(metric: str) -> str:
+    return f"sum(rate({metric}[$__rate_interval])) / sum(rate(concertino_tasks_total[$__rate_interval]))"
+
+
+def _quantile(share: float, histogram: str, by: str = "") -> str:
+    labels = f"le, {by}" if by else "le"
+    return f"histogram_quantile({share}, sum by ({labels}) (rate({histogram}_bucket[$__rate_interval])))"
+
+
+FLEET = Board(
+    uid="concertino-fleet",
+    title="Concertino / Fleet",
+    text="Is the fleet keeping up: throughput, queues and saturation of each kind of worker.",
+    rows=(
+        (
+            "Now",
+            (
+                Panel(
+                    "Waiting",
+                    "Work in queues.",
+                    "short",
+                    [Query("sum(max by (kind, lane) (concertino_pending))")],
+                    number=True,
+                    width=6,
+                ),
+                Panel("Running", "Work that some worker has.", "short", [Query("sum(concertino_in_flight)")], True, width=6),
+                Panel(
+                    "Slots in use",
+                    "Near 100 % for long: more replicas of the busiest kind.",
+                    "percentunit",
+                    [Query("sum(concertino_in_flight) / sum(concertino_slots)")],
+                    number=True,
+                    width=6,
+                ),
+                Panel(
+                    "Processes connected",
+                    "Each service counts once. Below the number of pods: look at their logs.",
+                    "short",
+                    [Query("sum(concertino_bus_connected)")],
+                    number=True,
+                    width=6,
+                ),
+            ),
+        ),
+        (
+            "By kind",
+            (
+                Panel(
+                    "Throughput",
+                    "Pieces of work that ended.",
+                    "ops",
+                    [Query(_rate("concertino_work_seconds_count", "kind"), "{{kind}}")],
+                    stacked=True,
+                ),
+                Panel(
+                    "Waiting in queues",
+                    "A line that only rises: nobody serves that kind, or not enough.",
+                    "short",
+                    [Query("max by (kind, lane) (concertino_pending)", "{{kind}} {{lane}}")],
+                ),
+                Panel(
+                    "Taken and not settled",
+                    "What workers have, and what waits in a worker for a slot.",
+                    "short",
+                    [Query("max by (kind, lane) (concertino_ack_pending)", "{{kind}} {{lane}}")],
+                ),
+                Panel(
+                    "Saturation",
+                    "Slots in use.",
+                    "percentunit",
+                    [Query("sum by (kind) (concertino_in_flight) / sum by (kind) (concertino_slots)", "{{kind}}")],
+                ),
+                Panel(
+                    "Wait for a slot, 95 %",
+                    "From the queue to the start of the attempt.",
+                    "s",
+                    [Query(_quantile(0.95, "concertino_queue_seconds", "kind"), "{{kind}}")],
+                ),
+                Panel(
+                    "Work, median and 95 %",
+                    "One attempt.",
+                    "s",
+                    [
+                        Query(_quantile(0.5, "concertino_work_seconds", "kind"), "{{kind}} median"),
+                        Query(_quantile(0.95, "concertino_work_seconds", "kind"), "{{kind}} 95 %"),
+                    ],
+                ),
+            ),
+        ),
+        (
+            "Trouble",
+            (
+                Panel(
+                    "Redeliveries",
+                    "Workers that died, lost their lease, or asked for another try.",
+                    "ops",
+                    [Query(_rate("concertino_redeliveries_total", "kind"), "{{kind}}")],
+                ),
+                Panel(
+                    "Handed back",
+                    "By workers that left before they were done: a rollout, or a scale-down with too little grace.",
+                    "ops",
+                    [Query(_rate("concertino_handed_back_total", "kind"), "{{kind}}")],
+                ),
+                Panel(
+                    "Releases",
+                    "Which releases run.",
+                    "short",
+                    [Query("count by (service, version) (concertino_build_info)", "{{service}} {{version}}")],
+                ),
+            ),
+        ),
+    ),
+)
+
+TASKS = Board(
+    uid="concertino-tasks",
+    title="Concertino / Tasks",
+    text="Do tasks come out well: outcomes, latency, and what went wrong on the way.",
+    rows=(
+        (
+            "Outcomes",
+            (
+                Panel(
+                    "Tasks by outcome",
+                    "Partial is an answer with parts missing; its reason says which.",
+                    "ops",
+                    [Query(_rate("concertino_tasks_total", "outcome"), "{{outcome}}")],
+                    stacked=True,
+                ),
+                Panel(
+                    "Answered in full",
+                    "Share of all tasks.",
+                    "percentunit",
+                    [
+                        Query(
+                            'sum(rate(concertino_tasks_total{outcome="answered"}[$__rate_interval]))'
+                            " / sum(rate(concertino_tasks_total[$__rate_interval]))"
+                        )
+                    ],
+                ),
+                Panel(
+                    "Submission to outcome",
+                    "Median, 95 % and 99 % of all tasks.",
+                    "s",
+                    [
+                        Query(_quantile(0.5, "concertino_task_seconds"), "median"),
+                        Query(_quantile(0.95, "concertino_task_seconds"), "95 %"),
+                        Query(_quantile(0.99, "concertino_task_seconds"), "99 %"),
+                    ],
+                ),
+            ),
+        ),
+        (
+            "On the way",
+            (
+                Panel(
+                    "Rounds a task",
+                    "Above 1: reports name gaps that another round is to close.",
+                    "none",
+                    [Query(_a_task("concertino_rounds_total"))],
+                ),
+                Panel(
+                    "Failed results",
+                    "By kind and cause. The tasks go on without them.",
+                    "ops",
+                    [Query(_rate("concertino_failed_results_total", "kind, code"), "{{kind}} {{code}}")],
+                ),
+                Panel(
+                    "Retries",
+                    "By kind and cause.",
+                    "ops",
+                    [Query(_rate("concertino_retries_total", "kind, code"), "{{kind}} {{code}}")],
+                ),
+                Panel(
+                    "Results that came second",
+                    "Another attempt was first: its price is booked apart.",
+                    "ops",
+                    [Query(_rate("concertino_late_results_total", "kind"), "{{kind}}")],
+                ),
+                Panel(
+                    "Citations that failed their check",
+                    "Share of quotes that were not in the evidence, and were left out.",
+                    "percentunit",
+                    [
+                        Query(
+                            'sum(rate(concertino_citations_total{check="failed"}[$__rate_interval]))'
+                            " / sum(rate(concertino_citations_total[$__rate_interval]))"
+                        )
+                    ],
+                ),
+                Panel(
+                    "Tool calls",
+                    "By kind and how they ended.",
+                    "ops",
+                    [Query(_rate("concertino_tool_calls_total", "kind, ended"), "{{kind}} {{ended}}")],
+                ),
+            ),
+        ),
+    ),
+)
+
+SPEND = Board(
+    uid="concertino-spend",
+    title="Concertino / Spend",
+    text="What it costs: tokens and dollars by kind and model.",
+    rows=(
+        (
+            "Money",
+            (
+                Panel(
+                    "Dollars an hour",
+                    "By kind.",
+                    "currencyUSD",
+                    [Query(f"3600 * {_rate('concertino_cost_dollars_total', 'kind')}", "{{kind}}")],
+                    stacked=True,
+                ),
+                Panel(
+                    "Dollars an hour by model",
+                    "By model.",
+                    "currencyUSD",
+                    [Query(f"3600 * {_rate('concertino_cost_dollars_total', 'model')}", "{{model}}")],
+                    stacked=True,
+                ),
+                Panel(
+                    "Dollars a task",
+                    "All spending over all outcomes.",
+                    "currencyUSD",
+                    [Query(_a_task("concertino_cost_dollars_total"))],
+                ),
+            ),
+        ),
+        (
+            "Tokens",
+            (
+                Panel(
+                    "Tokens by kind",
+                    "Input, output, written to and read from the provider's cache.",
+                    "ops",
+                    [Query(_rate("concertino_tokens_total", "kind, type"), "{{kind}} {{type}}")],
+                    stacked=True,
+                ),
+                Panel(
+                    "Read from the cache",
+                    "Share of all input. Low: prompts change, or work is too short to profit.",
+                    "percentunit",
+                    [
+                        Query(
+                            'sum(rate(concertino_tokens_total{type="cache_read"}[$__rate_interval]))'
+                            ' / sum(rate(concertino_tokens_total{type!="output"}[$__rate_interval]))'
+                        )
+                    ],
+                ),
+                Panel(
+                    "Model calls by how they ended",
+                    "Codes of errors beside stop reasons.",
+                    "ops",
+                    [Query(_rate("concertino_model_calls_total", "model, ended"), "{{model}} {{ended}}")],
+                ),
+                Panel(
+                    "One call, median and 95 %",
+                    "By model.",
+                    "s",
+                    [
+                        Query(_quantile(0.5, "concertino_model_call_seconds", "model"), "{{model}} median"),
+                        Query(_quantile(0.95, "concertino_model_call_seconds", "model"), "{{model}} 95 %"),
+                    ],
+                ),
+            ),
+        ),
+    ),
+)
+
+BOARDS = (FLEET, TASKS, SPEND)

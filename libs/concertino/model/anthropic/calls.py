@@ -1,0 +1,172 @@
+"""Calls of models: each one metered, repeated where a fault passes, and made on the fallback where it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import anthropic
+import structlog
+from anthropic.lib.streaming import BetaAsyncMessageStream
+from anthropic.types.beta import BetaMessage
+
+from concertino.contracts.errors import DeadlineExceeded
+from concertino.contracts.facts import failure
+from concertino.model.anthropic.defaults import Chosen
+from concertino.model.anthropic.faults import Broken, Declined, fault_of
+from concertino.model.anthropic.usage import usage_of
+from concertino.model.anthropic.world import World
+from concertino.model.port import Call, Hooks
+from concertino.model.pricing import priced
+from concertino.runtime.config import Price
+
+T = TypeVar("T")
+Heard = Callable[[Any], Awaitable[None]]
+"""Told of each event of a stream."""
+
+TRIES = 5
+"""Of one call on one model, for faults that pass."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_LONGEST_ASKED = 60.0
+"""Seconds that the API may ask to wait while there is another model to ask, which then is faster."""
+
+log = structlog.get_logger(__name__)
+
+
+class Metered:
+    """One call, while it is made."""
+
+    message: BetaMessage | None = None
+    """As far as it came."""
+    ended: str = "bug"
+
+
+class Calls:
+    """The calls of one job. ``model`` is who is asked now: the chosen one, and its fallback once that fails for good."""
+
+    def __init__(
+        self,
+        client: anthropic.AsyncAnthropic,
+        choice: Chosen,
+        prices: Mapping[str, Price],
+        hooks: Hooks,
+        world: World,
+    ) -> None:
+        self.client, self.world = client, world
+        self.model = choice.model
+        self.answered: dict[str, None] = {}
+        """The models that gave an answer, in order."""
+        self._fallback, self._prices, self._hooks = choice.fallback, prices, hooks
+
+    async def persist(self, attempt: Callable[[str], Awaitable[T]], until: float) -> T:
+        """What ``attempt``, given the model to ask, returns in the end. ``until``: Unix seconds.
+
+        Raises :class:`ModelUnavailable`, :class:`ModelRefused`, :class:`ModelRejected`, and :class:`DeadlineExceeded` when it
+        is ``until``.
+        """
+        tries = 0
+        while True:
+            model = self.model
+            if self.world.clock() >= until:
+                raise DeadlineExceeded("the time is up: no model is asked any more")
+            try:
+                return await self._in_time(attempt(model), until)
+            except Exception as e:
+                fault = fault_of(e, model)
+                if fault is None:
+                    raise
+                log.debug("a call of the model failed", model=model, fault=str(fault.error), error=repr(e))
+                tries += 1
+                pause = self._pause(tries, fault.wait)
+                bearable = pause <= _LONGEST_ASKED or self._last(model)
+                if fault.passes and tries < TRIES and self.world.clock() + pause < until and bearable:
+                    await self.world.sleep(pause)
+                elif fault.elsewhere and self._other_than(model):
+                    log.warning("the fallback is asked", instead_of=model, model=self.model, why=str(fault.error))
+                    tries = 0
+                else:
+                    raise fault.after(tries) from e
+
+    async def say(self, request: Callable[[str], Mapping[str, Any]], until: float) -> BetaMessage:
+        """The whole answer to what ``request`` makes for a model, streamed."""
+
+        async def attempt(model: str) -> BetaMessage:
+            with self.metered(model) as call:
+                async with self.client.beta.messages.stream(model=model, **request(model)) as stream:
+                    return await self.read(call, model, stream)
+
+        return await self.persist(attempt, until)
+
+    @contextlib.contextmanager
+    def metered(self, model: str) -> Iterator[Metered]:
+        """Around one call: whatever becomes of it, the hooks are told what it took."""
+        call, started = Metered(), self.world.monotonic()
+        try:
+            yield call
+        except asyncio.CancelledError:
+            call.ended = "cancelled"
+            raise
+        except Exception as e:
+            fault = fault_of(e, model)
+            call.ended = "refusal" if isinstance(e, Declined) else fault.error.code if fault else failure(e).code
+            raise
+        finally:
+            usage = priced(model, usage_of(call.message), self._prices)
+            self._hooks.on_call(Call(model, usage, self.world.monotonic() - started, call.ended))
+
+    async def read(
+        self, call: Metered, model: str, stream: BetaAsyncMessageStream[Any], heard: Heard | None = None
+    ) -> BetaMessage:
+        """``stream`` to its end. Raises :class:`Broken` and :class:`Declined` besides what the SDK raises."""
+        async for event in _events(stream):
+            if event.type == "message_start" or call.message is not None:
+                call.message = stream.current_message_snapshot
+                if heard:
+                    await heard(event)
+        message = call.message
+        if message is None or message.stop_reason is None:
+            raise Broken("it has no end")
+        if message.stop_reason == "refusal":
+            raise Declined((message.stop_details.category if message.stop_details else None) or "")
+        call.ended = message.stop_reason
+        self.answered[model] = None
+        return message
+
+    async def _in_time(self, doing: Awaitable[T], until: float) -> T:
+        scope = asyncio.timeout(max(until - self.world.clock(), 0.0))
+        try:
+            async with scope:
+                return await doing
+        except TimeoutError as e:
+            if not scope.expired():
+                raise
+            raise DeadlineExceeded("the time was up while the model was answering") from e
+
+    def _pause(self, tries: int, asked: float | None) -> float:
+        backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tries - 1))
+        return max(asked or 0.0, backoff * (0.5 + self.world.chance() / 2))
+
+    def _last(self, model: str) -> bool:
+        """Whether there is nobody else to ask than ``model``."""
+        return self.model == model and self._fallback in ("", model)
+
+    def _other_than(self, model: str) -> bool:
+        """Whether there is another model to ask from now on. Calls side by side may have found it out before."""
+        if self.model == model and not self._last(model):
+            self.model = self._fallback
+        return self.model != model
+
+
+async def _events(stream: BetaAsyncMessageStream[Any]) -> AsyncIterator[Any]:
+    """The events of ``stream``; what cannot be read in them is its fault, not ours."""
+    events = aiter(stream)
+    while True:
+        try:
+            event = await anext(events)
+        except StopAsyncIteration:
+            return
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:  # what the SDK trips over
+            raise Broken("it cannot be read") from e
+        yield event

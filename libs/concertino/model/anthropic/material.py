@@ -1,0 +1,24 @@
+"""How a model is shown what others wrote: as JSON in a tag that nothing inside can close."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+Block = dict[str, Any]
+
+
+def data(name: str, value: Any) -> str:
+    """``value`` in a tag ``name``. No string in it can end the tag, or open another: JSON has another way to write ``<``."""
+    return f"<{name}>\n{msgspec.json.encode(value).decode().replace('<', chr(92) + 'u003c')}\n</{name}>"
+
+
+def tokens(text: str) -> int:
+    """What ``text`` takes of a context, estimated, and rather too much than too little: three bytes a token."""
+    return len(text.encode()) // 3 + 1
+
+
+def cut(text: str, most: int) -> str:
+    """At most ``most`` characters of ``text``, and a sign where there were more."""
+    return text if len(text) <= most else f"{text[:most]} …"

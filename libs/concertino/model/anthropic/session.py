@@ -1,0 +1,221 @@
+"""One job's talk with the API: every call metered, every fault met in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from anthropic.types.beta import BetaMessage
+from msgspec import Struct
+
+from concertino.contracts.errors import ConcertinoError, Unusable
+from concertino.contracts.facts import failure
+from concertino.contracts.messages import Failure
+from concertino.model.anthropic.calls import Calls
+from concertino.model.anthropic.defaults import Chosen
+from concertino.model.anthropic.faults import Declined
+from concertino.model.anthropic.forms import decoded, form_of, text_of
+from concertino.model.anthropic.material import cut
+
+T = TypeVar("T")
+Block = dict[str, Any]
+"""A content block as the API takes it."""
+
+CUT = ("max_tokens", "model_context_window_exceeded")
+"""Stop reasons of an answer that is not whole."""
+_MOST_TOKENS = 128_000
+_PAUSES = 8
+"""How often an answer that is handed back unfinished is sent on."""
+_OBJECTIONS, _OBJECTION = 20, 1_000
+"""What is told of what is wrong with an answer, and characters of each."""
+_GO_ON = (
+    "Your text broke off here. Go on at the very place where it stops, in the middle of a sentence if need be. Repeat nothing."
+)
+_DECLINED = "\n\n*The model declined this text in the middle of it: the passage above does not count.*\n\n"
+_CACHED = {"type": "ephemeral"}
+_WITHOUT_EFFORT = ("claude-sonnet-4-5", "claude-haiku-4-5")
+"""Models that take no effort level."""
+
+
+class Piece(Struct, frozen=True):
+    """A run of text, and which of the request's ``search_result`` blocks it cites, by their place among these."""
+
+    text: str
+    cites: tuple[int, ...] = ()
+
+
+class Written(Struct, frozen=True):
+    """Text with its native citations. ``shortfall`` says why it is not all that was to be written."""
+
+    pieces: tuple[Piece, ...]
+    shortfall: Failure | None = None
+
+
+class Reading(Struct, Generic[T], frozen=True):
+    """What an answer came to: the struct, if there is one in it, and all that is wrong with it."""
+
+    made: T | None
+    wrong: tuple[str, ...] = ()
+
+
+class Session:
+    """Made for each job. Raises :class:`ModelRejected`, :class:`ModelRefused`, :class:`Unusable`, :class:`ModelUnavailable`,
+    and :class:`DeadlineExceeded` at ``until`` (Unix seconds).
+
+    Several questions may be asked of it at once.
+    """
+
+    def __init__(self, calls: Calls, choice: Chosen, effort: str | None, until: float) -> None:
+        self.calls, self.until = calls, until
+        self.room = choice.max_tokens
+        """Tokens for an answer, thoughts included."""
+        self.effort = effort
+
+    @property
+    def answered(self) -> str:
+        """Who answered so far, as results name it."""
+        return "+".join(self.calls.answered)
+
+    def request(self, model: str, system: str, form: type[Any] | None = None) -> dict[str, Any]:
+        """What every request of this job to ``model`` has in common, as arguments. The prompt is marked for the provider's
+        cache, and so is the conversation as it grows."""
+        config: Block = {"format": form_of(form)} if form else {}
+        if self.effort and not model.startswith(_WITHOUT_EFFORT):
+            config["effort"] = self.effort
+        prompt = [{"type": "text", "text": system, "cache_control": _CACHED}]
+        return {
+            "cache_control": _CACHED,
+            **({"system": prompt} if system.strip() else {}),
+            **({"output_config": config} if config else {}),
+        }
+
+    async def ask(
+        self,
+        system: str,
+        content: Sequence[Block],
+        form: type[T],
+        check: Callable[[T], Sequence[str]] = lambda _: (),
+    ) -> T:
+        """An answer in the form of the struct ``form`` (a structured output).
+
+        What does not decode, and what ``check`` objects to, is sent back once with the objections; after that it is
+        :class:`Unusable`, which names them.
+        """
+        messages: list[Block] = [{"role": "user", "content": list(content)}]
+        reading = read(text := await self._text(system, form, messages), form, check)
+        if reading.wrong:
+            messages += [_said(text), {"role": "user", "content": objected(reading.wrong)}]
+            reading = read(await self._text(system, form, messages), form, check)
+        if reading.made is None or reading.wrong:
+            raise Unusable(f"the model's answer cannot be used, also after it was told why: {'; '.join(reading.wrong)}")
+        return reading.made
+
+    async def write(self, system: str, content: Sequence[Block], on_text: Callable[[str], Awaitable[None]]) -> Written:
+        """Prose, streamed to ``on_text`` as it comes. ``search_result`` blocks in ``content`` can be cited natively.
+
+        What was written before a fault that does not pass is kept, with the reason. What is declined is not kept; as it cannot
+        be taken back from whoever heard it, they are told.
+        """
+        pieces: list[Piece] = []
+        asked: Block = {"role": "user", "content": list(content)}
+
+        def messages() -> list[Block]:
+            said = "".join(piece.text for piece in pieces).rstrip()
+            return [asked, _said(said), {"role": "user", "content": _GO_ON}] if said else [asked]
+
+        async def attempt(model: str) -> BetaMessage:
+            """After a fault the text goes on where it broke off: what was heard is neither lost nor said again."""
+
+            async def heard(event: Any) -> None:
+                if event.type == "text":
+                    await on_text(event.text)
+
+            with self.calls.metered(model) as call:
+                arguments = {**self.request(model, system), "messages": messages(), "max_tokens": self.room}
+                try:
+                    async with self.calls.client.beta.messages.stream(model=model, **arguments) as stream:
+                        message = await self.calls.read(call, model, stream, heard)
+                except Declined:
+                    if call.message is not None and _pieces(call.message):
+                        await on_text(_DECLINED)
+                    raise
+                finally:
+                    if call.message is not None and call.message.stop_reason != "refusal":  # what is declined does not count
+                        pieces.extend(_pieces(call.message))
+                return message
+
+        try:
+            message = await self.calls.persist(attempt, self.until)
+            if message.stop_reason in CUT:
+                message = await self.calls.persist(attempt, self.until)
+        except ConcertinoError as e:
+            if not pieces:
+                raise
+            return Written(tuple(pieces), failure(type(e)(f"the text breaks off: {e}")))
+        if message.stop_reason in CUT:
+            error = Unusable(f"the text breaks off: it is longer than {2 * self.room} tokens, thoughts included")
+            return Written(tuple(pieces), failure(error))
+        return Written(tuple(pieces))
+
+    async def whole(self, request: Callable[[str], dict[str, Any]]) -> BetaMessage:
+        """The answer to ``request``; asked again once with twice the room where it was cut off. It may be cut off then, too."""
+
+        async def say(room: int) -> BetaMessage:
+            return await self.calls.say(lambda model: {**request(model), "max_tokens": room}, self.until)
+
+        message = await say(self.room)
+        return await say(roomier(self.room)) if message.stop_reason in CUT else message
+
+    async def _text(self, system: str, form: type[Any], messages: list[Block]) -> str:
+        going_on: list[Block] = []
+        for _ in range(_PAUSES):
+            message = await self.whole(lambda model: {**self.request(model, system, form), "messages": [*messages, *going_on]})
+            if message.stop_reason in CUT:
+                raise Unusable(f"the model's answer is longer than {roomier(self.room)} tokens, and was cut off twice")
+            if message.stop_reason != "pause_turn":
+                return text_of(message)
+            going_on.append({"role": "assistant", "content": [block.to_dict() for block in message.content]})
+        raise Unusable(f"the model paused {_PAUSES} times and did not come to an end")
+
+
+def roomier(room: int) -> int:
+    """What an answer is given that did not fit into ``room`` tokens."""
+    return min(2 * room, _MOST_TOKENS)
+
+
+def read(text: str, form: type[T], check: Callable[[T], Sequence[str]]) -> Reading[T]:
+    """``text`` as the struct that was asked for."""
+    try:
+        made = decoded(form, text)
+    except msgspec.DecodeError as e:
+        return Reading(None, (f"it is not in the form that was asked for: {e}",))
+    return Reading(made, tuple(check(made)))
+
+
+def objected(wrong: Sequence[str]) -> str:
+    """What the author of an answer is told when it is sent back."""
+    shown = "\n".join(f"- {cut(objection, _OBJECTION)}" for objection in wrong[:_OBJECTIONS])
+    more = f"\n- and {len(wrong) - _OBJECTIONS} more" if len(wrong) > _OBJECTIONS else ""
+    return f"This cannot be used as it is:\n{shown}{more}\nAnswer again, the whole of it, with this put right."
+
+
+def _said(text: str) -> Block:
+    return {"role": "assistant", "content": text.strip() or "(nothing)"}
+
+
+def _pieces(message: BetaMessage) -> list[Piece]:
+    return [
+        Piece(
+            block.text,
+            tuple(
+                dict.fromkeys(
+                    citation.search_result_index
+                    for citation in block.citations or ()
+                    if citation.type == "search_result_location"
+                )
+            ),
+        )
+        for block in message.content
+        if block.type == "text" and block.text
+    ]

@@ -1,0 +1,72 @@
+"""``python -m concertino.runtime.provision``: make the bus what an installation needs, and leave. Harmless when repeated.
+
+Every service makes what it needs itself. This is for what must be there before any service: the queues of kinds that are
+scaled to zero, whose depth an autoscaler reads (``[kinds.*]`` of the configuration file).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import structlog
+
+from concertino.bus.announcements import provide
+from concertino.bus.jetstream import JetStream
+from concertino.bus.port import Bus
+from concertino.bus.topology import installation, queues
+from concertino.contracts.errors import ConcertinoError
+from concertino.contracts.messages import Announcement
+from concertino.contracts.subjects import PLAN, SYNTHESIZE
+from concertino.runtime.config import Config, load
+from concertino.runtime.settings import Settings, settings
+from concertino.telemetry import logs
+
+log = structlog.get_logger(__name__)
+
+
+async def provision(bus: Bus, config: Settings, file: Config) -> None:
+    """Streams, consumers and buckets, and which kinds are served on demand."""
+    subjects = config.subjects
+    await bus.provision(installation(subjects, replicas=config.replicas, keep=config.keep))
+    await bus.provision(queues(subjects, [PLAN, SYNTHESIZE, *file.kinds], config.lease))
+    await provide(bus, subjects, [_announcement(kind, config, file) for kind in file.kinds])
+
+
+def _announcement(kind: str, config: Settings, file: Config) -> Announcement:
+    said = file.kinds[kind]
+    open_ = tuple(f"{alias}_" for alias, server in file.mcp.items() if server.public and kind in server.kinds)
+    return Announcement(
+        kind=kind,
+        description=said.description,
+        replica="",
+        slots=config.slots or 1,
+        tools=said.tools,
+        sources=said.sources,
+        public=tuple(tool for tool in said.tools if tool.startswith(open_)),
+    )
+
+
+async def _run(config: Settings, file: Config) -> None:
+    bus = await JetStream.connect(config.nats_url, "provision", config.subjects, credentials=config.nats_creds or None)
+    try:
+        await provision(bus, config, file)
+        log.info("provisioned", kinds=sorted(file.kinds))
+    finally:
+        await bus.close()
+
+
+def main() -> int:
+    """The exit status: 1 where the bus cannot be made so, with the reason on standard error."""
+    try:
+        config = settings()
+        logs.configure("provision", config.log_level, config.log_format)
+        asyncio.run(_run(config, load(config.config)))
+    except ConcertinoError as e:
+        print(f"provision: {e}", file=sys.stderr)  # noqa: T201  (logging may be what is misconfigured)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Counts and times each attempt, for Prometheus."""
+
+from __future__ import annotations
+
+from concertino.contracts.messages import Settled
+from concertino.runtime.clock import Clock
+from concertino.telemetry import metrics
+from concertino.worker.job import Job
+from concertino.worker.middleware import Middleware, Next
+
+
+def observe(clock: Clock, monotonic: Clock) -> Middleware:
+    """Inside the slots: what waits there still queues. ``clock`` gives Unix seconds, ``monotonic`` seconds that never jump."""
+
+    async def middleware(job: Job, next_: Next) -> Settled:
+        kind = job.work.brief.kind
+        metrics.ATTEMPTS.labels(kind).inc()
+        metrics.QUEUE_SECONDS.labels(kind, job.lane).observe(max(clock() - job.queued_at, 0.0))
+        began, status = monotonic(), "interrupted"
+        metrics.IN_FLIGHT.labels(kind).inc()
+        try:
+            settled = await next_(job)
+            status = settled.status.value
+        except Exception:
+            status = "raised"
+            raise
+        else:
+            return settled
+        finally:
+            metrics.IN_FLIGHT.labels(kind).dec()
+            metrics.WORK_SECONDS.labels(kind, status).observe(monotonic() - began)
+
+    return middleware

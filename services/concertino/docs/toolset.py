@@ -1,0 +1,27 @@
+"""The tools over documents, for every worker that reads some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from concertino.contracts.messages import Source
+from concertino.docs.tools import Docs
+from concertino.documents.addresses import networks
+from concertino.worker import Context
+from concertino.worker.toolsets import Toolset
+
+ABILITIES = {
+    "search": "find the passages of the documents that answer best",
+    "read": "read a part of a document in full",
+    "outline": "list the headings of a document, or of all",
+    "list_documents": "list the documents, with their titles",
+}
+
+
+async def _open(context: Context, sources: Sequence[Source]) -> Docs:
+    settings = context.settings
+    return await Docs.open(sources, Path(settings.cache), networks(settings.allow_networks))
+
+
+DOCS = Toolset("docs", sources=("docs",), open=_open, abilities=lambda *_: ABILITIES)

@@ -1,0 +1,51 @@
+"""How deep the queues are, for Prometheus: also those that nobody serves at the moment, which a worker could not tell."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from concertino.bus.port import Bus
+from concertino.contracts.errors import ConcertinoError
+from concertino.contracts.subjects import Subjects
+from concertino.telemetry import metrics
+
+EVERY = 5.0
+"""Seconds between looks."""
+
+log = structlog.get_logger(__name__)
+
+
+class QueueWatch:
+    """Looks every ``every`` seconds. Each orchestrator does: a dashboard takes the highest of what they say."""
+
+    def __init__(self, bus: Bus, subjects: Subjects, every: float = EVERY) -> None:
+        self._bus, self._subjects, self._every = bus, subjects, every
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except ConcertinoError as e:
+                log.warning("the queues cannot be seen", error=str(e))
+            await asyncio.sleep(self._every)
+
+    async def look(self) -> None:
+        """Set the gauges. A queue that is gone is no longer told of."""
+        depths = await self._bus.depths(self._subjects.work_stream)
+        metrics.PENDING.clear()
+        metrics.ACK_PENDING.clear()
+        for name, (waiting, running) in depths.items():
+            lane, kind = self._subjects.parse_work_consumer(name)
+            metrics.PENDING.labels(kind, lane).set(waiting)
+            metrics.ACK_PENDING.labels(kind, lane).set(running)

@@ -1,0 +1,53 @@
+"""The SDK's own spans come out, and nothing that was asked, read or written is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from concertino.contracts.errors import SourceError
+from concertino.model.port import Prompt, Research
+from concertino.testing import Fault, MessagesApi, Say, Tool, UseTools
+from concertino.worker.tools import Toolbox
+from kit.claude import Claude, work
+
+
+async def test_spans_of_the_sdk_carry_numbers_and_no_content(
+    api: MessagesApi, claude: Callable[..., Claude], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_OPEN_TELEMETRY_TRACES_CONTENT_MODE", "content")
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    one = claude(traces=provider)
+
+    async def look(query: str) -> str:
+        """Looks."""
+        if query == "hush-wrong":
+            raise SourceError("hush-error")
+        return "hush-page"
+
+    box = Toolbox()
+    box.add(look)
+    finding = {"claim": "hush-claim", "quotes": [], "quality": 1, "confidence": 1, "severity": "", "topic": "", "advice": ""}
+    uses = UseTools(Tool("look", query="hush-query"), Tool("look", query="hush-wrong"), thinking="hush-thought")
+    api.on("", uses, Fault(529, message="hush-fault"), Say(json={"claims": [finding], "gaps": []}))
+    await one.model.research(Research(work=work(), tools=box, prompt=Prompt("p", "1", "hush-prompt"), hooks=one.hooks))
+
+    spans = exporter.get_finished_spans()
+    names = [span.name for span in spans]
+    assert names.count("anthropic.messages.tool_runner") == 2
+    assert names.count("anthropic.custom_tool_use look") == 2
+    chats = [span for span in spans if (span.attributes or {}).get("gen_ai.operation.name") == "chat"]
+    assert len(chats) == 3
+    assert [(span.attributes or {}).get("gen_ai.usage.output_tokens", 0) != 0 for span in chats] == [True, False, True]
+    told: list[Any] = []
+    for span in spans:
+        told += [span.name, span.status.description, dict(span.attributes or {})]
+        told += [(event.name, dict(event.attributes or {})) for event in span.events]
+    assert "hush" not in str(told).replace("hush-fault", "")
+    assert not any("traceparent" in asked.headers for asked in api.asked)
