@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -215,5 +216,9 @@ def _mark_used(home: Path, folder: Path) -> None:
         file.write(folder.name)
     Path(file.name).replace(home / "last")
     for other in home.iterdir():
-        if other.is_dir() and other != folder and other.stat().st_mtime < time.time() - KEPT_SECONDS:
+        try:
+            about = other.stat()
+        except FileNotFoundError:  # renamed or removed meanwhile, by whoever makes or removes copies beside us
+            continue
+        if stat.S_ISDIR(about.st_mode) and other != folder and about.st_mtime < time.time() - KEPT_SECONDS:
             shutil.rmtree(other, ignore_errors=True)  # another process may be doing the same

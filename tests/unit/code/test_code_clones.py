@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +67,20 @@ async def test_many_at_once(repo: Make, cache: Path) -> None:
     assert len(set(copies)) == 1
     assert names(copies[0]) == {"a"}
     assert not list(copies[0].folder.parent.glob("new-*"))
+
+
+async def test_what_goes_while_it_is_looked_at_is_no_fault(repo: Make, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others rename and remove their unfinished copies at any moment: also between a listing and a look."""
+    origin = repo("origin")
+    origin.commit({"a": "1"})
+    listed = Path.iterdir
+
+    def outdated(folder: Path) -> Iterator[Path]:
+        yield folder / "new-gone"
+        yield from listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", outdated)
+    assert names(await clone(Repository(origin.url, None), cache)) == {"a"}
 
 
 async def test_an_unreachable_server_means_the_copy_made_before(
