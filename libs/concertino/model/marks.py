@@ -45,14 +45,15 @@ def lines(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def unclosed(text: str) -> str:
-    """What would end the code that ``text`` breaks off in: a fence or backticks; empty where it ends outside of code."""
+    """What would end the code that ``text`` breaks off in: a fence on a line of its own or backticks; empty where it ends
+    outside of code."""
     line, fence, opens = list(_fenced(text))[-1]
     if opens:
         opened = _FENCE.match(line)
         assert opened
-        return opened["fence"]
+        fence = opened["fence"]
     if fence:
-        return "" if _closes(line, fence) else fence
+        return "" if not opens and _closes(line, fence) else f"\n{fence}\n"
     ticks = list(_TICKS.finditer(_PIECE.sub(lambda piece: " " * len(piece[0]), line)))
     return ticks[0][0] if ticks else ""
 

@@ -41,8 +41,9 @@ def marked(pieces: Sequence[Piece], ids: Sequence[str]) -> str:
         waiting += [id_ for id_ in cites if id_ not in waiting]
         if waiting and not marks.unclosed(text):
             text, waiting = _placed(text, waiting), []
-    if left := marks.unclosed(text):
-        text += left if len(left) < 3 else f"\n{left}\n"
+    # Backticks at the very end only grow longer by more of them: what nothing can close is no code either.
+    if (end := marks.unclosed(text)) and not marks.unclosed(text + end):
+        text += end
     if waiting:
         text = _placed(text, waiting)
     offered = set() if native else set(ids)
