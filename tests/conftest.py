@@ -7,11 +7,16 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
 
 _numbers = itertools.count()
+
+# One commit, one outcome: the examples follow from the test itself and none has to be done by a deadline. To look for new ones:
+# pytest tests/property --hypothesis-profile=default
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
