@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types imports docs chart observe bench eval eval-plan clean
+.PHONY: help demo up test lint types imports docs chart observe images lock bench eval eval-plan clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,6 +48,25 @@ chart: $(VENV)/.ready ## the Helm chart in every combination that matters, by He
 observe: $(VENV)/.ready ## metrics, dashboards and alerts, against a real Prometheus (of Debian's package prometheus)
 	@command -v prometheus promtool >/dev/null || { echo "make: prometheus is missing: apt-get install prometheus" >&2; exit 1; }
 	$(BIN)/pytest -q tests/deploy/test_observability.py tests/deploy/test_dashboards_live.py
+
+# Names as the chart wants them: <REGISTRY>/concertino-<service>:<TAG>. BASE replaces the base image, FLAGS go to the builder.
+SERVICES ?= orchestrator synthesizer web code docs general worker
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+TAG ?= $(VERSION)
+BUILDER ?= docker build
+
+images: $(addprefix image-,$(SERVICES)) ## an image for each service (REGISTRY, TAG, BASE, INDEX, SERVICES; docs/images.md)
+
+image-%:
+	@echo "building $(if $(REGISTRY),$(REGISTRY)/)concertino-$*:$(TAG)" >&2
+	@$(BUILDER) --file deploy/Dockerfile --build-arg SERVICE=$* --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(INDEX),--build-arg INDEX=$(INDEX)) $(FLAGS) \
+		--quiet --tag $(if $(REGISTRY),$(REGISTRY)/)concertino-$*:$(TAG) .
+
+lock: $(VENV)/.ready ## pin what images are made of, by digest: uv.lock and deploy/build-tools.txt
+	$(BIN)/uv lock
+	$(BIN)/uv export --quiet --frozen --only-group build --no-annotate --no-header --output-file deploy/build-tools.txt
 
 bench: $(VENV)/.ready ## the cost of everything around the work, against the bare bus
 	$(BIN)/python -m tests.benchmark
