@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from concertino.bus.port import Delivery, Stored
+from kit.waiting import PATIENCE
 
 
 class Deliveries:
@@ -23,7 +24,7 @@ class Deliveries:
             await self._settle(delivery)
 
     async def next(self) -> Delivery:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await self._queue.get()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-PATIENCE = 10.0
+PATIENCE = 30.0
+"""Seconds after which what did not happen never will, on however busy a machine. Only a test that fails waits for so long."""
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], what: str = "", seconds: float = PATIENCE) -> None:

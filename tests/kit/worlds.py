@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from concertino.bus.jetstream import JetStream
@@ -11,6 +12,7 @@ from concertino.bus.memory import MemoryBus, MemoryServer
 from concertino.bus.port import Bus
 from concertino.bus.topology import Topology, installation
 from concertino.contracts.subjects import Subjects
+from kit.waiting import until
 
 
 class World(Protocol):
@@ -21,6 +23,10 @@ class World(Protocol):
 
     async def elapse(self, seconds: float) -> None:
         """Let the server's time pass."""
+
+    async def within(self, seconds: float, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Let the server's time pass until ``condition`` holds, which it has to after ``seconds`` of a server that has nothing
+        else to do."""
 
     def now(self) -> float:
         """The server's time."""
@@ -41,6 +47,10 @@ class MemoryWorld:
     async def elapse(self, seconds: float) -> None:
         await self._server.advance(seconds)
 
+    async def within(self, seconds: float, condition: Callable[[], Awaitable[bool]]) -> None:
+        await self.elapse(seconds)
+        assert await condition()
+
     def now(self) -> float:
         return self._server.now()
 
@@ -59,6 +69,9 @@ class NatsWorld:
 
     async def elapse(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def within(self, seconds: float, condition: Callable[[], Awaitable[bool]]) -> None:
+        await until(condition)
 
     def now(self) -> float:
         return time.time()

@@ -110,7 +110,10 @@ class Bus(Protocol):
         """The newest message of each subject that matches ``subjects``."""
 
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
-        """Messages waiting, and messages delivered and not settled. (0, 0) where there is no such consumer."""
+        """Messages waiting, and messages delivered and not settled. (0, 0) where there is no such consumer.
+
+        What was stored a moment ago may not be counted yet: the server tells its consumers of it after it has confirmed it.
+        """
 
     async def depths(self, stream: str) -> dict[str, tuple[int, int]]:
         """The same of every consumer of ``stream``, by name. Empty where there is no such stream."""
