@@ -140,7 +140,7 @@ async def test_a_lease_is_kept_by_progress(world: World, bus: Bus) -> None:
     await enqueue(world, bus, "1")
     delivery = await got.next()
 
-    for _ in range(8):
+    for _ in range(7):
         await world.elapse(lease / 6)
         await delivery.in_progress()
     assert len(got.seen) == 1
