@@ -25,7 +25,7 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
     server = NatsServer(tmp_path_factory.mktemp("nats"))
     asyncio.run(server.start())
     yield server
-    asyncio.run(server.stop())
+    server.kill()  # in order it would write out, for seconds, what nobody reads again
 
 
 @pytest.fixture
