@@ -38,7 +38,7 @@ class Direct:
         tools.add(*self._opened[corpus.name].tools())
         brief = Subtask(id="s1", kind=corpus.kind, objective=question)
         work = Work(
-            task="eval", id="result.s1", attempt=1, request=question, brief=brief, sources=(_source(corpus),), deadline=0.0
+            task="eval", id="result.docs.s1", attempt=1, request=question, brief=brief, sources=(_source(corpus),), deadline=0.0
         )
         findings = await research(Research(work, tools))
         return Reply(tuple(_citations(findings.claims, seen)))

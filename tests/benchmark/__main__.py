@@ -66,7 +66,11 @@ async def bare(bus: JetStream, k: int, run: int) -> float:
     began = time.perf_counter()
     await bus.write_once(SUBJECTS.fact(name, "submitted"), payload)
     await asyncio.gather(
-        *(bus.write_once(SUBJECTS.fact(name, f"{fact}.s{i}"), payload) for fact in ("dispatched", "result") for i in range(k))
+        *(
+            bus.write_once(SUBJECTS.fact(name, f"{fact}{i}"), payload)
+            for fact in ("dispatched.", "result.web.s")
+            for i in range(k)
+        )
     )
     await bus.read(SUBJECTS.tasks_stream, SUBJECTS.task(name))
     await bus.write_once(SUBJECTS.fact(name, "outcome"), payload)

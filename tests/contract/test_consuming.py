@@ -73,10 +73,10 @@ async def test_a_fact_stays_in_the_log_when_its_delivery_is_acknowledged(world: 
     subjects, got = world.subjects, Deliveries(ack)
     consumer = msgspec.structs.replace(coordinator(subjects), ack_wait=LEASE)
     bus.consume(consumer, got, 10)
-    for name in ("submitted", "dispatched.0", "result.s1"):  # the second is no trigger
+    for name in ("submitted", "dispatched.0", "result.web.s1"):  # the second is no trigger
         await bus.write_once(subjects.fact("a", name), name.encode())
 
-    assert {(await got.next()).message.data for _ in range(2)} == {b"submitted", b"result.s1"}
+    assert {(await got.next()).message.data for _ in range(2)} == {b"submitted", b"result.web.s1"}
     assert len(await bus.read(subjects.tasks_stream, subjects.task("a"))) == 3
     await world.elapse(LEASE * 2)
     assert len(got.seen) == 2
@@ -88,7 +88,7 @@ async def test_an_empty_message_with_a_header_of_the_server_s_is_delivered_like_
     bus.consume(coordinator(world.subjects), got, 1)
     for i, status in enumerate(("100", "404", "409", "503")):
         await bus.publish(
-            world.subjects.fact("a", f"result.s{i}"), b"", {"Status": status, "Description": "Consumer Deleted"}
+            world.subjects.fact("a", f"result.web.s{i}"), b"", {"Status": status, "Description": "Consumer Deleted"}
         )
 
     assert [(await got.next()).message.headers["Status"] for _ in range(4)] == ["100", "404", "409", "503"]

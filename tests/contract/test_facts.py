@@ -36,7 +36,7 @@ async def test_the_first_to_write_a_fact_wins_and_the_second_is_told(world: Worl
 
 async def test_of_many_writers_at_once_exactly_one_wins(world: World, bus: Bus) -> None:
     others = [bus, *[await world.connect() for _ in range(3)]]
-    fact = world.subjects.fact("a", "result.s1")
+    fact = world.subjects.fact("a", "result.web.s1")
 
     sequences = await asyncio.gather(*(other.write_once(fact, b"%d" % i) for i, other in enumerate(others * 10)))
 
@@ -67,14 +67,14 @@ async def test_a_message_comes_back_as_it_was_stored(world: World, bus: Bus) -> 
 
 async def test_reading_is_in_order_after_a_sequence_and_by_wildcard(world: World, bus: Bus) -> None:
     subjects, stream = world.subjects, world.subjects.tasks_stream
-    for task, name in (("a", "submitted"), ("b", "submitted"), ("a", "plan.0"), ("a", "result.s1"), ("b", "outcome")):
+    for task, name in (("a", "submitted"), ("b", "submitted"), ("a", "plan.0"), ("a", "result.web.s1"), ("b", "outcome")):
         await bus.write_once(subjects.fact(task, name), name.encode())
 
     async def names(pattern: str, after: int = 0) -> list[bytes]:
         return [m.data for m in await bus.read(stream, pattern, after)]
 
-    assert await names(subjects.task("a")) == [b"submitted", b"plan.0", b"result.s1"]
-    assert await names(subjects.task("a"), after=1) == [b"plan.0", b"result.s1"]
+    assert await names(subjects.task("a")) == [b"submitted", b"plan.0", b"result.web.s1"]
+    assert await names(subjects.task("a"), after=1) == [b"plan.0", b"result.web.s1"]
     assert await names(subjects.task("a"), after=4) == []
     assert await names(subjects.fact("*", "submitted")) == [b"submitted", b"submitted"]
     assert await names(subjects.task("nobody")) == []
@@ -120,17 +120,17 @@ async def test_a_read_ends_where_what_it_should_reach_was_removed(world: World, 
 async def test_the_last_message_of_each_subject(world: World, bus: Bus) -> None:
     subjects, stream = world.subjects, world.subjects.tasks_stream
     for data in (b"1", b"2"):
-        await bus.publish(subjects.fact("a", "result.s1"), data)  # as a raw client may, who does not say "once"
+        await bus.publish(subjects.fact("a", "result.web.s1"), data)  # as a raw client may, who does not say "once"
     await bus.write_once(subjects.fact("a", "outcome"), b"3")
 
     assert sorted(m.data for m in await bus.last(stream, subjects.task("a"))) == [b"2", b"3"]
-    assert [m.data for m in await bus.last(stream, subjects.fact("a", "result.s1"))] == [b"2"]
+    assert [m.data for m in await bus.last(stream, subjects.fact("a", "result.web.s1"))] == [b"2"]
     assert await bus.last(stream, subjects.fact("a", "cancel")) == []
 
 
 async def test_the_last_messages_of_very_many_subjects(world: World, bus: Bus) -> None:
     subjects = world.subjects
-    await asyncio.gather(*(bus.write_once(subjects.fact("a", f"result.s{i}"), b"%d" % i) for i in range(1100)))
+    await asyncio.gather(*(bus.write_once(subjects.fact("a", f"result.web.s{i}"), b"%d" % i) for i in range(1100)))
 
     found = await bus.last(subjects.tasks_stream, subjects.task("a"))
 

@@ -154,7 +154,7 @@ async def run(client: Client, sources: list[Source], nats: str, subjects: Subjec
     task = await client.submit("Too late", plan=late)
     bus = await JetStream.connect(nats, "test", subjects)
     await asyncio.sleep(0.5)
-    await TaskLog(bus, subjects).write(task, "result.late", Result(worker="faster"))
+    await TaskLog(bus, subjects).write(task, "result.trouble.late", Result(worker="faster"))
     await client.wait(task, 30)
     await bus.close()
 

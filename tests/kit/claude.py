@@ -62,7 +62,7 @@ def work(brief: Subtask | None = None, *, seconds: float = 600.0, limits: Limits
     """A piece of work that is due ``seconds`` after :data:`NOW`."""
     return Work(
         task="t1",
-        id="result.s1",
+        id="result.docs.s1",
         attempt=1,
         request="Which port does it listen on?",
         brief=brief or Subtask(id="s1", kind="docs", objective="Find the port it listens on."),

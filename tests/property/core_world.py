@@ -201,7 +201,7 @@ def check_work(world: World, work: Work) -> None:
     assert work.id.startswith(("plan.", "result.", "synthesis."))
     for item in work.inputs:
         assert item.subtask in truth.subtasks
-        assert item.result is None or item.result == truth.results[item.subtask.id]
+        assert item.result is None or item.result == truth.results[item.subtask.work_id]
     if work.id.startswith("result."):
         assert [i.subtask.id for i in work.inputs if i.result] == list(work.brief.depends_on)
     assert work.deadline <= join.ends_at(truth)

@@ -31,7 +31,16 @@ MISFORTUNES = [
     "crash",
     "gone workers",
 ]
-STRANGE_PLACES = ["plan.0", "plan.00", "dispatched.1", "dispatched.3", "dispatched.999999999", "result.r0s0", "synthesis.0"]
+STRANGE_PLACES = [
+    "plan.0",
+    "plan.00",
+    "dispatched.1",
+    "dispatched.3",
+    "dispatched.999999999",
+    "result.web.r0s0",
+    "result.code.r0s0",
+    "synthesis.0",
+]
 STRANGE_PLACES += ["cancel", "timer.join", "outcome", "later.0"]
 
 

@@ -32,10 +32,12 @@ BLOB_REFRESH = 3600.0
 that what a task puts is there for as long as the task's log, whoever stored the same bytes before."""
 
 FACTS = (
-    *("submitted", "plan.*", "dispatched.*", "returned.*.*.*", "spent.*.*.*", "result.*", "synthesis.*"),
+    *("submitted", "plan.*", "dispatched.*", "result.*.*", "synthesis.*"),
+    # Of a plan or a report, and of a result.
+    *("returned.*.*.*", "returned.*.*.*.*", "spent.*.*.*", "spent.*.*.*.*"),
     *("cancel", "timer.*", "due.*", "outcome"),
 )
-TRIGGERS = ("submitted", "plan.*", "result.*", "synthesis.*", "cancel", "due.*")
+TRIGGERS = ("submitted", "plan.*", "result.*.*", "synthesis.*", "cancel", "due.*")
 """Facts after which there may be something to do."""
 
 

@@ -82,6 +82,11 @@ class Subtask(Message, frozen=True, kw_only=True):
     instructions: str = ""
     """For such a kind: how that role goes about it."""
 
+    @property
+    def work_id(self) -> str:
+        """Of its work, and the name of its result. The kind is in it so that the server can keep kinds from each other's."""
+        return f"result.{self.kind}.{self.id}"
+
 
 class Plan(Message, frozen=True, kw_only=True):
     """Which subtasks, in what order, and why: one per round."""
@@ -276,7 +281,7 @@ class Planned(Settled, frozen=True, kw_only=True):
 
 
 class Result(Settled, frozen=True, kw_only=True):
-    """``ctn.task.<task>.result.<subtask>``, by the first attempt that ends."""
+    """``ctn.task.<task>.result.<kind>.<subtask>``, by the first attempt that ends."""
 
     findings: tuple[Finding, ...] = ()
     gaps: tuple[str, ...] = ()
@@ -352,7 +357,7 @@ class Input(Message, frozen=True, kw_only=True):
 class Work(Message, frozen=True, kw_only=True):
     """``ctn.work.<lane>.<kind>``: one attempt at one piece of work; everything a worker needs, in one message.
 
-    ``id`` is also where the result belongs in the log: ``plan.0``, ``result.<subtask>``, ``synthesis.1``.
+    ``id`` is also where the result belongs in the log: ``plan.0``, ``result.<kind>.<subtask>``, ``synthesis.1``.
     """
 
     task: Name

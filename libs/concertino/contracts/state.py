@@ -37,7 +37,7 @@ class Round(Struct, frozen=True):
 
 @dataclass(slots=True)
 class State:
-    """Everything that is known of one task. Keys of ``times`` are fact names as in the subject (``result.s1``)."""
+    """Everything that is known of one task. Keys of ``times`` are fact names as in the subject (``result.web.s1``)."""
 
     task: str
     sequence: int = 0
@@ -46,9 +46,10 @@ class State:
     plans: dict[int, Planned] = field(default_factory=dict)
     dispatched: dict[int, Dispatched] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
+    """By work id. One under a kind that is not the one of its subtask in the plan stands in the log, and counts for nothing."""
     syntheses: dict[int, Synthesized] = field(default_factory=dict)
     lost: dict[str, Spent] = field(default_factory=dict)
-    """What deliveries cost that brought no result, by work id and delivery (``result.s1.2``)."""
+    """What deliveries cost that brought no result, by work id and delivery (``result.web.s1.2``)."""
     cancel: Cancel | None = None
     timers: set[str] = field(default_factory=set)
     due: set[str] = field(default_factory=set)
@@ -77,7 +78,7 @@ class State:
                 for work, attempt in message.work:
                     self.sent[work] = max(attempt, self.sent.get(work, 0))
             case Result():
-                self.results[about] = message
+                self.results[name] = message
             case Synthesized() if _is_number(about):
                 self.syntheses[int(about)] = message
             case Spent():
@@ -115,7 +116,8 @@ class State:
     def usage(self) -> Usage:
         """What all work of the task took, that of attempts in vain included."""
         total = Usage()
-        settled = (*self.plans.values(), *self.results.values(), *self.syntheses.values())
+        results = (result for subtask in self.subtasks if (result := self.results.get(subtask.work_id)))
+        settled = (*self.plans.values(), *results, *self.syntheses.values())
         for usage in (*(s.usage for s in settled), *(lost.usage for lost in self.lost.values())):
             if usage != _NOTHING:
                 total = total + usage

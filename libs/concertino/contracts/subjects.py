@@ -14,7 +14,7 @@ from concertino.contracts.errors import InvalidId
 from concertino.contracts.messages import Lane
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_WORK = re.compile(r"(?:plan|synthesis)\.\d{1,4}|result\.[A-Za-z0-9_-]{1,64}")
+_WORK = re.compile(r"(?:plan|synthesis)\.\d{1,4}|result\.[a-z][a-z0-9_-]{0,31}\.[A-Za-z0-9_-]{1,64}")
 
 LANES: tuple[Lane, ...] = ("interactive", "batch")
 
@@ -45,14 +45,14 @@ def check_id(value: str) -> str:
 
 
 def check_work_id(value: str) -> str:
-    """``value`` if it says where in the log a result belongs: ``plan.0``, ``result.<subtask>``; else :class:`InvalidId`."""
+    """``value`` if it says where a result belongs (``plan.0``, ``result.<kind>.<subtask>``); else :class:`InvalidId`."""
     if not _WORK.fullmatch(value):
-        raise InvalidId(f"{value[:80]!r} is no work id: use plan.<round>, result.<subtask> or synthesis.<round>")
+        raise InvalidId(f"{value[:80]!r} is no work id: use plan.<round>, result.<kind>.<subtask> or synthesis.<round>")
     return value
 
 
 class FactName(NamedTuple):
-    """The part of a fact's subject after the task: its type and what it is about (``result``, ``s1``)."""
+    """The part of a fact's subject after the task: its type and what it is about (``result``, ``web.s1``)."""
 
     type: str
     about: str
@@ -96,7 +96,7 @@ class Subjects(Struct, frozen=True):
         return f"{self.prefix}.task.{task}.>"
 
     def fact(self, task: str, name: str) -> str:
-        """One fact: ``name`` is ``submitted``, ``plan.0``, ``result.s1``, ``outcome`` ..."""
+        """One fact: ``name`` is ``submitted``, ``plan.0``, ``result.web.s1``, ``outcome`` ..."""
         return f"{self.prefix}.task.{task}.{name}"
 
     def timer(self, task: str, name: str) -> str:

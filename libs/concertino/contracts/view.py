@@ -164,9 +164,9 @@ def view(state: State) -> TaskView:
 
 def _spending(state: State) -> Iterator[tuple[str, str, Usage]]:
     """Kind, model and usage of everything that models did for the task, in the order of rounds."""
-    kinds = {f"result.{subtask.id}": subtask.kind for subtask in state.subtasks}
+    kinds = {subtask.work_id: subtask.kind for subtask in state.subtasks}
     settled: list[tuple[str, Settled]] = [(PLAN, plan) for plan in state.plans.values()]
-    settled += [(kinds.get(f"result.{id_}", "?"), result) for id_, result in state.results.items()]
+    settled += [(kinds[work], result) for work, result in state.results.items() if work in kinds]
     settled += [(SYNTHESIZE, synthesis) for synthesis in state.syntheses.values()]
     for kind, one in settled:
         yield from ((kind, *spent) for spent in _by_model(one.usage, one.spent, one.model))
@@ -228,14 +228,14 @@ def _report(report: Report) -> ReportView:
 
 
 def _subtask(state: State, subtask: Subtask) -> SubtaskView:
-    result = state.results.get(subtask.id)
+    result = state.results.get(subtask.work_id)
     done = result or _NONE
     return SubtaskView(
         id=subtask.id,
         kind=subtask.kind,
         objective=subtask.objective,
         status=_status(state, subtask, result),
-        attempts=result.attempts if result else state.sent.get(f"result.{subtask.id}", 0),
+        attempts=result.attempts if result else state.sent.get(subtask.work_id, 0),
         findings=done.findings,
         gaps=done.gaps,
         notes=done.notes,
@@ -254,4 +254,4 @@ def _status(
         return result.status.value
     if state.outcome:
         return "missing"
-    return "queued" if f"result.{subtask.id}" in state.sent else "waiting"
+    return "queued" if subtask.work_id in state.sent else "waiting"

@@ -16,12 +16,17 @@ from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
 from kit.inbox import Deliveries, Heard, ack
 from kit.proxy import Proxy
-from kit.waiting import until
+from kit.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.nats
 
 
-async def connected(url: str, subjects: Subjects, heartbeat: float = 5.0) -> JetStream:
+HEARTBEAT = 14.0
+"""Nearly the longest that the server takes. What a consumer only finds out by silence takes it half a minute and more, so that
+what it does at once is told from that on however busy a machine."""
+
+
+async def connected(url: str, subjects: Subjects, heartbeat: float = HEARTBEAT) -> JetStream:
     bus = await JetStream.connect(url, "test", subjects, heartbeat=heartbeat)
     await bus.provision(installation(subjects))
     return bus
@@ -38,7 +43,7 @@ async def test_nothing_is_lost_when_the_server_is_killed_under_load(own_server: 
         done.add(delivery.message.data.decode())
 
     async def write(name: str) -> None:
-        written[name] = await writer.write_once(subjects.fact("a", f"result.{name}"), name.encode())
+        written[name] = await writer.write_once(subjects.fact("a", f"result.web.{name}"), name.encode())
         await writer.enqueue(subjects.work("batch", "web"), name.encode(), name)
 
     async def write_all() -> None:
@@ -51,10 +56,10 @@ async def test_nothing_is_lost_when_the_server_is_killed_under_load(own_server: 
         await until(lambda goal=goal: len(written) >= goal)  # type: ignore[misc]
         own_server.kill()
         await own_server.start()
-    await asyncio.wait_for(writing, 30)
+    await asyncio.wait_for(writing, 60)
 
     names = {f"s{i}" for i in range(3000)}
-    await until(lambda: done == names, "all work was done", seconds=20)
+    await until(lambda: done == names, "all work was done")
     facts = await reader.read(subjects.tasks_stream, subjects.task("a"))
     assert {f.data.decode(): f.sequence for f in facts} == written, "each writer knows the sequence of its fact"
     await writer.close()
@@ -75,7 +80,7 @@ async def test_a_consumer_goes_on_within_seconds_of_a_restart(own_server: NatsSe
     await bus.enqueue(subjects.work("batch", "web"), b"2", "2")
 
     # What was acknowledged just before a crash may come again: the server writes acknowledgements out every tenth of a second.
-    await until(lambda: b"2" in [data for data, _ in got.seen], "it goes on", seconds=3)
+    await until(lambda: b"2" in [data for data, _ in got.seen], "it goes on", seconds=12)
     assert back == [None]
     assert consumption.alive
     await bus.close()
@@ -89,7 +94,7 @@ async def test_a_subscription_goes_on_after_a_restart(own_server: NatsServer, su
 
     own_server.kill()
     await own_server.start()
-    await asyncio.wait_for(back.wait(), 5)
+    await asyncio.wait_for(back.wait(), PATIENCE)
     await bus.publish(subjects.signal("a"), b"1")
 
     await until(lambda: heard.data == [b"1"])
@@ -108,7 +113,7 @@ async def test_a_consumer_that_was_deleted_is_made_anew(own_server: NatsServer, 
     await admin.close()
     await bus.enqueue(subjects.work("batch", "web"), b"2", "2")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(12):
         assert (await got.next()).message.data == b"2"
     await bus.close()
 
@@ -128,7 +133,7 @@ async def test_a_slot_is_not_idle_because_another_one_waits(nats_server: NatsSer
         await bus.depth(work(subjects, "web", "batch"))  # a round trip: what was asked for has arrived there
     for name in "ij":
         await bus.enqueue(subjects.work("batch", "web"), name.encode(), name)
-        await until(lambda name=name: (name.encode(), 1) in got.seen, f"{name} runs", seconds=1)  # type: ignore[misc]
+        await until(lambda name=name: (name.encode(), 1) in got.seen, f"{name} runs", seconds=5)  # type: ignore[misc]
     await bus.close()
     for end in ends.values():
         end.set()
@@ -170,8 +175,7 @@ async def test_a_queue_that_is_provisioned_later_is_consumed_then(own_server: Na
     late = await connected(own_server.url, subjects)
     await late.enqueue(subjects.work("batch", "web"), b"1", "1")
 
-    async with asyncio.timeout(5):
-        assert (await got.next()).message.data == b"1"
+    assert (await got.next()).message.data == b"1"
     await bus.close()
     await late.close()
 
@@ -196,18 +200,20 @@ async def test_a_server_that_froze_is_noticed_and_so_is_its_return(own_server: N
 
 async def test_a_replica_whose_slots_are_all_busy_is_alive(nats_server: NatsServer, subjects: Subjects) -> None:
     """It asks for nothing and hears nothing, and that is right; nor is it taken for dead in the moment it is free again."""
-    bus, gate = await connected(nats_server.url, subjects, heartbeat=0.02), asyncio.Event()
+    bus, gate = await connected(nats_server.url, subjects, heartbeat=0.1), asyncio.Event()
     got = Deliveries(lambda _: gate.wait())
     consumption = bus.consume(work(subjects, "web", "batch"), got, 1)
     await bus.enqueue(subjects.work("batch", "web"), b"1", "1")
     delivery = await got.next()
-    silence = asyncio.get_running_loop().time() + 0.2
+    silence = asyncio.get_running_loop().time() + 0.5
     await until(lambda: asyncio.get_running_loop().time() > silence)
 
     assert consumption.alive
     gate.set()
+    for _ in range(10):  # in which the slot comes free
+        await asyncio.sleep(0)
+        assert consumption.alive
     await delivery.ack(confirm=True)
-    assert consumption.alive
     await bus.close()
 
 
@@ -225,7 +231,7 @@ async def test_a_writer_whose_answer_was_lost_learns_that_it_won(nats_server: Na
         proxy.mute = False
         proxy.cut()
 
-        assert await asyncio.wait_for(writing, 5) == 1
+        assert await asyncio.wait_for(writing, PATIENCE) == 1
         assert await bus.write_once(subjects.fact("a", "outcome"), b"mine") is None
         await bus.close()
     await watcher.close()
@@ -249,7 +255,7 @@ async def test_what_was_asked_for_before_a_connection_broke_does_not_exceed_the_
         await bus.enqueue(subjects.work("batch", "web"), b"first", "first")
         await (await got.next()).ack(confirm=True)
         proxy.cut()
-        await asyncio.wait_for(back.wait(), 5)
+        await asyncio.wait_for(back.wait(), PATIENCE)
         await bus.depth(consumer)
         for i in range(20):
             await helper.enqueue(subjects.work("batch", "web"), b"%d" % i, str(i))

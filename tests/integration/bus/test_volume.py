@@ -26,7 +26,7 @@ async def bus(nats_server: NatsServer, subjects: Subjects) -> JetStream:
 
 
 async def test_a_thousand_facts_written_at_once_are_all_there(bus: JetStream, subjects: Subjects) -> None:
-    sequences = await asyncio.gather(*(bus.write_once(subjects.fact("a", f"result.s{i}"), b"x") for i in range(1000)))
+    sequences = await asyncio.gather(*(bus.write_once(subjects.fact("a", f"result.web.s{i}"), b"x") for i in range(1000)))
 
     assert sorted(s or 0 for s in sequences) == list(range(1, 1001))
     assert len(await bus.read(subjects.tasks_stream, subjects.task("a"))) == 1000
@@ -37,8 +37,8 @@ async def test_a_log_larger_than_one_answer_is_read_whole(bus: JetStream, subjec
     """5,000 facts of 4 KB, with another task's between: more than the server sends for one request."""
     for first in range(0, 5000, 500):
         await asyncio.gather(
-            *(bus.write_once(subjects.fact("a", f"result.s{i}"), b"%4096d" % i) for i in range(first, first + 500)),
-            *(bus.write_once(subjects.fact("b", f"result.s{i}"), b"") for i in range(first, first + 500, 10)),
+            *(bus.write_once(subjects.fact("a", f"result.web.s{i}"), b"%4096d" % i) for i in range(first, first + 500)),
+            *(bus.write_once(subjects.fact("b", f"result.web.s{i}"), b"") for i in range(first, first + 500, 10)),
         )
     answers = 0
     direct = bus._api.direct
@@ -68,7 +68,7 @@ async def test_reading_while_others_write_never_skips(bus: JetStream, subjects: 
     async def write(writer: int) -> None:
         nonlocal top
         for i in range(300):
-            top = max(top, await bus.write_once(subjects.fact("a", f"result.w{writer}s{i}"), b"") or 0)
+            top = max(top, await bus.write_once(subjects.fact("a", f"result.web.w{writer}s{i}"), b"") or 0)
 
     writing = asyncio.gather(*(write(writer) for writer in range(4)))
     reads, seen = 0, 0

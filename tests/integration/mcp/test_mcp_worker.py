@@ -54,7 +54,7 @@ class Stage:
     async def result(self, **brief: Any) -> Result:
         subtask = Subtask(**{"id": "s1", "kind": "general", "objective": "What about the pump?", **brief})
         sources = subtask.sources or ()
-        id_ = f"result.{subtask.id}"
+        id_ = f"result.{subtask.kind}.{subtask.id}"
         work = Work(task="t1", id=id_, attempt=1, request="?", brief=subtask, sources=sources, deadline=4e9)
         await self.log.enqueue("interactive", work)
 

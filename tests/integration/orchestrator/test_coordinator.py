@@ -33,10 +33,10 @@ async def test_a_task_from_its_request_to_its_report(orchestra: Orchestra) -> No
     outcome = await orchestra.outcome("t")
 
     assert (outcome.status, outcome.reason, outcome.report) == ("answered", "3 subtasks done", Report(text="It is so."))
-    assert orchestra.delivered == ["t.plan.0.1", "t.result.a.1", "t.result.b.1", "t.result.c.1", "t.synthesis.0.1"]
+    assert orchestra.delivered == ["t.plan.0.1", "t.result.web.a.1", "t.result.web.b.1", "t.result.code.c.1", "t.synthesis.0.1"]
     names = await orchestra.names("t")
     assert set(names) == {
-        *("submitted", "plan.0", "result.a", "result.b", "result.c", "synthesis.0", "outcome"),
+        *("submitted", "plan.0", "result.web.a", "result.web.b", "result.code.c", "synthesis.0", "outcome"),
         *(f"dispatched.{n}" for n in (1, 2, 3, 4)),
     }  # and no timer is left
     await orchestra.quiet()
@@ -54,7 +54,7 @@ async def test_what_depends_on_others_receives_what_they_found(orchestra: Orches
     await orchestra.submit("t", Submitted(request="What is it?"))
     await orchestra.outcome("t")
 
-    assert received["result.c"] == ["a is so", "b is so"]
+    assert received["result.code.c"] == ["a is so", "b is so"]
     assert received["synthesis.0"] == ["a is so", "b is so", "c is so"]
 
 
@@ -73,7 +73,7 @@ async def test_another_round_for_a_named_gap(orchestra: Orchestra) -> None:
     await orchestra.submit("t", Submitted(request="What is it?"))
 
     assert (await orchestra.outcome("t")).reason == "4 subtasks done"
-    assert orchestra.delivered[-3:] == ["t.plan.1.1", "t.result.d.1", "t.synthesis.1.1"]
+    assert orchestra.delivered[-3:] == ["t.plan.1.1", "t.result.web.d.1", "t.synthesis.1.1"]
 
 
 @pytest.mark.parametrize("remembered", [5_000, 2])
@@ -104,7 +104,7 @@ async def test_two_coordinators_give_each_task_one_outcome_and_enqueue_nothing_t
 
 async def test_the_deadline_closes_the_join_and_the_missing_part_is_named(orchestra: Orchestra) -> None:
     def script(work: Work) -> Settled | None:
-        return None if work.id == "result.b" else good_work(work)
+        return None if work.id == "result.web.b" else good_work(work)
 
     await orchestra.conduct()
     await orchestra.play(script)
@@ -173,14 +173,14 @@ async def test_facts_after_the_outcome_change_nothing(orchestra: Orchestra) -> N
 
     newcomer = await orchestra.conduct()  # one that remembers nothing of it, besides the one that does
     for i, name in enumerate(("a", "b", "stranger")):
-        await orchestra.write("t", f"result.{name}", Result(findings=(Finding(claim=f"late {i}"),)))
+        await orchestra.write("t", f"result.web.{name}", Result(findings=(Finding(claim=f"late {i}"),)))
     await orchestra.write("t", "synthesis.0", Synthesized(report=Report(text="Late.")))
     await orchestra.quiet()
     await orchestra.advance(200)
 
     assert await orchestra.outcome("t") == outcome
     assert [n for n in await orchestra.names("t") if n.startswith(("dispatched", "due"))] == ["dispatched.1"]
-    assert orchestra.delivered == ["t.result.a.1"]
+    assert orchestra.delivered == ["t.result.web.a.1"]
     assert not newcomer._waiting
 
 

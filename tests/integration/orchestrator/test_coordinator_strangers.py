@@ -70,8 +70,9 @@ async def test_a_task_whose_id_is_none_ends_with_the_reason_and_leaves_others_al
         ("dispatched.1", "answered", "1 subtask done"),
         ("dispatched.999999999", "answered", "1 subtask done"),
         ("dispatched.x", "answered", "1 subtask done"),
-        ("result.a", "failed", "no subtask succeeded: a (web) failed: result: "),
-        ("result.stranger", "answered", "1 subtask done"),
+        ("result.web.a", "failed", "no subtask succeeded: a (web) failed: result: "),
+        ("result.web.stranger", "answered", "1 subtask done"),
+        ("result.code.a", "answered", "1 subtask done"),  # of another kind than the plan's
         ("synthesis.0", "partial", "1 of 1 subtask came to something: the report could not be written: synthesis: "),
         ("synthesis.7", "answered", "1 subtask done"),
         ("cancel", "cancelled", "cancelled by the caller"),
@@ -97,7 +98,7 @@ async def test_whatever_stands_in_the_log_before_the_task_does(
     await orchestra.quiet()
 
 
-@pytest.mark.parametrize("name", ["plan.0", "result.a", "synthesis.0"])
+@pytest.mark.parametrize("name", ["plan.0", "result.web.a", "synthesis.0"])
 async def test_a_payload_that_is_gone_ends_the_task_with_the_reason(orchestra: Orchestra, name: str) -> None:
     await orchestra.play(lambda work: None if work.id == name else good_work(work))
     await orchestra.conduct()

@@ -43,7 +43,13 @@ async def ask(api: MessagesApi, *urls: str, **brief: Any) -> Result:
     sources = tuple(Source(kind="web", location=url) for url in urls)
     subtask = Subtask(id="s1", kind="web", objective="Which zone is shaded?", **brief)
     work = Work(
-        task="t1", id="result.s1", attempt=1, request="Which zone?", brief=subtask, sources=sources, deadline=4_000_000_000.0
+        task="t1",
+        id="result.web.s1",
+        attempt=1,
+        request="Which zone?",
+        brief=subtask,
+        sources=sources,
+        deadline=4_000_000_000.0,
     )
     bus = MemoryBus()
     await bus.provision(installation(Subjects()))

@@ -35,7 +35,7 @@ async def test_a_signal_stops_running_work_at_once(stage: Stage) -> None:
         return await stage.queue() == (0, 1)
 
     await until(one_left)
-    assert await stage.log.read_one("t1", "result.s1") is None
+    assert await stage.log.read_one("t1", "result.echo.s1") is None
     gate.open.set()
     assert (await stage.result(task="t2")).status == ResultStatus.COMPLETE
 
@@ -43,10 +43,10 @@ async def test_a_signal_stops_running_work_at_once(stage: Stage) -> None:
 async def test_queued_work_of_a_cancelled_task_is_not_begun(stage: Stage) -> None:
     gate = Gate()
     await stage.replica(gate, slots=1)
-    await stage.submit("result.s1")
+    await stage.submit("result.echo.s1")
     await gate.until_begun()
-    await stage.submit("result.s2")
-    await stage.submit("result.s3", lane="batch")
+    await stage.submit("result.echo.s2")
+    await stage.submit("result.echo.s3", lane="batch")
     await signal(stage)
     await stage.settled()
     assert (gate.began, gate.interrupted) == (1, 1)
@@ -65,22 +65,22 @@ async def test_a_signal_that_was_missed_is_read_from_the_log_after_a_reconnect(s
     gate.open.set()
     await stage.result(task="t2")
     await stage.settled()
-    assert await stage.log.read_one("t1", "result.s1") is None
+    assert await stage.log.read_one("t1", "result.echo.s1") is None
 
 
 async def test_drain_begins_nothing_and_lets_what_runs_be_written_down(stage: Stage) -> None:
     gate = Gate()
     runtime = await stage.replica(gate, slots=1)
-    await stage.submit("result.s1")
+    await stage.submit("result.echo.s1")
     await gate.until_begun()
     draining = asyncio.create_task(runtime.drain(grace=30))
     await until(lambda: not runtime.alive)
-    await stage.submit("result.s2")
+    await stage.submit("result.echo.s2")
     await stage.elapse(1)
     gate.open.set()
     await draining
     # Drained means written and acknowledged: the connection may be closed now.
-    assert await stage.log.read_one("t1", "result.s1") is not None
+    assert await stage.log.read_one("t1", "result.echo.s1") is not None
     assert (gate.began, gate.ended) == (1, 1)
     assert await stage.queue() == (1, 0)
 
@@ -101,9 +101,9 @@ async def test_what_has_no_slot_yet_goes_back_without_waiting_for_one(stage: Sta
     slow, other = Gate(), Gate()
     other.open.set()
     leaving = await stage.replica(slow, slots=1)
-    await stage.submit("result.s1", lane="interactive")
+    await stage.submit("result.echo.s1", lane="interactive")
     await slow.until_begun()
-    await stage.submit("result.s2", lane="batch")
+    await stage.submit("result.echo.s2", lane="batch")
 
     async def taken() -> bool:
         return await stage.queue() == (0, 2)
@@ -112,11 +112,11 @@ async def test_what_has_no_slot_yet_goes_back_without_waiting_for_one(stage: Sta
     draining = asyncio.create_task(leaving.drain(grace=30))
     await until(lambda: not leaving.alive)
     await stage.replica(other)
-    assert (await stage.result("result.s2")).worker == "r2"
+    assert (await stage.result("result.echo.s2")).worker == "r2"
     assert slow.began == 1
     slow.open.set()
     await draining
-    assert (await stage.result("result.s1")).worker == "r1"
+    assert (await stage.result("result.echo.s1")).worker == "r1"
 
 
 async def test_replicas_that_leave_use_up_no_attempts(stage: Stage) -> None:
@@ -162,8 +162,8 @@ async def test_plain_functions_run_in_threads_as_many_as_there_are_slots(stage: 
 
     await stage.replica(meet, slots=12)
     for i in range(12):
-        await stage.submit(f"result.s{i}")
-    results = [await stage.result(f"result.s{i}") for i in range(12)]
+        await stage.submit(f"result.echo.s{i}")
+    results = [await stage.result(f"result.echo.s{i}") for i in range(12)]
     names = {f.claim for r in results if isinstance(r, Result) for f in r.findings}
     assert len(names) == 12
     assert all(name.startswith("echo") for name in names)
@@ -173,11 +173,11 @@ async def test_slots_bound_both_lanes_together(stage: Stage) -> None:
     gate = Gate()
     await stage.replica(gate, slots=2)
     for i in range(6):
-        await stage.submit(f"result.s{i}", lane="batch" if i % 2 else "interactive")
+        await stage.submit(f"result.echo.s{i}", lane="batch" if i % 2 else "interactive")
     await gate.until_begun(2)
     gate.open.set()
     for i in range(6):
-        await stage.result(f"result.s{i}")
+        await stage.result(f"result.echo.s{i}")
     assert (gate.began, gate.most_at_once) == (6, 2)
 
 
@@ -246,7 +246,7 @@ async def test_a_process_that_ends_without_draining_writes_nothing(stage: Stage)
             task.cancel()  # as `asyncio.run` does when it ends
     await until(lambda: gate.interrupted == 1)
     await stage.elapse(1)
-    assert await stage.log.read_one("t1", "result.s1") is None
+    assert await stage.log.read_one("t1", "result.echo.s1") is None
     assert await stage.queue() == (0, 1)
 
 

@@ -36,7 +36,7 @@ async def test_attempts_retries_and_failures_are_counted(stage: Stage) -> None:
 
     async def ended() -> bool:
         await stage.elapse(2)
-        return await stage.log.read_one("t1", "result.s1") is not None
+        return await stage.log.read_one("t1", "result.echo.s1") is not None
 
     await stage.replica(handler)
     await stage.submit()
@@ -57,7 +57,7 @@ async def test_what_runs_and_what_came_second_are_counted(stage: Stage) -> None:
     await gate.until_begun()
     assert counted("concertino_in_flight", kind=KIND) == 1
     assert REGISTRY.get_sample_value("concertino_slots", {"kind": KIND}) == 3
-    await stage.log.write("t1", "result.s1", Result(worker="faster"))
+    await stage.log.write("t1", "result.echo.s1", Result(worker="faster"))
     gate.open.set()
     await stage.settled()
     assert counted("concertino_in_flight", kind=KIND) == 0

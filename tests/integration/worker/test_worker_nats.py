@@ -41,7 +41,7 @@ class Place:
 
     async def submit(self) -> None:
         brief = Subtask(id="s1", kind=KIND, objective="say it")
-        work = Work(task="t1", id="result.s1", attempt=1, request="say it", brief=brief, deadline=time.time() + 60)
+        work = Work(task="t1", id="result.echo.s1", attempt=1, request="say it", brief=brief, deadline=time.time() + 60)
         await self.log.enqueue("interactive", work)
 
     async def result(self) -> Settled:
@@ -49,7 +49,7 @@ class Place:
 
         async def there() -> bool:
             nonlocal fact
-            fact = await self.log.read_one("t1", "result.s1")
+            fact = await self.log.read_one("t1", "result.echo.s1")
             return fact is not None
 
         await until(there, "a result")
@@ -102,4 +102,4 @@ async def test_a_signal_stops_what_runs(place: Place) -> None:
     await place.bus.publish(place.world.subjects.signal("t1"), encode(Signal(reason="enough")))
     await until(lambda: gate.interrupted == 1)
     await runtime.drain(grace=1)
-    assert await place.log.read_one("t1", "result.s1") is None
+    assert await place.log.read_one("t1", "result.echo.s1") is None

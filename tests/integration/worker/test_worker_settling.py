@@ -121,7 +121,7 @@ async def test_errors_of_the_world_are_tried_again_with_back_off(stage: Stage) -
 
     await stage.replica(fail)
     await stage.submit()
-    while await stage.log.read_one("t1", "result.s1") is None:
+    while await stage.log.read_one("t1", "result.echo.s1") is None:
         await stage.elapse(0.05)
     first, second, third = seen
     assert 0.5 <= second - first <= 1.1
@@ -174,7 +174,7 @@ async def test_poison_ends_before_it_takes_another_worker(stage: Stage, times: i
 async def test_work_that_cannot_be_read_is_a_failed_result_by_its_message_id(stage: Stage) -> None:
     await stage.replica(answer)
     subject = stage.subjects.work("interactive", KIND)
-    await stage.bus.enqueue(subject, b'{"task": 7}', "t1.result.s1.1")
+    await stage.bus.enqueue(subject, b'{"task": 7}', "t1.result.echo.s1.1")
     result = await stage.result()
     assert result.error is not None
     assert result.error.code == "invalid_message"
@@ -192,7 +192,7 @@ async def test_unreadable_work_of_nobody_is_thrown_away_and_said_to_be(stage: St
 
 async def test_an_id_that_names_no_place_in_the_log_is_refused(stage: Stage) -> None:
     await stage.replica(answer)
-    work = await stage.submit("result.s1")
+    work = await stage.submit("result.echo.s1")
     odd = work.__class__(**{f: getattr(work, f) for f in work.__struct_fields__} | {"id": "outcome"})
     await stage.bus.enqueue(stage.subjects.work("interactive", KIND), encode(odd), "t1.outcome.1")
     await stage.settled()
@@ -203,7 +203,7 @@ async def test_work_whose_payload_is_gone_is_a_failed_result(stage: Stage) -> No
     await stage.replica(answer)
     with capture_logs():
         headers = {"Ctn-Blob": "0" * 64}
-        await stage.bus.enqueue(stage.subjects.work("interactive", KIND), b"{}", "t1.result.s1.1", headers)
+        await stage.bus.enqueue(stage.subjects.work("interactive", KIND), b"{}", "t1.result.echo.s1.1", headers)
         result = await stage.result()
     assert result.error is not None
     assert "is not there" in result.error.message
@@ -292,6 +292,6 @@ async def test_a_fact_that_a_delivery_does_not_count_is_believed(stage: Stage) -
     await stage.submit(deadline=DEADLINE)
     await stage.take_and_die(4)
     for delivery in (2, 3):
-        await stage.log.write("t1", stage.subjects.returned("result.s1", delivery), Returned(worker="r0"))
+        await stage.log.write("t1", stage.subjects.returned("result.echo.s1", delivery), Returned(worker="r0"))
     await stage.replica(gate, settings=Settings(attempts=4))
     assert (await stage.result()).attempts == 3

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from worker_stage import Stage
+from worker_stage import KIND, Stage
 
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import Invalid, ModelUnavailable
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import Result, ResultStatus, Signal, Spent, Subtask, Usage
+from concertino.contracts.messages import Plan, Result, ResultStatus, Signal, Spent, Submitted, Subtask, Usage
 from concertino.contracts.state import fold
 from concertino.model.port import Call
 from concertino.worker import Context
@@ -42,7 +42,7 @@ async def spent(stage: Stage, delivery: int = 1) -> Spent:
 
     async def there() -> bool:
         nonlocal fact
-        fact = await stage.log.read_one("t1", stage.subjects.spent("result.s1", delivery))
+        fact = await stage.log.read_one("t1", stage.subjects.spent("result.echo.s1", delivery))
         return fact is not None
 
     await until(there, "spending is booked")
@@ -52,6 +52,8 @@ async def spent(stage: Stage, delivery: int = 1) -> Spent:
 
 
 async def total(stage: Stage) -> Usage:
+    plan = Plan(subtasks=(Subtask(id="s1", kind=KIND, objective="say hello"),))
+    await stage.log.write("t1", "submitted", Submitted(request="say hello", plan=plan))
     return fold("t1", await stage.log.read("t1")).usage
 
 
@@ -119,7 +121,7 @@ async def test_who_comes_second_is_booked_apart(stage: Stage) -> None:
     await stage.replica(handler)
     await stage.submit()
     await until(lambda: handler.began == 1)
-    await stage.log.write("t1", "result.s1", Result(worker="faster", usage=LARGE))
+    await stage.log.write("t1", "result.echo.s1", Result(worker="faster", usage=LARGE))
     handler.end.set_result(None)
     assert (await spent(stage)).why == "another attempt was first"
     assert await total(stage) == SMALL + LARGE
@@ -143,4 +145,4 @@ async def test_nothing_is_booked_where_nothing_was_spent(stage: Stage) -> None:
     await stage.submit()
     await until(tried_again)
     await stage.result()
-    assert [str(fact.name) for fact in await stage.log.read("t1")] == ["result.s1"]
+    assert [str(fact.name) for fact in await stage.log.read("t1")] == ["result.echo.s1"]

@@ -122,7 +122,7 @@ class Stage:
 
     async def submit(
         self,
-        id_: str = "result.s1",
+        id_: str = "result.echo.s1",
         *,
         task: str = "t1",
         lane: Lane = "interactive",
@@ -136,14 +136,14 @@ class Stage:
             id=id_,
             attempt=1,
             request=objective,
-            brief=Subtask(id=id_.partition(".")[2], kind=KIND, objective=objective, **brief),
+            brief=Subtask(id=id_.rpartition(".")[2], kind=KIND, objective=objective, **brief),
             sources=tuple(sources),
             deadline=self.server.now() + deadline,
         )
         await self.log.enqueue(lane, work)
         return work
 
-    async def result(self, id_: str = "result.s1", task: str = "t1") -> Settled:
+    async def result(self, id_: str = "result.echo.s1", task: str = "t1") -> Settled:
         """What the log says came of it, as soon as it does."""
         fact = None
 

@@ -45,17 +45,17 @@ STORY: list[tuple[str, m.Message | None, float]] = [
     ),
     ("dispatched.0", m.Dispatched(work=(("plan.0", 1),)), 0.1),
     ("plan.0", m.Planned(plan=m.Plan(subtasks=(S1, S2, S3), why="Code and guide may differ."), seconds=0.2), 0.4),
-    ("dispatched.1", m.Dispatched(work=(("result.s1", 1), ("result.s2", 1))), 0.5),
-    ("result.s1", m.Result(findings=(m.Finding(claim="Five.", evidence=(EVIDENCE,)),), seconds=1.2), 1.8),
+    ("dispatched.1", m.Dispatched(work=(("result.code.s1", 1), ("result.docs.s2", 1))), 0.5),
+    ("result.code.s1", m.Result(findings=(m.Finding(claim="Five.", evidence=(EVIDENCE,)),), seconds=1.2), 1.8),
     (
-        "result.s2",
+        "result.docs.s2",
         m.Result(
             status=m.ResultStatus.FAILED, error=m.Failure(code="source", message="it cannot be read"), attempts=2, seconds=0.5
         ),
         2.0,
     ),
-    ("dispatched.2", m.Dispatched(work=(("result.s3", 1),)), 2.1),
-    ("result.s3", m.Result(seconds=0.3), 2.5),
+    ("dispatched.2", m.Dispatched(work=(("result.docs.s3", 1),)), 2.1),
+    ("result.docs.s3", m.Result(seconds=0.3), 2.5),
     ("dispatched.3", m.Dispatched(work=(("synthesis.0", 1),)), 2.6),
     ("synthesis.0", m.Synthesized(report=REPORT, seconds=0.4, usage=SPENT, spent={"large": SPENT}), 3.0),
     ("outcome", m.Outcome(status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT), 3.2),

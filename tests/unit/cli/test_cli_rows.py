@@ -29,7 +29,7 @@ def test_before_the_plan_only_planning_is_seen(told: Any) -> None:
 
 def test_queued_becomes_running_when_it_speaks(told: Any) -> None:
     state, _ = told("dispatched.1")
-    [group] = groups(state, {"result.s2": SAYS}, START + 1.5)
+    [group] = groups(state, {"result.docs.s2": SAYS}, START + 1.5)
     assert marks(group) == [("plan", Mark.COMPLETE), ("code", Mark.QUEUED), ("docs", Mark.RUNNING), ("docs", Mark.WAITING)]
     assert group.rows[2].doing == "reading [2Jguide.md"
     assert group.rows[2].seconds == pytest.approx(1.0)
@@ -38,13 +38,13 @@ def test_queued_becomes_running_when_it_speaks(told: Any) -> None:
 
 def test_a_later_attempt_is_named(told: Any) -> None:
     state, _ = told("dispatched.1")
-    [group] = groups(state, {"result.s1": m.Progress(doing="x", at=START, attempt=3)}, START + 1)
+    [group] = groups(state, {"result.code.s1": m.Progress(doing="x", at=START, attempt=3)}, START + 1)
     assert group.rows[1].note == "attempt 3"
 
 
 def test_in_the_end(told: Any) -> None:
     state, _ = told()
-    [group] = groups(state, {"result.s2": SAYS}, START + 100)
+    [group] = groups(state, {"result.docs.s2": SAYS}, START + 100)
     assert marks(group) == [
         ("plan", Mark.COMPLETE),
         ("code", Mark.COMPLETE),
@@ -60,7 +60,7 @@ def test_in_the_end(told: Any) -> None:
 def test_what_did_not_end_is_named_as_such(told: Any) -> None:
     state, _ = told("dispatched.1")
     state.outcome = m.Outcome(status=m.OutcomeStatus.CANCELLED, reason="enough")
-    [group] = groups(state, {"result.s2": SAYS}, START + 1)
+    [group] = groups(state, {"result.docs.s2": SAYS}, START + 1)
     assert [(row.mark, row.note) for row in group.rows[1:]] == [
         (Mark.MISSING, "did not end"),
         (Mark.MISSING, "did not end"),

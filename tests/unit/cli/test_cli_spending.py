@@ -59,7 +59,7 @@ def test_without_a_model_nothing_is_said_of_cost(told: Any) -> None:
 
 def test_by_kind_then_by_model(told: Any) -> None:
     small = m.Usage(model_calls=3, input_tokens=1500, output_tokens=20, web_searches=4, unpriced_calls=3)
-    state, _ = told("outcome", {"result.s1": m.Result(usage=small, spent={"small": small})})
+    state, _ = told("outcome", {"result.code.s1": m.Result(usage=small, spent={"small": small})})
     assert drawn(spending(view(state))) == [
         ["calls", "read", "anew", "cached", "from", "cache", "written", "searches", "cost"],
         ["code", "3", "1,500", "20", "4", "3", "calls", "without", "a", "price"],
@@ -76,7 +76,7 @@ def test_prompts_are_named_once_each(told: Any) -> None:
         "outcome",
         {
             "plan.0": done,
-            "result.s1": m.Result(prompt="research-1 code-3"),
+            "result.code.s1": m.Result(prompt="research-1 code-3"),
             "synthesis.0": m.Synthesized(report=m.Report(text="x"), prompt="weigh-1 write-1"),
         },
     )
@@ -136,7 +136,7 @@ def test_pieces_become_lines() -> None:
 def test_another_attempt_begins_anew() -> None:
     writing = Writing()
     writing.hear(piece("Half a sen"))
-    writing.hear(m.Progress(doing="thinking", at=START, work="result.s1"))
+    writing.hear(m.Progress(doing="thinking", at=START, work="result.code.s1"))
     writing.hear(piece("Whole.", attempt=2))
     assert writing.tail(80, 9) == ["Whole."]
 

@@ -22,8 +22,8 @@ def drawn(renderable: Any, width: int = 80, **options: Any) -> list[str]:
 
 
 def test_running(told: Any) -> None:
-    state, _ = told("result.s1")
-    doing = {"result.s2": m.Progress(doing="search: retries", at=START + 0.6)}
+    state, _ = told("result.code.s1")
+    doing = {"result.docs.s2": m.Progress(doing="search: retries", at=START + 0.6)}
     lines = drawn(tree(state, doing, START + 2.5, live=True))
     assert lines[0].startswith("How often does the client retry?")
     assert lines[0].endswith("2.5 s")
@@ -62,7 +62,7 @@ def test_no_line_is_wider_than_the_terminal(told: Any, width: int) -> None:
 
 
 def test_ascii_where_the_terminal_knows_no_more(told: Any) -> None:
-    state, _ = told("result.s2")
+    state, _ = told("result.docs.s2")
     assert "\n".join(drawn(tree(state, {}, START + 4, plain=True, live=True))).isascii()
 
 

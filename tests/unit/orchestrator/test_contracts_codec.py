@@ -76,7 +76,7 @@ def test_what_is_huge_is_refused_before_it_is_read() -> None:
     ("name", "expected"),
     [
         ("plan.0", m.Planned),
-        ("result.a", m.Result),
+        ("result.web.a", m.Result),
         ("synthesis.0", m.Synthesized),
         ("cancel", m.Cancel),
         ("dispatched.1", m.Dispatched),

@@ -35,7 +35,9 @@ def test_ids_of_one_moment_differ() -> None:
     assert len({task_id(1e9, chance) for _ in range(1000)}) == 1000
 
 
-@given(ids, st.sampled_from(["submitted", "plan.0", "dispatched.12", "result.s-1_x", "synthesis.3", "cancel", "outcome"]), ids)
+@given(
+    ids, st.sampled_from(["submitted", "plan.0", "dispatched.12", "result.web.s-1_x", "synthesis.3", "cancel", "outcome"]), ids
+)
 def test_a_fact_reads_back_from_its_subject(task: str, name: str, prefix: str) -> None:
     subjects = Subjects(prefix)
 
@@ -58,7 +60,11 @@ def test_every_fact_has_a_place_in_the_stream_and_every_trigger_is_a_fact() -> N
         "submitted",
         "plan.0",
         "dispatched.1",
-        "result.a",
+        "result.web.a",
+        "returned.plan.0.1",
+        "returned.result.web.a.1",
+        "spent.synthesis.0.2",
+        "spent.result.web.a.1",
         "synthesis.0",
         "cancel",
         "timer.join",

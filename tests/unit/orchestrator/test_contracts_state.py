@@ -21,8 +21,8 @@ def fact(sequence: int, name: str, message: Message) -> Fact:
 LOG = [
     fact(1, "submitted", Submitted(request="What?")),
     fact(2, "plan.0", planned(subtask("a"))),
-    fact(4, "dispatched.1", Dispatched(work=(("result.a", 1),))),
-    fact(5, "result.a", FOUND),
+    fact(4, "dispatched.1", Dispatched(work=(("result.web.a", 1),))),
+    fact(5, "result.web.a", FOUND),
     fact(7, "cancel", Cancel(reason="enough")),
 ]
 
@@ -35,10 +35,10 @@ def test_facts_in_any_order_and_any_number_of_times_give_the_same_state() -> Non
 
 
 def test_the_first_fact_of_a_name_stays() -> None:
-    story = Story().then("result.a", FOUND).then("result.a", BROKEN).then("plan.0", planned(subtask("a")))
+    story = Story().then("result.web.a", FOUND).then("result.web.a", BROKEN).then("plan.0", planned(subtask("a")))
     story.then("plan.0", planned(subtask("b")))
 
-    assert story.state.results == {"a": FOUND}
+    assert story.state.results == {"result.web.a": FOUND}
     assert [s.id for s in story.state.subtasks] == ["a"]
 
 

@@ -46,7 +46,7 @@ def finished() -> Story:
     spent = Usage(model_calls=1, input_tokens=10, output_tokens=2, cost_usd=0.5)
     story = brought(subtask("a"), subtask("b", kind="code"))
     story.sent()
-    story.then("result.a", structs.replace(FOUND, seconds=1.23456, attempts=2, usage=spent)).then("result.b", BROKEN)
+    story.then("result.web.a", structs.replace(FOUND, seconds=1.23456, attempts=2, usage=spent)).then("result.code.b", BROKEN)
     story.sent()
     story.then("synthesis.0", Synthesized(report=REPORT, usage=spent))
     return story.then("outcome", story.ended())
@@ -86,10 +86,10 @@ def test_what_was_spent_is_seen_by_kind_and_by_model_that_of_attempts_in_vain_to
     big, small = Usage(model_calls=1, cache_read_tokens=7, cost_usd=2.0), Usage(model_calls=3, output_tokens=5, cost_usd=0.25)
     story = Story().then("plan.0", structs.replace(planned(subtask("a", kind="code")), usage=big, spent={"large": big}))
     story.sent()
-    story.then("spent.result.a.1", Spent(why="overloaded", usage=small, spent={"small": small}))
+    story.then("spent.result.code.a.1", Spent(why="overloaded", usage=small, spent={"small": small}))
     story.then("spent.synthesis.0.1", Spent(why="handed back", usage=big, spent={"large": big}))
     result = structs.replace(FOUND, usage=small + big, spent={"small": small, "large": big}, model="small", prompt="code-3")
-    story.then("result.a", result)
+    story.then("result.code.a", result)
     found = seen(story)
 
     assert found["by_kind"] == {
@@ -113,7 +113,7 @@ def test_a_shortfall_stands_beside_what_was_found() -> None:
     story.sent()
     short = Failure(code="model_refused", message="the model declines")
     story.then(
-        "result.a",
+        "result.web.a",
         structs.replace(FOUND, status=ResultStatus.PARTIAL, error=short, gaps=("who pays?",), notes=("b.pdf is empty",)),
     )
     [a] = seen(story)["subtasks"]
@@ -151,7 +151,7 @@ def test_a_task_on_its_way_says_where_each_part_stands() -> None:
     story.then("plan.0", planned(subtask("a"), subtask("b", "a")))
     story.sent()
     assert [s["status"] for s in seen(story)["subtasks"]] == ["queued", "waiting"]
-    story.then("result.a", FOUND).due("join")
+    story.then("result.web.a", FOUND).due("join")
     story.sent()
     story.then("synthesis.0", report())
     assert [s["status"] for s in seen(story)["subtasks"]] == ["complete", "waiting"]

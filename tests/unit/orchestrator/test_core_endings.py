@@ -25,6 +25,7 @@ from concertino.contracts.messages import (
     Usage,
 )
 from concertino.contracts.subjects import Header
+from concertino.contracts.view import view
 from concertino.orchestrator.core.effects import WriteOutcome
 
 ANSWERED, PARTIAL, FAILED, CANCELLED = OutcomeStatus
@@ -38,7 +39,7 @@ HALF = Result(status=ResultStatus.PARTIAL, findings=FOUND.findings)
 def two() -> Story:
     """Two parts, on their way."""
     story = brought(subtask("a"), subtask("b", kind="code"))
-    assert story.ids() == ["result.a", "result.b"]
+    assert story.ids() == ["result.web.a", "result.code.b"]
     return story
 
 
@@ -47,7 +48,7 @@ def written(*results: Result, synthesis: Synthesized | None = None) -> Outcome:
     story = brought(*(subtask("abcdef"[i]) for i in range(len(results))))
     story.sent()
     for i, result in enumerate(results):
-        story.then(f"result.{'abcdef'[i]}", result)
+        story.then(f"result.web.{'abcdef'[i]}", result)
     assert story.ids() == ["synthesis.0"]
     return story.then("synthesis.0", synthesis or report()).ended()
 
@@ -100,7 +101,7 @@ def test_a_report_ends_a_task_as_well_as_its_parts_allow(
 
 
 def test_a_fleet_of_failures_is_not_written_up() -> None:
-    story = two().then("result.a", BROKEN).then("result.b", UNEXPLAINED)
+    story = two().then("result.web.a", BROKEN).then("result.code.b", UNEXPLAINED)
 
     assert outcome(story.ended()) == (
         FAILED,
@@ -110,7 +111,7 @@ def test_a_fleet_of_failures_is_not_written_up() -> None:
 
 
 def test_what_is_missing_when_the_join_closes_is_named() -> None:
-    story = two().then("result.a", FOUND)
+    story = two().then("result.web.a", FOUND)
     assert story.ids(JOIN_AT - 0.001) == []
     assert story.ids(JOIN_AT) == ["synthesis.0"]
 
@@ -122,9 +123,9 @@ def test_what_is_missing_when_the_join_closes_is_named() -> None:
 
 
 def test_a_result_after_the_join_is_named_as_late_though_it_is_there() -> None:
-    story = two().then("result.a", FOUND)
+    story = two().then("result.web.a", FOUND)
     assert story.ids(JOIN_AT) == ["synthesis.0"]
-    story.then("result.b", FOUND, at=JOIN_AT + 5).then("synthesis.0", report(), at=JOIN_AT + 6)
+    story.then("result.code.b", FOUND, at=JOIN_AT + 5).then("synthesis.0", report(), at=JOIN_AT + 6)
 
     found = story.ended(JOIN_AT + 7)
 
@@ -133,14 +134,14 @@ def test_a_result_after_the_join_is_named_as_late_though_it_is_there() -> None:
 
 
 def test_a_report_that_was_finished_in_time_counts_however_late_it_is_looked_at() -> None:
-    story = two().then("result.a", FOUND).then("result.b", FOUND)
+    story = two().then("result.web.a", FOUND).then("result.code.b", FOUND)
     story.sent()
 
     assert outcome(story.then("synthesis.0", report()).due("deadline").ended(END + 60)) == (ANSWERED, "2 subtasks done", True)
 
 
 def test_at_the_deadline_findings_are_kept_without_a_report() -> None:
-    story = two().then("result.a", FOUND).then("result.b", FOUND)
+    story = two().then("result.web.a", FOUND).then("result.code.b", FOUND)
     assert story.ids() == ["synthesis.0"]
 
     assert outcome(story.ended(END)) == (
@@ -153,10 +154,10 @@ def test_at_the_deadline_findings_are_kept_without_a_report() -> None:
 def test_without_a_report_wanted_results_end_the_task() -> None:
     story = brought(subtask("a"), subtask("b"), synthesize=False)
     story.sent()
-    story.then("result.a", FOUND)
+    story.then("result.web.a", FOUND)
     assert story.effects() == []
 
-    assert outcome(story.then("result.b", NOTHING).ended()) == (ANSWERED, "2 subtasks done", False)
+    assert outcome(story.then("result.web.b", NOTHING).ended()) == (ANSWERED, "2 subtasks done", False)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ def test_a_cancelled_task_says_why_and_keeps_the_report_that_was_there() -> None
     story = Story().then("cancel", Cancel(reason="changed my mind"))
     assert outcome(story.ended()) == (CANCELLED, "changed my mind", False)
 
-    later = two().then("result.a", FOUND).then("result.b", FOUND)
+    later = two().then("result.web.a", FOUND).then("result.code.b", FOUND)
     later.sent()
     later.then("synthesis.0", report("a gap"))
     assert later.ids() == ["plan.1"]
@@ -280,7 +281,7 @@ def by_rule(*parts: Subtask) -> Planned:
 def test_a_makeshift_plan_makes_the_outcome_partial_and_says_why() -> None:
     story = Story().then("plan.0", by_rule(subtask("a")))
     story.sent()
-    story.then("result.a", FOUND)
+    story.then("result.web.a", FOUND)
     story.sent()
 
     assert outcome(story.then("synthesis.0", report()).ended()) == (
@@ -294,7 +295,7 @@ def test_a_makeshift_plan_is_told_of_where_nothing_comes_of_it() -> None:
     story = Story().then("plan.0", by_rule(subtask("a")))
     story.sent()
 
-    assert story.then("result.a", BROKEN).ended().reason == (
+    assert story.then("result.web.a", BROKEN).ended().reason == (
         "no subtask succeeded: the plan is a makeshift: planned by rule, without the model: it is overloaded; "
         "a (web) failed: src does not exist"
     )
@@ -303,7 +304,7 @@ def test_a_makeshift_plan_is_told_of_where_nothing_comes_of_it() -> None:
 def test_a_makeshift_plan_of_another_round_is_named_even_where_it_is_empty() -> None:
     story = brought(subtask("a"))
     story.sent()
-    story.then("result.a", FOUND)
+    story.then("result.web.a", FOUND)
     story.sent()
     story.then("synthesis.0", report("who pays?"))
     assert story.ids() == ["plan.1"]
@@ -330,20 +331,27 @@ def test_usage_is_that_of_all_settled_work_failures_included() -> None:
     spent = Usage(model_calls=1, input_tokens=10, output_tokens=2, cost_usd=0.5)
     story = Story().then("plan.0", structs.replace(planned(subtask("a"), subtask("b")), usage=spent))
     story.sent()
-    story.then("result.a", structs.replace(FOUND, usage=spent)).then("result.b", structs.replace(BROKEN, usage=spent))
+    story.then("result.web.a", structs.replace(FOUND, usage=spent)).then("result.web.b", structs.replace(BROKEN, usage=spent))
 
     found = story.then("synthesis.0", structs.replace(report(), usage=spent)).ended()
 
     assert found.usage == Usage(model_calls=4, input_tokens=40, output_tokens=8, cost_usd=2.0)
 
 
+def test_what_a_result_under_another_kind_claims_to_have_cost_is_not_counted() -> None:
+    story = two().then("result.code.a", structs.replace(FOUND, usage=Usage(model_calls=1000, cost_usd=1000.0)))
+
+    assert story.state.usage == Usage()
+    assert view(story.state).by_kind == {}
+
+
 def test_the_end_aborts_what_still_runs_and_removes_timers_that_are_still_set() -> None:
-    story = two().then("result.a", FOUND)
+    story = two().then("result.web.a", FOUND)
     [end] = story.then("cancel", Cancel()).effects()
     assert isinstance(end, WriteOutcome)
     assert (end.abort, end.timers) == (True, ("join",))
 
-    done = two().then("result.a", BROKEN).then("result.b", BROKEN).due("join")
+    done = two().then("result.web.a", BROKEN).then("result.code.b", BROKEN).due("join")
     [end] = done.effects()
     assert isinstance(end, WriteOutcome)
     assert (end.abort, end.timers) == (False, ())
@@ -352,9 +360,9 @@ def test_the_end_aborts_what_still_runs_and_removes_timers_that_are_still_set() 
 def test_nothing_is_done_after_the_outcome_nor_before_the_task_is_there() -> None:
     story = two().then("cancel", Cancel())
     ended = story.then("outcome", story.ended())
-    assert ended.then("result.a", FOUND).due("deadline").effects(END + 60) == []
+    assert ended.then("result.web.a", FOUND).due("deadline").effects(END + 60) == []
 
-    assert Story.untold().then("result.a", FOUND).then("cancel", Cancel()).effects(END, KINDS) == []
+    assert Story.untold().then("result.web.a", FOUND).then("cancel", Cancel()).effects(END, KINDS) == []
 
 
 def test_an_outcome_that_cannot_be_read_is_an_outcome() -> None:

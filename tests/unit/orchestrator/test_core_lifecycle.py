@@ -46,7 +46,7 @@ def test_a_task_goes_through_its_phases() -> None:
     story.then("plan.0", planned(subtask("a")))
     assert phase(story.state, START) == Phase.WORKING
     assert phase(story.state, JOIN_AT) == Phase.WRITING
-    story.then("result.a", FOUND)
+    story.then("result.web.a", FOUND)
     assert phase(story.state, START) == Phase.WRITING
     story.then("synthesis.0", report("who pays?"))
     assert phase(story.state, START) == Phase.PLANNING
@@ -58,4 +58,4 @@ def test_a_task_goes_through_its_phases() -> None:
 
 
 def test_failures_are_results() -> None:
-    assert phase(brought(subtask("a")).then("result.a", BROKEN).state, START) == Phase.WRITING
+    assert phase(brought(subtask("a")).then("result.web.a", BROKEN).state, START) == Phase.WRITING

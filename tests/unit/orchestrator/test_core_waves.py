@@ -7,7 +7,9 @@ from msgspec import structs
 from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, START, Story, brought, planned, report, subtask
 
 from concertino.contracts.messages import Input, Limits, Source, Submitted
+from concertino.orchestrator.core.decide import phase
 from concertino.orchestrator.core.effects import Dispatch, SetTimer
+from concertino.orchestrator.core.lifecycle import Phase
 
 WEB, CODE = Source(kind="web", location="https://a.example"), Source(kind="code", location="src")
 
@@ -24,18 +26,18 @@ def test_a_task_is_planned_first_and_its_timer_is_set_before_its_work_is_sent() 
 
 
 def test_a_plan_that_the_caller_brings_needs_no_planner() -> None:
-    assert brought(subtask("a"), subtask("b")).ids() == ["result.a", "result.b"]
+    assert brought(subtask("a"), subtask("b")).ids() == ["result.web.a", "result.web.b"]
 
 
 def test_what_depends_on_something_waits_for_it_and_receives_it() -> None:
     story = brought(subtask("a"), subtask("b"), subtask("c", "a", "b"))
-    assert story.ids() == ["result.a", "result.b"]
-    story.then("result.b", FOUND)
+    assert story.ids() == ["result.web.a", "result.web.b"]
+    story.then("result.web.b", FOUND)
     assert story.ids() == []
 
-    [work] = story.then("result.a", FOUND).sent()
+    [work] = story.then("result.web.a", FOUND).sent()
 
-    assert work.id == "result.c"
+    assert work.id == "result.web.c"
     assert work.inputs == (Input(subtask=subtask("a"), result=FOUND), Input(subtask=subtask("b"), result=FOUND))
 
 
@@ -43,17 +45,29 @@ def test_what_depends_on_a_failed_part_runs_and_is_told() -> None:
     story = brought(subtask("a"), subtask("b", "a"))
     story.sent()
 
-    [work] = story.then("result.a", BROKEN).sent()
+    [work] = story.then("result.web.a", BROKEN).sent()
 
-    assert work.id == "result.b"
+    assert work.id == "result.web.b"
     assert work.inputs == (Input(subtask=subtask("a"), result=BROKEN),)
+
+
+def test_a_result_under_another_kind_than_the_one_in_the_plan_does_not_count() -> None:
+    story = brought(subtask("a"), subtask("b", "a"))
+    story.sent()
+
+    assert story.then("result.code.a", BROKEN).effects() == []
+    [work] = story.then("result.web.a", FOUND).sent()
+
+    assert work.inputs == (Input(subtask=subtask("a"), result=FOUND),)
+    assert story.then("result.code.b", BROKEN).effects() == []
+    assert phase(story.state, START) == Phase.WORKING
 
 
 def test_nothing_is_sent_twice() -> None:
     story = brought(subtask("a"), subtask("b"))
     assert len(story.ids()) == 2
     assert story.effects() == []
-    assert story.then("result.a", FOUND).effects() == []
+    assert story.then("result.web.a", FOUND).effects() == []
 
 
 def test_a_crash_between_queue_and_wave_sends_the_same_again_under_the_same_names() -> None:
@@ -87,7 +101,7 @@ def test_writing_receives_every_part_and_may_take_until_the_end() -> None:
     story = brought(subtask("a"), subtask("b"))
     story.sent()
 
-    [work] = story.then("result.a", FOUND).due("join").sent()
+    [work] = story.then("result.web.a", FOUND).due("join").sent()
 
     assert (work.id, work.brief.kind, work.deadline) == ("synthesis.0", "synthesize", END)
     assert work.inputs == (Input(subtask=subtask("a"), result=FOUND), Input(subtask=subtask("b"), result=None))
@@ -97,7 +111,7 @@ def test_when_the_join_has_closed_the_deadline_is_what_wakes_the_task() -> None:
     story = brought(subtask("a"))
     story.sent()
 
-    assert SetTimer("deadline", END) in story.then("result.a", FOUND).due("join").effects()
+    assert SetTimer("deadline", END) in story.then("result.web.a", FOUND).due("join").effects()
 
 
 def test_a_timer_that_the_server_does_not_hold_is_set_again() -> None:
@@ -123,7 +137,7 @@ def first_round(*gaps: str, limits: Limits = LIMITS, brought_plan: bool = False)
     else:
         story = Story(Submitted(request="What is it?", limits=limits)).then("plan.0", planned(subtask("a")))
     story.sent()
-    story.then("result.a", FOUND)
+    story.then("result.web.a", FOUND)
     story.sent()
     return story.then("synthesis.0", report(*gaps))
 
@@ -138,8 +152,8 @@ def test_named_gaps_are_worth_another_round_which_is_told_of_them_and_of_what_is
 def test_the_last_report_counts() -> None:
     story = first_round("who pays?")
     story.sent()
-    assert story.then("plan.1", planned(subtask("b"))).ids() == ["result.b"]
-    assert story.then("result.b", FOUND).ids() == ["synthesis.1"]
+    assert story.then("plan.1", planned(subtask("b"))).ids() == ["result.web.b"]
+    assert story.then("result.web.b", FOUND).ids() == ["synthesis.1"]
 
     found = story.then("synthesis.1", report(text="Now it is clear.")).ended()
 
@@ -150,7 +164,7 @@ def test_a_plan_that_takes_the_last_allowed_subtask_is_still_run() -> None:
     story = first_round("who pays?", limits=Limits(deadline=100.0, max_subtasks=2))
     story.sent()
 
-    assert story.then("plan.1", planned(subtask("b"))).ids() == ["result.b"]
+    assert story.then("plan.1", planned(subtask("b"))).ids() == ["result.web.b"]
 
 
 def test_rounds_are_bounded() -> None:
@@ -161,7 +175,7 @@ def test_rounds_are_bounded() -> None:
     many = brought(*(subtask(f"s{i}") for i in range(20)))
     many.sent()
     for i in range(20):
-        many.then(f"result.s{i}", FOUND)
+        many.then(f"result.web.s{i}", FOUND)
     many.sent()
     assert many.then("synthesis.0", report("who pays?")).ended().reason == "20 subtasks done"  # none is left for a planner
 
@@ -171,7 +185,7 @@ def second_round(*gaps: str, found: bool = True) -> Story:
     story.sent()
     story.then("plan.1", planned(subtask("b")))
     story.sent()
-    story.then("result.b", FOUND if found else structs.replace(FOUND, findings=()))
+    story.then("result.web.b", FOUND if found else structs.replace(FOUND, findings=()))
     story.sent()
     return story.then("synthesis.1", report(*gaps))
 
@@ -217,7 +231,7 @@ def test_a_later_round_of_nothing_but_failures_is_not_written_up_again() -> None
     story.then("plan.1", planned(subtask("b")))
     story.sent()
 
-    found = story.then("result.b", BROKEN).ended()
+    found = story.then("result.web.b", BROKEN).ended()
 
     assert found.reason == "1 of 2 subtasks came to something: b (web) failed: src does not exist"
     assert found.report is not None
@@ -231,7 +245,7 @@ def test_another_round_is_not_begun_when_the_time_for_results_is_up() -> None:
 def test_another_round_is_begun_only_where_half_the_time_of_the_last_is_left(took: float, another: bool) -> None:
     story = Story().then("plan.0", planned(subtask("a")))
     story.sent()
-    story.then("result.a", FOUND)
+    story.then("result.web.a", FOUND)
     story.sent()
     story.then("synthesis.0", report("who pays?"), at=START + took)
 
@@ -247,7 +261,7 @@ def test_the_time_of_a_later_round_is_counted_from_the_report_before() -> None:
     assert story.ids(START + 40) == ["plan.1"]
     story.then("plan.1", planned(subtask("b")), at=START + 41)
     story.sent()
-    story.then("result.b", FOUND, at=START + 60)
+    story.then("result.web.b", FOUND, at=START + 60)
     story.sent()
 
     assert story.then("synthesis.1", report("since when?"), at=START + 66).ids(START + 66) == ["plan.2"]
@@ -256,22 +270,22 @@ def test_the_time_of_a_later_round_is_counted_from_the_report_before() -> None:
 def test_a_plan_that_was_begun_goes_on_when_its_workers_leave() -> None:
     story = brought(subtask("a"), subtask("b", "a", kind="code"))
     story.sent()
-    story.then("result.a", FOUND)
+    story.then("result.web.a", FOUND)
 
     assert any(isinstance(e, Dispatch) for e in story.effects(kinds={"web"}))
 
 
 def test_a_plan_that_was_begun_goes_on_though_nobody_lived_to_say_that_it_was() -> None:
-    alone = brought(subtask("a")).then("result.a", FOUND)
+    alone = brought(subtask("a")).then("result.web.a", FOUND)
     assert any(isinstance(e, Dispatch) for e in alone.effects(kinds=set()))
 
-    late = brought(subtask("a"), subtask("b", kind="code")).then("result.a", FOUND)
+    late = brought(subtask("a"), subtask("b", kind="code")).then("result.web.a", FOUND)
     assert late.ids(JOIN_AT) == ["synthesis.0"]
     found = late.then("synthesis.0", report()).ended(JOIN_AT, kinds=set())
     assert found.report is not None
 
 
 def test_a_result_from_nowhere_does_not_make_a_bad_plan_good() -> None:
-    story = brought(subtask("a", "b"), subtask("b", "a")).then("result.a", FOUND)
+    story = brought(subtask("a", "b"), subtask("b", "a")).then("result.web.a", FOUND)
 
     assert "cycle" in story.ended().reason

@@ -88,7 +88,7 @@ RESULT = m.Result(**SETTLED, findings=(FINDING,), gaps=("tests",), notes=("broke
 FULL: dict[str, m.Message] = {
     "submitted": m.Submitted(request="How often?", sources=(SOURCE,), limits=LIMITS, lane="batch", plan=PLAN, until="plan"),
     "plan": m.Planned(**SETTLED, plan=PLAN),
-    "dispatched": m.Dispatched(work=(("result.s1", 1), ("plan.0", 2))),
+    "dispatched": m.Dispatched(work=(("result.code.s1", 1), ("plan.0", 2))),
     "returned": m.Returned(worker="web-1"),
     "spent": m.Spent(worker="web-1", why="overloaded", usage=USAGE, spent={"claude": USAGE}),
     "result": RESULT,
@@ -97,7 +97,7 @@ FULL: dict[str, m.Message] = {
     "outcome": m.Outcome(status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE),
     "work": m.Work(
         task="t1",
-        id="result.s1",
+        id="result.code.s1",
         attempt=2,
         request="How often?",
         brief=SUBTASK,
@@ -107,7 +107,9 @@ FULL: dict[str, m.Message] = {
         inputs=(m.Input(subtask=SUBTASK, result=RESULT), m.Input(subtask=SUBTASK, result=None)),
         gaps=("Who set it.",),
     ),
-    "progress": m.Progress(doing="searching", at=1_800_000_000.0, work="result.s1", attempt=2, worker="code-1", text="Retries"),
+    "progress": m.Progress(
+        doing="searching", at=1_800_000_000.0, work="result.code.s1", attempt=2, worker="code-1", text="Retries"
+    ),
     "signal": m.Signal(reason="cancelled"),
     "announcement": m.Announcement(
         kind="code",

@@ -65,7 +65,7 @@ def test_schema_and_decoder_refuse_the_same(name: str, full: Samples) -> None:
 
 
 def test_the_json_of_a_task_is_valid(full: Samples) -> None:
-    names = ("submitted", "plan.0", "result.s1", "synthesis.0", "outcome")
+    names = ("submitted", "plan.0", "result.code.s1", "synthesis.0", "outcome")
     facts = [
         Fact(FactName(*name.partition(".")[::2]), full[name.partition(".")[0]], number, float(number))
         for number, name in enumerate(names, 1)

@@ -60,7 +60,7 @@ def toolset(request: pytest.FixtureRequest) -> Toolset:
 async def opened(toolset: Toolset, source: Path, tmp_path: Path) -> AsyncIterator[Opened]:
     given = Source(kind=toolset.name, location=str(source))
     brief = Subtask(id="s1", kind=toolset.name, objective="?", sources=(given,))
-    work = Work(task="t1", id="result.s1", attempt=1, request="?", brief=brief, sources=(given,), deadline=1.0)
+    work = Work(task="t1", id="result.{toolset.name}.s1", attempt=1, request="?", brief=brief, sources=(given,), deadline=1.0)
     bus = MemoryBus()
     await bus.provision(installation(Subjects()))
 

@@ -29,7 +29,7 @@ def test_addresses_stand_in_sentences(text: str, found: list[str]) -> None:
 
 def work(request: str = "what?", **brief: object) -> Work:
     subtask = Subtask(id="s1", kind="web", **{"objective": "what?", **brief})  # type: ignore[arg-type]
-    return Work(task="t1", id="result.s1", attempt=1, request=request, brief=subtask, deadline=1.0)
+    return Work(task="t1", id="result.web.s1", attempt=1, request=request, brief=subtask, deadline=1.0)
 
 
 def test_what_the_caller_names_comes_first_and_counts_more() -> None:

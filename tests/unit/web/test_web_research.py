@@ -69,7 +69,9 @@ async def ask(
 ) -> Result:
     given = tuple(Source(kind="web", location=location) for location in sources)
     subtask = Subtask(id="s1", kind="web", objective=objective, **brief)
-    work = Work(task="t1", id="result.s1", attempt=1, request=request or objective, brief=subtask, sources=given, deadline=1.0)
+    work = Work(
+        task="t1", id="result.web.s1", attempt=1, request=request or objective, brief=subtask, sources=given, deadline=1.0
+    )
     bus = MemoryBus()
     await bus.provision(installation(Subjects()))
 

@@ -35,7 +35,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def context(**brief: object) -> Context:
     subtask = Subtask(id="s1", kind="general", **{"objective": "Which is shaded?", **brief})  # type: ignore[arg-type]
-    work = Work(task="t1", id="result.s1", attempt=1, request="?", brief=subtask, deadline=1.0)
+    work = Work(task="t1", id="result.web.s1", attempt=1, request="?", brief=subtask, deadline=1.0)
 
     async def say(_: str, __: str) -> None:
         return None

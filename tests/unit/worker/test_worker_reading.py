@@ -60,7 +60,7 @@ TOOLSET = Toolset("code", sources=("code",), open=_open, abilities=lambda *_: {"
 async def context(*locations: str, roots: str = "/") -> Context:
     sources = tuple(Source(kind="code", location=location) for location in locations)
     brief = Subtask(id="s1", kind="code", objective="what?", sources=sources)
-    work = Work(task="t1", id="result.s1", attempt=1, request="what?", brief=brief, sources=sources, deadline=1.0)
+    work = Work(task="t1", id="result.code.s1", attempt=1, request="what?", brief=brief, sources=sources, deadline=1.0)
     bus = MemoryBus()
     await bus.provision(installation(Subjects()))
 

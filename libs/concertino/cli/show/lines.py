@@ -65,7 +65,7 @@ def _about(state: State, fact: Fact) -> list[str]:
 
 def _name(work: str) -> str:
     type_, _, about = work.partition(".")
-    return one_line({"plan": "planning", "synthesis": "writing"}.get(type_, about or work))
+    return one_line({"plan": "planning", "synthesis": "writing"}.get(type_, about.rpartition(".")[2] or work))
 
 
 def _took(settled: Settled) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 from concertino.cli.show.spending import dollars
 from concertino.cli.show.text import clean, one_line, plural
@@ -103,6 +104,11 @@ class _Moment:
     begun: Mapping[str, float]
     now: float
 
+    @cached_property
+    def settled(self) -> frozenset[str]:
+        """Ids of subtasks that have a result."""
+        return frozenset(subtask.id for subtask in self.state.subtasks if subtask.work_id in self.state.results)
+
     @property
     def planned_only(self) -> bool:
         """Nothing of the plan was to be run: that nothing was is no shortcoming."""
@@ -122,8 +128,8 @@ class _Moment:
         return Group(f"round {number + 1}", one_line(plan.why), tuple(rows))
 
     def subtask(self, subtask: Subtask) -> Row:
-        row = self.row(subtask.kind, one_line(subtask.objective), f"result.{subtask.id}", self.state.results.get(subtask.id))
-        needed = [name for name in subtask.depends_on if name not in self.state.results]
+        row = self.row(subtask.kind, one_line(subtask.objective), subtask.work_id, self.state.results.get(subtask.work_id))
+        needed = [name for name in subtask.depends_on if name not in self.settled]
         if row.mark is Mark.WAITING and needed:
             return replace(row, note=f"after {one_line(', '.join(needed), 24)}", fold=True)
         return replace(row, fold=True)

@@ -94,7 +94,7 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
 def _started(state: State, round_: Round) -> bool:
     """Whether some coordinator found the plan sound and began it. (A result alone does not say so: anybody may write one.)"""
     earlier = {subtask.id for r in state.rounds[: round_.number] for subtask in r.plan.subtasks}
-    begun = {f"result.{subtask.id}" for subtask in round_.plan.subtasks if subtask.id not in earlier}
+    begun = {subtask.work_id for subtask in round_.plan.subtasks if subtask.id not in earlier}
     return f"synthesis.{round_.number}" in state.sent or not begun.isdisjoint(state.sent)
 
 
@@ -103,17 +103,17 @@ def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
     earlier = [s for r in state.rounds[: round_.number] for s in r.plan.subtasks]
     brought = state.submitted.plan is not None and round_.number == 0
     # Whoever began the plan may have crashed before saying so: what has a result has had a worker, gone or not.
-    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.id in state.results)}
+    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.work_id in state.results)}
     return problems(round_.plan, state.submitted, served, brought=brought, earlier=earlier)
 
 
 def _missing(state: State, subtasks: Sequence[Subtask]) -> bool:
-    return any(subtask.id not in state.results for subtask in subtasks)
+    return any(subtask.work_id not in state.results for subtask in subtasks)
 
 
 def _anything_to_write_about(state: State, round_: Round) -> bool:
     """A subtask that found nothing is something to write about; a fleet of failures is not, nor what an earlier report told."""
-    results = [state.results.get(subtask.id) for subtask in round_.plan.subtasks]
+    results = [state.results.get(subtask.work_id) for subtask in round_.plan.subtasks]
     return any(result and result.status != ResultStatus.FAILED for result in results)
 
 
@@ -121,9 +121,10 @@ def _ready(state: State, subtasks: Sequence[Subtask]) -> Iterator[Work]:
     """Work whose dependencies have results, good or bad: whoever depends on a failed part is told, and does what it can."""
     by_id = {subtask.id: subtask for subtask in state.subtasks}
     for subtask in subtasks:
-        if subtask.id not in state.results and all(needed in state.results for needed in subtask.depends_on):
-            inputs = tuple(Input(subtask=by_id[i], result=state.results[i]) for i in subtask.depends_on)
-            yield _work(state, f"result.{subtask.id}", subtask, join.work_until(state), inputs)
+        needed = [by_id.get(name) for name in subtask.depends_on]
+        if subtask.work_id not in state.results and all(other and other.work_id in state.results for other in needed):
+            inputs = tuple(_input(state, other) for other in needed if other)
+            yield _work(state, subtask.work_id, subtask, join.work_until(state), inputs)
 
 
 def _planning(state: State, number: int) -> Work:
@@ -140,7 +141,11 @@ def _writing(state: State, number: int) -> Work:
 
 
 def _everything(state: State) -> tuple[Input, ...]:
-    return tuple(Input(subtask=subtask, result=state.results.get(subtask.id)) for subtask in state.subtasks)
+    return tuple(_input(state, subtask) for subtask in state.subtasks)
+
+
+def _input(state: State, subtask: Subtask) -> Input:
+    return Input(subtask=subtask, result=state.results.get(subtask.work_id))
 
 
 def _work(
@@ -168,7 +173,7 @@ def _sources(given: tuple[Source, ...], brief: Subtask) -> tuple[Source, ...]:
 def _end(state: State, outcome: Outcome) -> WriteOutcome:
     done = {
         *(f"plan.{n}" for n in state.plans),
-        *(f"result.{i}" for i in state.results),
+        *state.results,
         *(f"synthesis.{n}" for n in state.syntheses),
     }
     return WriteOutcome(outcome, abort=bool(set(state.sent) - done), timers=tuple(sorted(state.timers - state.due)))

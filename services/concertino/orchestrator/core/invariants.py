@@ -57,12 +57,11 @@ def violations_of_log(facts: Sequence[Fact]) -> list[str]:
     state = fold("", facts)
     waves = Counter(work for dispatched in state.dispatched.values() for work in dispatched.work)
     found += [f"{work} attempt {attempt} stands in {n} waves" for (work, attempt), n in waves.items() if n > 1]
-    planned = {subtask.id for subtask in state.subtasks}
+    planned = {subtask.work_id for subtask in state.subtasks}
     for work, attempt in waves:
-        type_, _, about = work.partition(".")
         if attempt > MAX_ATTEMPTS:
             found.append(f"{work} has {attempt} attempts, and {MAX_ATTEMPTS} is allowed")
-        if type_ == "result" and about not in planned:
+        if work.startswith("result.") and work not in planned:
             found.append(f"{work} is in no plan")
     if state.submitted:
         found += _beyond_limits(state, state.submitted, {work for work, _ in waves})
@@ -86,7 +85,7 @@ def _of_dispatch(state: State, dispatch: Dispatch) -> Iterator[str]:
         for wrong in _of_work(state, state.submitted, work):
             yield f"{work.id}: {wrong}"
     for round_ in state.rounds:
-        if not set(ids).isdisjoint(f"result.{subtask.id}" for subtask in round_.plan.subtasks):
+        if not set(ids).isdisjoint(subtask.work_id for subtask in round_.plan.subtasks):
             yield from _of_plan(state, state.submitted, round_)
     yield from _beyond_limits(state, state.submitted, {*state.sent, *ids})
 
@@ -116,22 +115,25 @@ def _of_work(state: State, submitted: Submitted, work: Work) -> Iterator[str]:
 
 def _of_writing(state: State, dispatch: Dispatch) -> Iterator[str]:
     for round_ in state.rounds:
-        missing = [subtask.id for subtask in round_.plan.subtasks if subtask.id not in state.results]
+        missing = [subtask.id for subtask in round_.plan.subtasks if subtask.work_id not in state.results]
         if missing and any(work.id == f"synthesis.{round_.number}" for work in dispatch.work):
             yield f"synthesis.{round_.number}: {', '.join(missing)} may still come"
 
 
 def _of_subtask(state: State, submitted: Submitted, work: Work) -> Iterator[str]:
     by_id = {subtask.id: subtask for subtask in state.subtasks}
-    if work.brief != by_id.get(work.id.removeprefix("result.")):
+    if work.brief != by_id.get(work.brief.id) or work.id != work.brief.work_id:
         yield "it is in no plan"
         return
     if submitted.until == "plan":
         yield "only a plan was asked for"
-    if work.brief.id in state.results:
+    if work.id in state.results:
         yield "its result is there"
-    yield from (f"{needed} has no result" for needed in work.brief.depends_on if needed not in state.results)
-    if work.inputs != tuple(Input(subtask=by_id[n], result=state.results.get(n)) for n in work.brief.depends_on):
+    needed = [by_id[name] for name in work.brief.depends_on if name in by_id]
+    if len(needed) < len(work.brief.depends_on):
+        yield "it depends on what does not exist"
+    yield from (f"{subtask.id} has no result" for subtask in needed if subtask.work_id not in state.results)
+    if work.inputs != tuple(Input(subtask=subtask, result=state.results.get(subtask.work_id)) for subtask in needed):
         yield "its inputs are not the results of what it depends on"
 
 
@@ -196,7 +198,7 @@ def _of_outcome(state: State, outcome: Outcome) -> Iterator[str]:
         yield "answered, though a plan was a makeshift"
     if state.submitted and state.submitted.until == "plan":
         return
-    results = [state.results.get(subtask.id) for subtask in state.subtasks]
+    results = [state.results.get(subtask.work_id) for subtask in state.subtasks]
     if not results or not all(r and r.status == ResultStatus.COMPLETE for r in results):
         yield "answered, though a part is missing, failed or incomplete"
     if outcome.report is None and state.rounds and state.rounds[-1].plan.synthesize:
@@ -212,7 +214,7 @@ def _of_early_end(state: State, submitted: Submitted, kinds: Collection[str]) ->
     last = state.rounds[-1]
     if _problems(state, submitted, last, kinds):
         return
-    results = [state.results.get(subtask.id) for subtask in last.plan.subtasks]
+    results = [state.results.get(subtask.work_id) for subtask in last.plan.subtasks]
     if None in results:
         yield "it ends while results may still come"
     if last.plan.synthesize and last.synthesis is None and any(r and r.status != ResultStatus.FAILED for r in results):

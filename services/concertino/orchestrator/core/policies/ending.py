@@ -53,7 +53,7 @@ def concluded(state: State, *notes: str) -> Outcome:
 
 def _concluded(state: State, rounds: Sequence[Round], notes: Sequence[str]) -> Outcome:
     subtasks = [subtask for round_ in rounds for subtask in round_.plan.subtasks]
-    settled = [r for s in subtasks if (r := state.results.get(s.id)) and r.status != ResultStatus.FAILED]
+    settled = [r for s in subtasks if (r := state.results.get(s.work_id)) and r.status != ResultStatus.FAILED]
     troubles = [note for round_ in rounds for note in _troubles(state, round_)] + list(notes)
     report = _last_report(state)
     if not settled:
@@ -95,7 +95,7 @@ def _makeshift(state: State, number: int) -> str:
 
 
 def _trouble(state: State, round_: Round, subtask: Subtask) -> str:
-    result = state.results.get(subtask.id)
+    result = state.results.get(subtask.work_id)
     if result is None:
         return "did not come in time"
     why = f": {result.error.message}" if result.error else ""
@@ -103,7 +103,7 @@ def _trouble(state: State, round_: Round, subtask: Subtask) -> str:
         return "failed" + (why or ": no reason given")
     if result.status == ResultStatus.PARTIAL or why:
         return "is incomplete" + why
-    if round_.synthesis and state.times[f"result.{subtask.id}"] > join.join_at(state):
+    if round_.synthesis and state.times[subtask.work_id] > join.join_at(state):
         return "came after the time for results was up"
     return ""
 

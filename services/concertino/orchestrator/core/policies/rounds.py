@@ -46,5 +46,5 @@ def _in_time(state: State, number: int) -> bool:
 
 def _found_something_new(state: State, number: int) -> bool:
     """A round that added nothing is not followed by another."""
-    results = [state.results.get(subtask.id) for subtask in state.rounds[number].plan.subtasks]
+    results = [state.results.get(subtask.work_id) for subtask in state.rounds[number].plan.subtasks]
     return any(result and result.findings for result in results)
