@@ -18,6 +18,8 @@ from concertino.contracts.errors import BadSetting, BusUnavailable, Refused
 
 RETRY_PAUSE = 0.2
 CONNECT_WITHIN = 5.0
+GREETED_WITHIN = 2.0
+"""Seconds for a server that takes the connection to say so, of however little patience a caller is: it may be busy."""
 
 _SPACE = " \t\x0b\x0c"
 
@@ -100,7 +102,7 @@ async def dial(
         "allow_reconnect": False,
         "max_reconnect_attempts": 1,
         "reconnect_time_wait": RETRY_PAUSE,
-        "connect_timeout": min(CONNECT_WITHIN, max(patience, 0.5)),
+        "connect_timeout": min(CONNECT_WITHIN, max(patience, GREETED_WITHIN)),
         "ping_interval": 10,
         "max_outstanding_pings": 2,
         "pending_size": 8 * 1024 * 1024,
