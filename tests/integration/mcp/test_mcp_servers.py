@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import anyio
 import pytest
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCNotification
 
 from concertino.contracts.errors import Invalid, Transient
 from concertino.runtime.config import Config, McpServer
 from concertino.worker.mcp import Servers
 from concertino.worker.mcp.answers import MOST_CHARACTERS, Told
+from concertino.worker.mcp.stdio import stdio
 from kit.waiting import until
 
 SERVER = Path(__file__).with_name("mcp_server.py")
@@ -224,6 +229,27 @@ async def test_servers_that_cannot_be_reached_cost_their_tools(unused_tcp_port: 
         assert await servers.tools(["docs_search"]) == ([], [])
     finally:
         await servers.close()
+
+
+DEAF = """
+import os, time
+os.close(0)
+print('{"jsonrpc": "2.0", "method": "notifications/message"}', flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize(("program", "why"), [(DEAF, "its process reads nothing any more"), ("", "its process ended")])
+async def test_why_a_process_takes_nothing_is_told_truly(program: str, why: str) -> None:
+    lost: list[str] = []
+    async with stdio((sys.executable, "-c", program), {}, lost.append) as (received, sending):
+        with contextlib.suppress(anyio.EndOfStream):
+            await received.receive()
+        ping = JSONRPCNotification(jsonrpc="2.0", method="notifications/initialized")
+        with contextlib.suppress(anyio.BrokenResourceError):
+            await sending.send(SessionMessage(ping))
+        await until(lambda: bool(lost))
+    assert set(lost) == {why}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ MOST_ANSWER = 4 * 1024 * 1024
 """Bytes of one message."""
 LEAVE_WITHIN = 2.0
 """Seconds to go by itself once its input is closed, and again after SIGTERM."""
+ENDED_WITHIN = 1.0
+"""Seconds after which a process that takes nothing any more is one that lives."""
 _POLL = 0.01
 
 
@@ -85,16 +87,23 @@ async def _send(process: asyncio.subprocess.Process, outbox: Any, inbox: Any, lo
                 process.stdin.write(f"{line}\n".encode())
                 await process.stdin.drain()
         except OSError:
-            lost("its process reads nothing any more")
+            # One that ended takes nothing either, and which of the two is seen first is chance: that it ended is what to say.
+            with anyio.move_on_after(ENDED_WITHIN):
+                await _ended(process)
+            lost("its process reads nothing any more" if process.returncode is None else "its process ended")
             await inbox.aclose()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    while process.returncode is None:  # noqa: ASYNC110  (wait() waits for whoever else has its output, too)
+        await anyio.sleep(_POLL)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
     assert process.stdin
     process.stdin.close()
     with anyio.move_on_after(LEAVE_WITHIN):
-        while process.returncode is None:  # noqa: ASYNC110  (wait() waits for whoever else has its output, too)
-            await anyio.sleep(_POLL)
+        await _ended(process)
     # Whatever it left behind is in its process group. The SDK asks for no more than a pid and a return code.
     await terminate_posix_process_tree(cast(Process, process), LEAVE_WITHIN)
     # What it had not said yet keeps its pipe open, and who escaped from its group may hold it: nothing public closes our end.
