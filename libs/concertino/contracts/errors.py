@@ -15,6 +15,7 @@
     │   ├── SourceError         a source that does not exist, may not be read, or cannot be read
     │   └── ModelRejected       the model's API does not take the request: key, model's name, size
     ├── Refused            a rule of the installation or a limit of the task forbids it
+    │   ├── LimitReached        what the brief allows is used up
     │   ├── QuoteNotSeen        a quote that is in nothing the worker has read
     │   └── ModelRefused        the model declines to answer
     ├── Unusable           the model answered, and not so that it can be used
@@ -110,6 +111,12 @@ class Refused(ConcertinoError):
     """A rule of this installation, or a limit of the task, forbids it."""
 
     code = "refused"
+
+
+class LimitReached(Refused):
+    """What the brief allows of it is used up. Go on with what there is."""
+
+    code = "limit"
 
 
 class QuoteNotSeen(Refused):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 import zlib
 from http import HTTPStatus
 
@@ -13,6 +14,8 @@ from msgspec import Struct
 from concertino.contracts.errors import SourceError, Transient
 from concertino.documents.addresses import Networks
 from concertino.documents.transport import CheckedTransport, Resolve, resolve
+from concertino.telemetry import metrics
+from concertino.telemetry.ending import ending
 
 MOST_BYTES = 20 * 1024 * 1024
 """On the way and unpacked."""
@@ -90,6 +93,15 @@ async def once(
     Of more than ``most_bytes`` there is the beginning if ``cut``, else :class:`SourceError`. :class:`Transient` and
     :class:`SourceError` as in :func:`fetch` where there is no whole answer.
     """
+    with ending(time.monotonic, lambda how, took: metrics.FETCH_SECONDS.labels(how).observe(took)) as ended:
+        answered = await _once(url, transport, seconds, most_bytes, agent, cut)
+        ended.how = f"{answered.status // 100}xx"
+    return answered
+
+
+async def _once(
+    url: httpx2.URL, transport: CheckedTransport, seconds: float, most_bytes: int, agent: str, cut: bool
+) -> Answered:
     name = shown(url)
     timeout = httpx2.Timeout(seconds).as_dict()
     headers = {"User-Agent": agent, "Accept": _ACCEPT, "Accept-Encoding": "gzip"}

@@ -1,15 +1,42 @@
 """Every metric of every service, spelt once: name, labels, help. ``docs/metrics.md`` is written from here.
 
-Values of labels come from closed sets: kinds and lanes, codes of errors, models that are configured. Ids never are labels.
-Durations are seconds, money is US dollars.
+Values of labels come from closed sets (:mod:`concertino.telemetry.labels`). Ids never are labels. Durations are seconds, money
+is US dollars.
 """
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+from typing import Any, Self
+
+import prometheus_client
+from prometheus_client import disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from concertino.contracts.messages import ResultStatus
+from concertino.telemetry.labels import CHECKS, CLOSED, CODES, TOKEN_TYPES
+
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class _Bounded(MetricWrapperBase):
+    """A metric whose labels take only what their closed set knows."""
+
+    def labels(self, *labelvalues: Any, **labelkwargs: Any) -> Self:
+        values = (*labelvalues, *(labelkwargs[name] for name in self._labelnames[len(labelvalues) :]))
+        return super().labels(*(CLOSED[name](str(value)) for name, value in zip(self._labelnames, values, strict=True)))
+
+
+class Counter(_Bounded, prometheus_client.Counter):
+    """Only grows; from 0 again when its process starts anew, as ``rate()`` takes into account."""
+
+
+class Gauge(_Bounded, prometheus_client.Gauge):
+    """What holds now."""
+
+
+class Histogram(_Bounded, prometheus_client.Histogram):
+    """How often, how long in all, and how many took how long."""
+
 
 _QUICK = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 """Seconds, from what the bus alone takes to what a long research takes."""
@@ -21,17 +48,34 @@ CONNECTED = Gauge("concertino_bus_connected", "1 while the connection to NATS is
 TASKS = Counter("concertino_tasks", "Tasks that reached their outcome.", ["outcome", "lane"])
 TASK_SECONDS = Histogram("concertino_task_seconds", "From submission to outcome.", ["outcome"], buckets=_LONG)
 TASK_ROUNDS = Counter("concertino_rounds", "Rounds that were planned.")
+MISSING = Counter(
+    "concertino_missing_results", "Subtasks without a result when their task came to its end uncancelled.", ["kind"]
+)
 
-PENDING = Gauge("concertino_pending", "Work that waits in a queue.", ["kind", "lane"])
-ACK_PENDING = Gauge("concertino_ack_pending", "Work that some worker has taken and not settled.", ["kind", "lane"])
+# Every orchestrator looks at the queues, and all of them tell the same of one queue: it is to be read by max, not by sum.
+PENDING = Gauge(
+    "concertino_pending", "Work that waits in a queue. Each orchestrator says the same: take the max.", ["kind", "lane"]
+)
+ACK_PENDING = Gauge(
+    "concertino_ack_pending", "Work that a worker has, or that waits for another try. As above: take the max.", ["kind", "lane"]
+)
+TRIGGERS = Gauge(
+    "concertino_triggers", "Facts that no orchestrator is done with: waiting or taken. As above: take the max.", ["state"]
+)
 SLOTS = Gauge("concertino_slots", "Pieces of work that this process does at once.", ["kind"])
 IN_FLIGHT = Gauge("concertino_in_flight", "Pieces of work that this process is doing.", ["kind"])
-QUEUE_SECONDS = Histogram("concertino_queue_seconds", "From a queue to a worker's slot.", ["kind", "lane"], buckets=_QUICK)
+QUEUE_SECONDS = Histogram(
+    "concertino_queue_seconds",
+    "From a queue to a worker's slot, for what comes for the first time.",
+    ["kind", "lane"],
+    buckets=_QUICK,
+)
 WORK_SECONDS = Histogram("concertino_work_seconds", "One attempt, by how it ended.", ["kind", "status"], buckets=_QUICK)
 ATTEMPTS = Counter("concertino_attempts", "Attempts that were begun.", ["kind"])
 REDELIVERIES = Counter("concertino_redeliveries", "Deliveries after the first, whatever the cause.", ["kind"])
 RETRIES = Counter("concertino_retries", "Attempts that failed and are tried again.", ["kind", "code"])
-FAILURES = Counter("concertino_failed_results", "Work that ended as a failed result.", ["kind", "code"])
+RESULTS = Counter("concertino_results", "Work that ended, with the result that counts: the first.", ["kind", "status"])
+FAILURES = Counter("concertino_failed_results", "Those of them that failed, by cause.", ["kind", "code"])
 HANDED_BACK = Counter("concertino_handed_back", "Work that a leaving worker handed back.", ["kind"])
 LATE = Counter("concertino_late_results", "Results that came second: another attempt was first.", ["kind"])
 
@@ -39,19 +83,41 @@ MODEL_CALLS = Counter("concertino_model_calls", "Calls of a model, by how they e
 MODEL_SECONDS = Histogram("concertino_model_call_seconds", "One call of a model.", ["kind", "model"], buckets=_LONG)
 TOKENS = Counter("concertino_tokens", "Tokens: input, output, cache_write or cache_read.", ["kind", "model", "type"])
 COST = Counter("concertino_cost_dollars", "What model calls cost, by the table of prices.", ["kind", "model"])
-TOOL_CALLS = Counter("concertino_tool_calls", "Calls of tools by models and handlers, by how they ended.", ["kind", "ended"])
-CITATIONS = Counter("concertino_citations", "Quotes that were checked against their evidence.", ["check"])
-"""``check`` is ``passed`` or ``failed``."""
-for _check in ("passed", "failed"):
-    CITATIONS.labels(_check)  # a share of nothing is no number
+UNPRICED = Counter(
+    "concertino_unpriced_calls", "Calls of models without a price: dollars do not contain them.", ["kind", "model"]
+)
+SEARCHES = Counter("concertino_provider_searches", "Searches that a model's provider made and charges for.", ["kind", "model"])
+TOOL_CALLS = Counter(
+    "concertino_tool_calls",
+    "Calls of tools, by how they ended; limit: refused, as the brief allows no more.",
+    ["kind", "ended"],
+)
+MCP_SECONDS = Histogram("concertino_mcp_call_seconds", "One call at an MCP server.", ["server", "ended"], buckets=_QUICK)
+FETCH_SECONDS = Histogram("concertino_fetch_seconds", "One request to a site, by how it ended.", ["ended"], buckets=_QUICK)
+CITATIONS = Counter("concertino_citations", "Quotes that were checked against their evidence: passed or failed.", ["check"])
 
 
-def seen(kind: str) -> None:
-    """Show what is counted of ``kind`` from now on, as 0 until something happens."""
+def seen(kind: str, model: str) -> None:
+    """Show what is counted of ``kind``, and of the model that it asks, as 0 until something happens.
+
+    What is 1 when a process is looked at first has not grown, as far as ``rate()`` can tell.
+    """
     for metric in (IN_FLIGHT, ATTEMPTS, REDELIVERIES, HANDED_BACK, LATE):
         metric.labels(kind)
+    for status in ResultStatus:
+        RESULTS.labels(kind, status)
+    for code in CODES:
+        FAILURES.labels(kind, code)
+    for metric in (COST, UNPRICED, SEARCHES):
+        metric.labels(kind, model)
+    for type_ in TOKEN_TYPES:
+        TOKENS.labels(kind, model, type_)
 
 
 def every() -> list[MetricWrapperBase]:
     """All of them, in the order above."""
     return [metric for metric in globals().values() if isinstance(metric, MetricWrapperBase)]
+
+
+for _check in CHECKS:
+    CITATIONS.labels(_check)  # a share of nothing is no number

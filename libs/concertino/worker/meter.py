@@ -12,6 +12,8 @@ def record(kind: str, call: Call) -> None:
     metrics.MODEL_CALLS.labels(kind, call.model, call.ended).inc()
     metrics.MODEL_SECONDS.labels(kind, call.model).observe(call.seconds)
     metrics.COST.labels(kind, call.model).inc(usage.cost_usd)
+    metrics.UNPRICED.labels(kind, call.model).inc(usage.unpriced_calls)
+    metrics.SEARCHES.labels(kind, call.model).inc(usage.web_searches)
     for type_, tokens in (
         ("input", usage.input_tokens),
         ("output", usage.output_tokens),

@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from concertino.bus import topology
 from concertino.bus.port import Bus
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.subjects import Subjects
@@ -13,6 +14,7 @@ from concertino.telemetry import metrics
 
 EVERY = 5.0
 """Seconds between looks."""
+_GAUGES = (metrics.PENDING, metrics.ACK_PENDING, metrics.TRIGGERS)
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +40,22 @@ class QueueWatch:
                 await self.look()
             except ConcertinoError as e:
                 log.warning("the queues cannot be seen", error=str(e))
+                _forget()  # rather nothing than what was true once
             await asyncio.sleep(self._every)
 
     async def look(self) -> None:
         """Set the gauges. A queue that is gone is no longer told of."""
         depths = await self._bus.depths(self._subjects.work_stream)
-        metrics.PENDING.clear()
-        metrics.ACK_PENDING.clear()
+        waiting, taken = await self._bus.depth(topology.coordinator(self._subjects))
+        _forget()
+        metrics.TRIGGERS.labels("waiting").set(waiting)
+        metrics.TRIGGERS.labels("taken").set(taken)
         for name, (waiting, running) in depths.items():
             lane, kind = self._subjects.parse_work_consumer(name)
-            metrics.PENDING.labels(kind, lane).set(waiting)
-            metrics.ACK_PENDING.labels(kind, lane).set(running)
+            metrics.PENDING.labels(kind, lane).inc(waiting)  # of kinds that are one to us, the sum
+            metrics.ACK_PENDING.labels(kind, lane).inc(running)
+
+
+def _forget() -> None:
+    for gauge in _GAUGES:
+        gauge.clear()

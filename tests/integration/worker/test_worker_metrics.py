@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from prometheus_client import REGISTRY
+import contextlib
+
+from prometheus_client import REGISTRY, generate_latest
 from worker_stage import KIND, Gate, Stage
 
-from concertino.contracts.errors import ModelUnavailable, SourceError
-from concertino.contracts.messages import Result, Subtask, Usage
+from concertino.contracts.errors import LimitReached, ModelUnavailable, SourceError
+from concertino.contracts.messages import Failure, Result, ResultStatus, Subtask, Usage
 from concertino.model.port import Call
 from concertino.worker import Context
+from kit.counted import Counted
 from kit.waiting import until
-
-
-class Counted:
-    """Metrics as they grew since this was made."""
-
-    def __init__(self) -> None:
-        self._before = self._all()
-
-    def __call__(self, name: str, **labels: str) -> float:
-        key = (name, tuple(sorted(labels.items())))
-        return self._all().get(key, 0.0) - self._before.get(key, 0.0)
-
-    def _all(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-        samples = (sample for metric in REGISTRY.collect() for sample in metric.samples)
-        return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
 
 
 async def test_attempts_retries_and_failures_are_counted(stage: Stage) -> None:
@@ -45,9 +33,11 @@ async def test_attempts_retries_and_failures_are_counted(stage: Stage) -> None:
     assert counted("concertino_attempts_total", kind=KIND) == 2
     assert counted("concertino_redeliveries_total", kind=KIND) == 1
     assert counted("concertino_retries_total", kind=KIND, code="model_unavailable") == 1
+    assert counted("concertino_results_total", kind=KIND, status="failed") == 1
     assert counted("concertino_failed_results_total", kind=KIND, code="source") == 1
     assert counted("concertino_work_seconds_count", kind=KIND, status="raised") == 2
-    assert counted("concertino_queue_seconds_count", kind=KIND, lane="interactive") == 2
+    # The second time it had not waited in the queue since it was put there: a worker had it for a part of that time.
+    assert counted("concertino_queue_seconds_count", kind=KIND, lane="interactive") == 1
 
 
 async def test_what_runs_and_what_came_second_are_counted(stage: Stage) -> None:
@@ -63,11 +53,76 @@ async def test_what_runs_and_what_came_second_are_counted(stage: Stage) -> None:
     assert counted("concertino_in_flight", kind=KIND) == 0
     assert counted("concertino_late_results_total", kind=KIND) == 1
     assert counted("concertino_work_seconds_count", kind=KIND, status="complete") == 1
+    assert counted("concertino_results_total", kind=KIND, status="complete") == 0  # it was the other's that counts
+
+
+async def test_a_failure_that_came_second_is_no_failed_result(stage: Stage) -> None:
+    counted, gate = Counted(), Gate()
+
+    async def handler(brief: Subtask, context: Context) -> None:
+        await gate(brief, context)
+        raise SourceError("gone")
+
+    await stage.replica(handler)
+    await stage.submit()
+    await gate.until_begun()
+    await stage.log.write("t1", "result.echo.s1", Result(worker="faster"))
+    gate.open.set()
+    await stage.settled()
+    assert counted("concertino_late_results_total", kind=KIND) == 1
+    assert counted("concertino_failed_results_total", kind=KIND, code="source") == 0
+
+
+async def test_what_waits_in_the_queue_is_timed_until_it_has_a_slot(stage: Stage) -> None:
+    counted, gate = Counted(), Gate()
+    await stage.replica(gate, slots=1)
+    await stage.submit()
+    await gate.until_begun()
+    await stage.submit("result.echo.s2")
+    await stage.elapse(7)
+    gate.open.set()
+    await stage.settled()
+    assert counted("concertino_queue_seconds_count", kind=KIND, lane="interactive") == 2
+    assert counted("concertino_queue_seconds_sum", kind=KIND, lane="interactive") == 7
+
+
+async def test_causes_that_handlers_invent_are_other(stage: Stage) -> None:
+    counted = Counted()
+
+    async def handler(brief: Subtask, context: Context) -> Result:
+        return Result(status=ResultStatus.FAILED, error=Failure(code=f"mine-{brief.id}", message="no"))
+
+    await stage.replica(handler)
+    for i in range(3):
+        await stage.submit(f"result.echo.s{i}")
+    await stage.settled()
+    assert counted("concertino_failed_results_total", kind=KIND, code="other") == 3
+    assert "mine-" not in generate_latest().decode()
+
+
+async def test_calls_beyond_what_a_brief_allows_are_counted(stage: Stage) -> None:
+    counted = Counted()
+
+    async def look(at: str) -> str:
+        """Look."""
+        return at
+
+    async def handler(brief: Subtask, context: Context) -> None:
+        context.tools.add(look)
+        for at in ("here", "there"):
+            with contextlib.suppress(LimitReached):
+                await context.tools.call("look", at=at)
+
+    await stage.replica(handler)
+    await stage.submit(max_calls=1)
+    await stage.result()
+    assert counted("concertino_tool_calls_total", kind=KIND, ended="ok") == 1
+    assert counted("concertino_tool_calls_total", kind=KIND, ended="limit") == 1
 
 
 async def test_what_models_take_is_counted(stage: Stage) -> None:
     counted = Counted()
-    usage = Usage(model_calls=1, input_tokens=100, output_tokens=10, cache_read_tokens=900, cost_usd=0.25)
+    usage = Usage(model_calls=1, input_tokens=100, output_tokens=10, cache_read_tokens=900, cost_usd=0.25, web_searches=3)
 
     async def handler(brief: Subtask, context: Context) -> None:
         context.hooks.on_call(Call(model="claude", usage=usage, seconds=2.0, ended="end_turn"))
@@ -78,4 +133,6 @@ async def test_what_models_take_is_counted(stage: Stage) -> None:
     assert counted("concertino_model_calls_total", kind=KIND, model="claude", ended="end_turn") == 1
     assert counted("concertino_tokens_total", kind=KIND, model="claude", type="cache_read") == 900
     assert counted("concertino_cost_dollars_total", kind=KIND, model="claude") == 0.25
+    assert counted("concertino_provider_searches_total", kind=KIND, model="claude") == 3
+    assert counted("concertino_unpriced_calls_total", kind=KIND, model="claude") == 0
     assert counted("concertino_model_call_seconds_sum", kind=KIND, model="claude") == 2.0

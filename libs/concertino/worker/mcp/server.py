@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from concertino.contracts.errors import Invalid, Transient
 from concertino.runtime.clock import Clock
 from concertino.runtime.config import McpServer
+from concertino.telemetry import metrics
+from concertino.telemetry.ending import ending
 from concertino.worker.mcp.answers import Told, told
 from concertino.worker.mcp.offered import Offered, offered
 from concertino.worker.mcp.session import Away, Session
@@ -57,6 +59,10 @@ class Server:
 
     async def call(self, offer: Offered, arguments: Mapping[str, Any]) -> Told:
         """What the tool answers. Raises :class:`Invalid` for an error of the tool, :class:`Transient` for one of the server."""
+        with ending(self._monotonic, lambda how, took: metrics.MCP_SECONDS.labels(self.alias, how).observe(took)):
+            return await self._call(offer, arguments)
+
+    async def _call(self, offer: Offered, arguments: Mapping[str, Any]) -> Told:
         session = await self._living()
         name = offer.spec.name
         if not session.calls:

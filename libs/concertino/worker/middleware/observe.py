@@ -9,13 +9,13 @@ from concertino.worker.job import Job
 from concertino.worker.middleware import Middleware, Next
 
 
-def observe(clock: Clock, monotonic: Clock) -> Middleware:
+def observe(kind: str, clock: Clock, monotonic: Clock) -> Middleware:
     """Inside the slots: what waits there still queues. ``clock`` gives Unix seconds, ``monotonic`` seconds that never jump."""
 
     async def middleware(job: Job, next_: Next) -> Settled:
-        kind = job.work.brief.kind
         metrics.ATTEMPTS.labels(kind).inc()
-        metrics.QUEUE_SECONDS.labels(kind, job.lane).observe(max(clock() - job.queued_at, 0.0))
+        if job.delivery == 1:  # what comes again was with a worker for a part of the time, and told to wait for another
+            metrics.QUEUE_SECONDS.labels(kind, job.lane).observe(max(clock() - job.queued_at, 0.0))
         began, status = monotonic(), "interrupted"
         metrics.IN_FLIGHT.labels(kind).inc()
         try:
