@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import pytest
+
+from kit.waiting import PATIENCE
 
 SLOW = """
 import asyncio
@@ -117,15 +121,22 @@ class Up:
         return {pid for pid, line in self.cli.processes().items() if "tether" in line and service in line}
 
 
+def kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it ended since we looked
+            os.kill(pid, signal.SIGKILL)
+
+
 @pytest.fixture
 def cli(tmp_path: Path) -> Iterator[Cli]:
     """Without a bus. In the end nothing may be left."""
     cli = Cli(tmp_path)
     (tmp_path / "guide.md").write_text(GUIDE)
     yield cli
-    left = cli.processes()
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + PATIENCE
+    while (left := cli.processes()) and time.monotonic() < end:
+        time.sleep(0.01)  # what the kernel ends as its parent is gone takes a moment
+    kill(left)
     assert not left
 
 
@@ -148,7 +159,6 @@ def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     yield start
     for one in started:
         one.running.process.kill()
-        for pid in one.cli.processes():
-            os.kill(pid, signal.SIGKILL)
+        kill(one.cli.processes())
         if not one.running.process.stdout.closed:  # type: ignore[union-attr]
             one.running.end()
