@@ -34,7 +34,7 @@ that what a task puts is there for as long as the task's log, whoever stored the
 FACTS = (
     *("submitted", "plan.*", "dispatched.*", "result.*.*", "synthesis.*"),
     # Of a plan or a report, and of a result.
-    *("returned.*.*.*", "returned.*.*.*.*", "spent.*.*.*", "spent.*.*.*.*"),
+    *("returned.*.*.*", "returned.*.*.*.*", "spent.*.*.*", "spent.*.*.*.*", "begun.*.*.*", "begun.*.*.*.*"),
     *("cancel", "timer.*", "due.*", "outcome"),
 )
 TRIGGERS = ("submitted", "plan.*", "result.*.*", "synthesis.*", "cancel", "due.*")

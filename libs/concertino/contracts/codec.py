@@ -24,6 +24,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "plan": m.Planned,
     "dispatched": m.Dispatched,
     "returned": m.Returned,
+    "begun": m.Begun,
     "spent": m.Spent,
     "result": m.Result,
     "synthesis": m.Synthesized,

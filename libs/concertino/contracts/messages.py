@@ -310,12 +310,26 @@ class Returned(Message, frozen=True, kw_only=True):
     worker: str = ""
 
 
+class Begun(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.begun.<work id>.<delivery>``, by a worker, of an attempt that takes a second or more. What is
+    quicker is told by what ends it."""
+
+    worker: str = ""
+    attempt: int = 1
+    seconds: float = 0.0
+    """For which it has gone on."""
+
+
 class Spent(Message, frozen=True, kw_only=True):
-    """``ctn.task.<task>.spent.<work id>.<delivery>``, by a worker: what a delivery cost that brought no result, because it is
+    """``ctn.task.<task>.spent.<work id>.<delivery>``, by a worker: what an attempt took that brought no result, because it is
     tried again, was handed back or cancelled, or because another was first."""
 
     worker: str = ""
     why: str = ""
+    attempt: int = 0
+    """0: the log of an older release, which did not say."""
+    seconds: float = 0.0
+    """From its start to its end."""
     usage: Usage = Usage()
     spent: dict[str, Usage] = {}
     """``usage`` by model."""

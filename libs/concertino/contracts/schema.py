@@ -71,12 +71,20 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             "No attempt: it was handed back.",
         ),
         fact(
+            "begun",
+            "begun.{work}.{delivery}",
+            "begun",
+            "workers",
+            everyone,
+            "An attempt that is not over at once.",
+        ),
+        fact(
             "spent",
             "spent.{work}.{delivery}",
             "spent",
             "workers",
             everyone,
-            "What a delivery cost that brought no result.",
+            "What an attempt took that brought no result.",
         ),
         fact(
             "result",

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from concertino.contracts.facts import Fact, Unreadable
 from concertino.contracts.messages import (
+    Begun,
     Cancel,
     Dispatched,
     Failure,
@@ -19,6 +20,7 @@ from concertino.contracts.messages import (
     Plan,
     Planned,
     Result,
+    Returned,
     Spent,
     Submitted,
     Subtask,
@@ -54,6 +56,10 @@ class State:
     timers: set[str] = field(default_factory=set)
     due: set[str] = field(default_factory=set)
     outcome: Outcome | None = None
+    begun: dict[str, Begun] = field(default_factory=dict)
+    """Deliveries that were not over at once, named alike."""
+    returned: dict[str, Returned] = field(default_factory=dict)
+    """Deliveries that were no fault of the work's, named alike."""
     times: dict[str, float] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
     """Work id to the highest attempt that is in a queue."""
@@ -89,6 +95,10 @@ class State:
                 self.outcome = message
             case None if fact.name.type == "timer":
                 self.timers.add(about)
+            case Begun():
+                self.begun[about] = message
+            case Returned():
+                self.returned[about] = message
             case None if fact.name.type == "due":
                 self.due.add(about)
             case _:

@@ -149,6 +149,10 @@ class Subjects(Struct, frozen=True):
     def spent(self, work: str, delivery: int) -> str:
         """The name of the fact what a delivery of ``work`` cost that brought no result."""
         return f"spent.{work}.{delivery}"
+    def begun(self, work: str, delivery: int) -> str:
+        """The name of the fact that a delivery of ``work`` is being worked on."""
+        return f"begun.{work}.{delivery}"
+
 
     # --- not stored
 

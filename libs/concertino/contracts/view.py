@@ -156,7 +156,7 @@ def view(state: State) -> TaskView:
             )
         ),
         subtasks=tuple(_subtask(state, subtask) for subtask in state.subtasks),
-        usage=_usage(state.usage),
+        usage=usage_view(state.usage),
         by_kind=_summed((kind, usage) for kind, _, usage in spending),
         by_model=_summed((model, usage) for _, model, usage in spending),
     )
@@ -188,10 +188,11 @@ def _summed(spending: Iterator[tuple[str, Usage]]) -> dict[str, UsageView]:
     found: dict[str, Usage] = {}
     for name, usage in spending:
         found[name] = found[name] + usage if name in found else usage
-    return {name: _usage(usage) for name, usage in found.items()}
+    return {name: usage_view(usage) for name, usage in found.items()}
 
 
-def _usage(usage: Usage) -> UsageView:
+def usage_view(usage: Usage) -> UsageView:
+    """``usage`` for its readers."""
     return UsageView(**{name: getattr(usage, name) for name in UsageView.__struct_fields__})
 
 
@@ -205,7 +206,7 @@ def _work(settled: Settled | None) -> WorkView | None:
         error=settled.error.message if settled.error else "",
         model=settled.model,
         prompt=settled.prompt,
-        usage=_usage(settled.usage),
+        usage=usage_view(settled.usage),
     )
 
 
@@ -243,7 +244,7 @@ def _subtask(state: State, subtask: Subtask) -> SubtaskView:
         error=done.error.message if done.error else "",
         model=done.model,
         prompt=done.prompt,
-        usage=_usage(done.usage),
+        usage=usage_view(done.usage),
     )
 
 

@@ -19,5 +19,7 @@ class Job:
     lane: str = ""
     queued_at: float = 0.0
     """Unix seconds at which its queue had it."""
-    begun: bool = False
-    """Whether it has a slot. What has none when a replica leaves is handed back at once."""
+    delivery: int = 1
+    """How often its queue has delivered it. Counts from 1."""
+    began: float | None = None
+    """When it got a slot, by a clock that never jumps. What has none when a replica leaves is handed back at once."""

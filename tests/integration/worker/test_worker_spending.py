@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from worker_stage import KIND, Stage
+from worker_stage import KIND, Gate, Stage
 
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import Invalid, ModelUnavailable
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import Plan, Result, ResultStatus, Signal, Spent, Submitted, Subtask, Usage
+from concertino.contracts.messages import Begun, Plan, Result, ResultStatus, Signal, Spent, Submitted, Subtask, Usage
 from concertino.contracts.state import fold
 from concertino.model.port import Call
 from concertino.worker import Context
@@ -91,7 +91,10 @@ async def test_an_attempt_that_is_tried_again_is_booked_beside_the_result(stage:
 
     await stage.replica(handler)
     await stage.submit()
-    assert await spent(stage) == Spent(worker="r1", why="overloaded", usage=SMALL, spent={"small": SMALL})
+    booked = await spent(stage)
+    assert booked == Spent(
+        worker="r1", why="overloaded", attempt=1, seconds=booked.seconds, usage=SMALL, spent={"small": SMALL}
+    )
     await stage.elapse(2)
     assert (await stage.result()).usage == SMALL
     assert await total(stage) == SMALL + SMALL
@@ -128,13 +131,14 @@ async def test_who_comes_second_is_booked_apart(stage: Stage) -> None:
     await stage.settled()
 
 
-async def test_nothing_is_booked_where_nothing_was_spent(stage: Stage) -> None:
+async def test_where_no_model_was_asked_an_attempt_in_vain_is_booked_with_its_time(stage: Stage) -> None:
     began = 0
 
     async def handler(brief: Subtask, context: Context) -> None:
         nonlocal began
         began += 1
         if began == 1:
+            await asyncio.sleep(0.02)
             raise ModelUnavailable("away")
 
     async def tried_again() -> bool:
@@ -144,5 +148,49 @@ async def test_nothing_is_booked_where_nothing_was_spent(stage: Stage) -> None:
     await stage.replica(handler)
     await stage.submit()
     await until(tried_again)
+    result = await stage.result()
+    booked = await spent(stage)
+    assert booked == Spent(worker="r1", why="away", attempt=1, seconds=booked.seconds)
+    assert 0.02 <= booked.seconds < 5
+    assert result.seconds < booked.seconds
+    assert [str(fact.name) for fact in await stage.log.read("t1")] == ["spent.result.echo.s1.1", "result.echo.s1"]
+
+
+async def test_a_failure_says_how_long_it_took(stage: Stage) -> None:
+    async def handler(brief: Subtask, context: Context) -> None:
+        await asyncio.sleep(0.02)
+        raise Invalid("no")
+
+    await stage.replica(handler)
+    await stage.submit()
+    assert 0.02 <= (await stage.result()).seconds < 5
+
+
+async def test_what_goes_on_for_long_says_so_once(stage: Stage) -> None:
+    gate, wire = Gate(), stage.wire()
+    wire.refuses_writes = 2
+    await stage.replica(gate, wire=wire, told_after=0.02)
+    await stage.submit()
+
+    async def told() -> bool:
+        return await stage.log.read_one("t1", stage.subjects.begun("result.echo.s1", 1)) is not None
+
+    await until(told)
+    gate.open.set()
     await stage.result()
+    begun, result = await stage.log.read("t1")
+    assert isinstance(begun.message, Begun)
+    assert begun.message == Begun(worker="r1", attempt=1, seconds=begun.message.seconds)
+    assert begun.message.seconds >= 0.06  # it was refused twice, and says for how long it has gone on, not since when it tries
+    assert str(result.name) == "result.echo.s1"
+
+
+async def test_what_is_over_soon_costs_no_message_more(stage: Stage) -> None:
+    async def handler(brief: Subtask, context: Context) -> None:
+        return
+
+    await stage.replica(handler, told_after=0.05)
+    await stage.submit()
+    await stage.result()
+    await asyncio.sleep(0.1)
     assert [str(fact.name) for fact in await stage.log.read("t1")] == ["result.echo.s1"]

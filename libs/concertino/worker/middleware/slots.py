@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from concertino.contracts.messages import Settled
+from concertino.runtime.clock import Clock
 from concertino.worker.job import Job
 from concertino.worker.middleware import Middleware, Next
 
 
-def slots(count: int) -> Middleware:
-    """At most ``count`` handlers at once."""
+def slots(count: int, monotonic: Clock) -> Middleware:
+    """At most ``count`` handlers at once. ``monotonic`` gives seconds that never jump."""
     free = asyncio.Semaphore(count)
 
     async def middleware(job: Job, next_: Next) -> Settled:
         async with free:
-            job.begun = True
+            job.began = monotonic()
             return await next_(job)
 
     return middleware
