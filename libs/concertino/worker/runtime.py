@@ -23,7 +23,7 @@ from concertino.bus.port import Bus, Consumption, Delivery, Stored, Subscription
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import ConcertinoError, Transient
-from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Spent, Usage, Work
+from concertino.contracts.messages import Announcement, Begun, Failure, Progress, ResultStatus, Settled, Spent, Usage, Work
 from concertino.contracts.subjects import LANES
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
@@ -40,6 +40,7 @@ from concertino.worker.middleware.deadline import deadline
 from concertino.worker.middleware.measure import measure, metered
 from concertino.worker.middleware.observe import observe
 from concertino.worker.middleware.slots import slots
+from concertino.worker.middleware.tell import TOLD_AFTER, tell
 from concertino.worker.presence import RENEWED_EVERY, Presence
 
 REMEMBERED_ABORTS = 10_000
@@ -70,6 +71,7 @@ class Runtime:
         monotonic: Clock = time.monotonic,
         middleware: Sequence[Middleware] = (),
         renewed_every: float = RENEWED_EVERY,
+        told_after: float = TOLD_AFTER,
         servers: Servers | None = None,
         owns_model: bool = False,
     ) -> None:
@@ -89,7 +91,15 @@ class Runtime:
         self._consumptions: list[Consumption] = []
         self._signals: Subscription | None = None
         self._catching_up: asyncio.Task[None] | None = None
-        chain = [slots(announcement.slots), observe(clock, monotonic), *middleware, measure(monotonic), deadline(clock)]
+        self._monotonic = monotonic
+        chain = [
+            slots(announcement.slots, monotonic),
+            observe(clock, monotonic),
+            tell(self._tell, monotonic, told_after),
+            *middleware,
+            measure(monotonic),
+            deadline(clock),
+        ]
         handle: Next = self._handle
         self._call = functools.reduce(_wrap, reversed(chain), handle)
 
@@ -117,7 +127,7 @@ class Runtime:
         for consumption in self._consumptions:
             await consumption.stop()
         await self._presence.end()
-        self._interrupt([running for running, job in self._running.items() if not job.begun])
+        self._interrupt([running for running, job in self._running.items() if job.began is None])
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=grace)
         self._interrupt(self._running)
@@ -186,25 +196,25 @@ class Runtime:
             clock=self._clock,
         )
         lane = self._subjects.lane_of(delivery.message.subject)
-        job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time)
+        job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time, delivery.attempt)
         running = asyncio.ensure_future(self._call(job))
         self._running[running] = job
         try:
             settled = await running
         except asyncio.CancelledError:
             if work.task in self._aborted:
-                await self._book(context, delivery, "the task ended")
+                await self._book(job, "the task ended")
                 await delivery.ack()
                 return
             if self._draining:
                 metrics.HANDED_BACK.labels(work.brief.kind).inc()
-                await self._book(context, delivery, "handed back")
+                await self._book(job, "handed back")
                 await self._intake.hand_back(work, delivery, self._announcement.replica)
                 return
             if _current_task().cancelling():
                 raise  # it is we who are being ended, with the whole process
             bug = "the handler raised CancelledError though nobody cancelled it: catch it where it comes from"
-            settled = metered(self._failed(work.id, Failure(code="bug", message=bug), attempt), context.spent)
+            settled = self._given_up(job, Failure(code="bug", message=bug))
         except Exception as e:
             if not isinstance(e, ConcertinoError):
                 log.exception("the handler failed", kind=work.brief.kind, task=work.task, work=work.id)
@@ -213,18 +223,18 @@ class Runtime:
                 case policy.Retry(delay, code):
                     metrics.RETRIES.labels(work.brief.kind, code).inc()
                     log.warning("trying again", task=work.task, work=work.id, error=str(e), delay=round(delay, 1))
-                    await self._book(context, delivery, str(e))
+                    await self._book(job, str(e))
                     await delivery.nak(delay)
                     return
                 case policy.GiveUp(failure):
                     metrics.FAILURES.labels(work.brief.kind, failure.code).inc()
-                    settled = metered(self._failed(work.id, failure, attempt), context.spent)
+                    settled = self._given_up(job, failure)
         finally:
             del self._running[running]
         if not await self._settle(work, delivery, settled):
             log.info("another attempt was first", task=work.task, work=work.id)
             metrics.LATE.labels(work.brief.kind).inc()
-            await self._book(context, delivery, "another attempt was first")
+            await self._book(job, "another attempt was first")
         await delivery.ack(confirm=bool(context.spent))
 
     async def _handle(self, job: Job) -> Settled:
@@ -241,14 +251,32 @@ class Runtime:
                 log.warning("a result cannot be written yet", task=work.task, work=work.id, error=str(e))
                 await asyncio.sleep(WRITE_PAUSE)
 
-    async def _book(self, context: Context, delivery: Delivery, why: str) -> None:
-        """Put what a delivery without a result cost into the log, so that no call of a model goes uncounted."""
-        if not context.spent:
+    async def _tell(self, job: Job, seconds: float) -> None:
+        begun = Begun(worker=job.replica, attempt=job.attempt, seconds=round(seconds, 4))
+        await self._log.write(job.work.task, self._subjects.begun(job.work.id, job.delivery), begun)
+
+    async def _book(self, job: Job, why: str) -> None:
+        """Put what an attempt without a result took into the log, so that no call of a model and no second goes uncounted."""
+        if job.began is None:
             return
-        work = context.work
-        total = functools.reduce(operator.add, context.spent.values(), Usage())
-        spent = Spent(worker=self._announcement.replica, why=why, usage=total, spent=dict(context.spent))
-        await self._log.write(work.task, self._subjects.spent(work.id, delivery.attempt), spent)
+        used = job.context.spent
+        spent = Spent(
+            worker=job.replica,
+            why=why,
+            attempt=job.attempt,
+            seconds=self._took(job),
+            usage=functools.reduce(operator.add, used.values(), Usage()),
+            spent=dict(used),
+        )
+        await self._log.write(job.work.task, self._subjects.spent(job.work.id, job.delivery), spent)
+
+    def _took(self, job: Job) -> float:
+        return 0.0 if job.began is None else round(self._monotonic() - job.began, 4)
+
+    def _given_up(self, job: Job, failure: Failure) -> Settled:
+        """The failed result of an attempt, with what it took."""
+        failed = structs.replace(self._failed(job.work.id, failure, job.attempt), seconds=self._took(job))
+        return metered(failed, job.context.spent)
 
     def _failed(self, work: str, failure: Failure, attempt: int) -> Settled:
         replica = self._announcement.replica
