@@ -153,6 +153,39 @@ def show(task: str, /, *, json: Json = False, nats: Nats = None) -> int:
 
 
 @app.command
+def trace(
+    task: str,
+    /,
+    *,
+    html: str = "",
+    all: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002
+    json: Json = False,
+    nats: Nats = None,
+) -> int:
+    """Print where the time of a task went: who waited, who worked, what was tried again, and what it cost.
+
+    It is read from the task's log alone: while the task runs, and for as long as its log is kept.
+
+    Parameters
+    ----------
+    task
+        The id of the task.
+    html
+        Write a page to this file instead; `-` is standard output.
+    all
+        Show every piece of work, however many there are.
+    json
+        Print a JSON object.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import looking
+
+    html = "-" if html == "@-" else html  # how `run` passes on a lone "-"
+    return asyncio.run(looking.trace(task, nats=nats, html=html, as_json=json, everything=all))
+
+
+@app.command
 def cancel(task: str, /, *, reason: str = "", nats: Nats = None) -> int:
     """Cancel a task. Harmless where it has ended.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from concertino.cli.output import show_report, show_table, show_tree, write, write_json
+from concertino.cli.output import show_report, show_table, show_timeline, show_tree, write, write_json, write_page
 from concertino.cli.question import Question
 from concertino.cli.session import configuration, connect
 from concertino.cli.show.text import one_line
+from concertino.contracts.errors import BadSetting
 from concertino.contracts.state import State
+from concertino.contracts.timeline import timeline
 
 
 async def submit(question: Question, *, nats: str | None, task: str | None) -> int:
@@ -38,6 +40,24 @@ async def show(task: str, *, nats: str | None, as_json: bool) -> int:
 
 
 async def cancel(task: str, *, nats: str | None, reason: str) -> int:
+async def trace(task: str, *, nats: str | None, html: str, as_json: bool, everything: bool) -> int:
+    """Where the time of a task went: to the terminal, as JSON, or as a page in the file ``html`` (``-``: standard output)."""
+    if html and as_json:
+        raise BadSetting("--html and --json are two forms of the same: take one of them")
+    async with connect(configuration(nats)) as session:
+        state: State = await session.client.state(task)
+    found = timeline(state, time.time())
+    if as_json:
+        write_json(found)
+    elif html:
+        from concertino.cli.show.trace import page
+
+        write_page(page(found), html)
+    else:
+        show_timeline(found, everything=everything)
+    return 0
+
+
     """Ask for a task to end now."""
     async with connect(configuration(nats)) as session:
         cancelled = await session.client.cancel(task, reason)

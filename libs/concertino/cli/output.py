@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from concertino.contracts.state import State
+from concertino.contracts.timeline import Timeline
 from concertino.contracts.view import TaskView, view
 
 STATUS_EXITS = {"answered": 0, "partial": 3, "failed": 4, "cancelled": 5, "running": 0}
+STANDARD = "-"
 PIPE_WIDTH = 120
 """Columns of what is drawn where there is no terminal."""
 
@@ -25,6 +28,15 @@ def write(text: str) -> None:
 def write_json(value: Any) -> None:
     """``value`` as indented JSON, every field present."""
     write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def write_page(text: str, file: str) -> None:
+    """``text`` into ``file``, whose name is printed; ``-`` is standard output."""
+    if file == STANDARD:
+        write(text)
+        return
+    Path(file).write_text(text, encoding="utf-8")
+    write(f"{file}\n")
 
 
 def show_report(state: State, *, as_json: bool) -> int:
@@ -52,6 +64,17 @@ def show_tree(state: State, now: float) -> None:
         console.print(f"prompts: {prompts(task)}", style="dim", soft_wrap=True)
     if not sys.stdout.isatty():
         write("\n")
+
+
+def show_timeline(found: Timeline, *, everything: bool) -> None:
+    """``found`` as a chart, as wide as the terminal; many rows are folded, unless ``everything`` is wanted."""
+    from concertino.cli.show.trace import terminal
+    from concertino.cli.show.trace.terminal import ROOM
+
+    console = _console()
+    width, plain = console.width, console.options.ascii_only
+    for part in terminal(found, width, plain=plain, room=None if everything else ROOM):
+        console.print(part)
 
 
 def show_plan(task: TaskView) -> None:
