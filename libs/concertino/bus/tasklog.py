@@ -16,6 +16,7 @@ from concertino.contracts.errors import BusUnavailable, Invalid, InvalidMessage
 from concertino.contracts.facts import Fact, read_fact, unreadable_fact
 from concertino.contracts.messages import Lane, Message, Outcome, Progress, Work
 from concertino.contracts.subjects import Header, Subjects
+from concertino.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ _LAG = (0.05, 0.2, 0.75)
 
 
 class TaskLog:
-    """The facts of every task on ``bus``."""
+    """The facts of every task on ``bus``. What is written carries the trace that is going on."""
 
     def __init__(self, bus: Bus, subjects: Subjects) -> None:
         self._bus, self._subjects = bus, subjects
@@ -130,7 +131,7 @@ class TaskLog:
 
     async def _pack(self, message: Message) -> tuple[bytes, dict[str, str]]:
         data = encode(message)
-        packed = {Header.SCHEMA: schema_of(type(message))}
+        packed = {Header.SCHEMA: schema_of(type(message)), **tracing.headers()}
         if len(data) > (MAX_MESSAGE if isinstance(message, Outcome) else INLINE):
             digest = await self._bus.put_blob(data)
             packed[Header.BLOB] = digest
@@ -156,5 +157,5 @@ class TaskLog:
         try:
             data = await self._payload(stored)
         except InvalidMessage as e:
-            return unreadable_fact(name, e, stored.sequence, stored.time)
+            return unreadable_fact(name, e, stored.headers, stored.sequence, stored.time)
         return read_fact(name, data, stored.headers, stored.sequence, stored.time)

@@ -17,8 +17,9 @@ from concertino.cli.host import host
 from concertino.cli.interrupts import Interrupts
 from concertino.cli.output import STATUS_EXITS, show_plan, show_report
 from concertino.cli.question import Question
-from concertino.cli.session import Session, configuration, connect, given_url
+from concertino.cli.session import Session, configuration, connect, given_url, tracing
 from concertino.cli.show.text import one_line
+from concertino.client.asking import asking, told
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.ids import task_id
 from concertino.contracts.state import State
@@ -74,6 +75,8 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
     code = 1
     try:
         async with AsyncExitStack() as stack:
+            stack.enter_context(tracing())
+            span = stack.enter_context(asking())
             with screen:
                 services = of_use(question.request, question.kinds, config, load(config.config), os.environ)
                 here = await stack.enter_async_context(
@@ -95,6 +98,7 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
                     interrupts.cancel = lambda: session.client.cancel(task, "cancelled at the terminal")
 
                 state = await follow(session, task, screen, begin)
+            told(span, task, view(state).status)
             # Printed before anything is taken down: nobody has to wait for that.
             code = answer(state)
             _say_why(state)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from concertino.cli.output import show_report, show_table, show_timeline, show_tree, write, write_json, write_page
 from concertino.cli.question import Question
-from concertino.cli.session import configuration, connect
+from concertino.cli.session import configuration, connect, tracing
 from concertino.cli.show.text import one_line
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.state import State
@@ -16,15 +16,16 @@ from concertino.contracts.timeline import timeline
 
 async def submit(question: Question, *, nats: str | None, task: str | None) -> int:
     """Put the task into the log and print its id."""
-    async with connect(configuration(nats)) as session:
-        name = await session.client.submit(
-            question.request,
-            sources=question.sources,
-            limits=question.limits,
-            plan=question.plan,
-            lane=question.lane,
-            task=task,
-        )
+    with tracing():
+        async with connect(configuration(nats)) as session:
+            name = await session.client.submit(
+                question.request,
+                sources=question.sources,
+                limits=question.limits,
+                plan=question.plan,
+                lane=question.lane,
+                task=task,
+            )
     write(f"{name}\n")
     return 0
 
@@ -39,7 +40,6 @@ async def show(task: str, *, nats: str | None, as_json: bool) -> int:
     return 0
 
 
-async def cancel(task: str, *, nats: str | None, reason: str) -> int:
 async def trace(task: str, *, nats: str | None, html: str, as_json: bool, everything: bool) -> int:
     """Where the time of a task went: to the terminal, as JSON, or as a page in the file ``html`` (``-``: standard output)."""
     if html and as_json:
@@ -58,9 +58,11 @@ async def trace(task: str, *, nats: str | None, html: str, as_json: bool, everyt
     return 0
 
 
+async def cancel(task: str, *, nats: str | None, reason: str) -> int:
     """Ask for a task to end now."""
-    async with connect(configuration(nats)) as session:
-        cancelled = await session.client.cancel(task, reason)
+    with tracing():
+        async with connect(configuration(nats)) as session:
+            cancelled = await session.client.cancel(task, reason)
     write(f"task {task} is being cancelled\n" if cancelled else f"task {task} has ended, or was cancelled, before\n")
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -13,9 +13,12 @@ from concertino.bus.jetstream import JetStream
 from concertino.client import Client
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.settings import Settings, settings
+from concertino.telemetry.export import exporting
 
 PATIENCE = 3.0
 """Seconds to wait for a server that is not there (yet)."""
+FLUSH = 2.0
+"""Seconds that somebody at a terminal is kept waiting for a collector of traces."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ def configuration(option: str | None) -> Settings:
     level = config.log_level if "CTN_LOG_LEVEL" in os.environ else "error"
     logs.configure("concertino", level, "human" if config.log_format == "auto" else config.log_format)
     return msgspec.structs.replace(config, nats_url=option) if option else config
+
+
+def tracing() -> AbstractContextManager[None]:
+    """Around a command whose spans are of interest."""
+    return exporting("cli", FLUSH)
 
 
 @asynccontextmanager

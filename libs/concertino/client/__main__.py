@@ -11,6 +11,7 @@ import sys
 from concertino.client.client import Client
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.messages import OutcomeStatus, Source
+from concertino.telemetry.export import exporting
 
 _EXITS = {OutcomeStatus.ANSWERED.value: 0, OutcomeStatus.PARTIAL.value: 3}
 
@@ -29,7 +30,8 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m concertino.client REQUEST [KIND=LOCATION ...]\n")
         return 2
     try:
-        return asyncio.run(_ask(arguments[0], [Source(kind=kind, location=location) for kind, _, location in named]))
+        with exporting("client"):
+            return asyncio.run(_ask(arguments[0], [Source(kind=kind, location=location) for kind, _, location in named]))
     except ConcertinoError as e:
         sys.stderr.write(f"{e}\n")
         return 1

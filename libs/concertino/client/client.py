@@ -17,6 +17,7 @@ from concertino.bus.announcements import kinds
 from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
+from concertino.client.asking import asking, told
 from concertino.contracts.codec import decode
 from concertino.contracts.errors import DeadlineExceeded, InvalidPlan, TaskExists, TaskNotFound
 from concertino.contracts.facts import Fact
@@ -34,9 +35,12 @@ from concertino.contracts.messages import (
 from concertino.contracts.plans import problems
 from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import LANES, Subjects, check_id
+from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings, settings
+from concertino.telemetry import tracing
+from concertino.telemetry.names import Attribute, Event
 
 OVERDUE = 10.0
 """Seconds after a task's deadline for which its outcome is still waited for."""
@@ -132,10 +136,13 @@ class Client:
             if found:
                 raise InvalidPlan("the plan cannot be run: " + "; ".join(found))
         name = check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
-        if not await self._log.write(name, "submitted", submitted):
-            there = await self._log.read_one(name, "submitted")
-            if there is None or there.message != submitted:
-                raise TaskExists(f"another task was submitted as {name!r}: take another id, or none")
+        with tracing.sending(self._subjects.fact("{task}", "submitted"), name, {Attribute.LANE: lane}) as span:
+            if not await self._log.write(name, "submitted", submitted):
+                there = await self._log.read_one(name, "submitted")
+                if there is None or there.message != submitted:
+                    raise TaskExists(f"another task was submitted as {name!r}: take another id, or none")
+                span.event(Event.EXISTS)
+                span.link(there.trace)
         return name
 
     async def ask(
@@ -152,8 +159,11 @@ class Client:
 
         Raises :class:`DeadlineExceeded` where no orchestrator is there to end the task when its time is up.
         """
-        name = await self.submit(request, sources=sources, limits=limits, plan=plan, lane=lane, task=task)
-        return await self.wait(name, (limits or Limits()).deadline + OVERDUE)
+        with asking() as span:
+            name = await self.submit(request, sources=sources, limits=limits, plan=plan, lane=lane, task=task)
+            seen = await self.wait(name, (limits or Limits()).deadline + OVERDUE)
+            told(span, seen.task, seen.status)
+        return seen
 
     async def wait(self, task: str, timeout: float | None = None) -> TaskView:
         """The task once it has its outcome. Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then."""
@@ -190,9 +200,15 @@ class Client:
 
     async def cancel(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to end now. False: it had ended, or was cancelled already. Raises :class:`TaskNotFound`."""
-        if (await self.state(task)).outcome:
+        state = await self.state(task)
+        if state.outcome:
             return False
-        return await self._log.write(task, "cancel", Cancel(reason=reason))
+        # Part of what its caller is doing; where that is no trace, of the task's.
+        parent = NO_TRACE if tracing.here() else state.trace
+        with tracing.sending(self._subjects.fact("{task}", "cancel"), task, parent=parent) as span:
+            if not parent:
+                span.link(state.trace)
+            return await self._log.write(task, "cancel", Cancel(reason=reason))
 
     async def tasks(self, since: float = 86_400.0) -> list[TaskSummary]:
         """Tasks submitted in the last ``since`` seconds, newest first."""

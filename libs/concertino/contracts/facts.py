@@ -21,6 +21,7 @@ from concertino.contracts.messages import (
     Synthesized,
 )
 from concertino.contracts.subjects import FactName, Header
+from concertino.contracts.trace import NO_TRACE, Trace, trace_of
 
 _LONGEST = 2_000
 """Characters of an error's text."""
@@ -33,12 +34,14 @@ class Unreadable(Struct, frozen=True):
 
 
 class Fact(Struct, frozen=True):
-    """``message`` is None for facts that say all by being there (timers). ``time`` is when the server stored it."""
+    """``message`` is None for facts that say all by being there (timers). ``time`` is when the server stored it, ``trace`` the
+    span that wrote it."""
 
     name: FactName
     message: Message | Unreadable | None
     sequence: int
     time: float
+    trace: Trace = NO_TRACE
 
 
 def failure(error: BaseException) -> Failure:
@@ -66,14 +69,14 @@ def read_fact(name: FactName, data: bytes, headers: Mapping[str, str], sequence:
         unset = Unreadable(Failure(code=InvalidMessage.code, message=f"{name}: the header {Header.SCHEDULE} is missing"))
         return Fact(name, None if held else unset, sequence, time)
     try:
-        return Fact(name, decode(type_, data, headers.get(Header.SCHEMA)), sequence, time)
+        return Fact(name, decode(type_, data, headers.get(Header.SCHEMA)), sequence, time, trace_of(headers))
     except ConcertinoError as e:
-        return unreadable_fact(name, e, sequence, time)
+        return unreadable_fact(name, e, headers, sequence, time)
 
 
-def unreadable_fact(name: FactName, error: ConcertinoError, sequence: int, time: float) -> Fact:
+def unreadable_fact(name: FactName, error: ConcertinoError, headers: Mapping[str, str], sequence: int, time: float) -> Fact:
     """What counts in the place of a fact that cannot be read, because of ``error``."""
-    return Fact(name, _in_place_of(TYPES.get(name.type), failure(error)), sequence, time)
+    return Fact(name, _in_place_of(TYPES.get(name.type), failure(error)), sequence, time, trace_of(headers))
 
 
 def _in_place_of(type_: type[Message] | None, error: Failure) -> Message | Unreadable:

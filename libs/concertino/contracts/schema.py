@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from concertino.contracts.codec import MAX_MESSAGE, TYPES, VERSION
 from concertino.contracts.subjects import Header, Subjects
+from concertino.contracts.timeline import Timeline
 from concertino.contracts.view import TaskView
 
 Json: TypeAlias = dict[str, Any]
@@ -136,16 +137,16 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
 
 
 def json_schema() -> Json:
-    """JSON Schema (2020-12) of every message, and of the object that ``--json`` prints (``TaskView``)."""
-    refs, definitions = _components((*TYPES.values(), TaskView), "#/$defs/{name}")
+    """JSON Schema (2020-12) of every message, and of what ``--json`` prints: ``TaskView``, and for ``trace`` ``Timeline``."""
+    refs, definitions = _components((*TYPES.values(), TaskView, Timeline), "#/$defs/{name}")
     return {
         "$schema": DIALECT,
         "title": "Concertino",
         "description": (
-            f"Every message on the bus, version {VERSION}, and `TaskView`, the object that `--json` prints. Times are Unix "
-            "seconds, durations seconds, sizes bytes, costs US dollars. Readers ignore fields that they do not know."
+            f"Every message on the bus, version {VERSION}, and what `--json` prints: `TaskView`, and for `trace` `Timeline`. "
+            "Times are Unix seconds, durations seconds, sizes bytes, costs US dollars. Readers ignore fields that they do not know."
         ),
-        "anyOf": refs[:-1],
+        "anyOf": refs[:-2],
         "$defs": definitions,
     }
 
@@ -234,6 +235,9 @@ def _headers(channel: Channel) -> Json:
             "description": f"The payload is the blob of this SHA-256. No message is larger than {MAX_MESSAGE} bytes.",
         },
     }
+    if channel.name not in ("progress", "signal"):
+        properties[Header.TRACEPARENT] = {"type": "string", "description": "The W3C trace context. The task goes on in it."}
+        properties[Header.TRACESTATE] = {"type": "string", "description": "What tracing systems add to it."}
     if channel.once:
         properties[Header.EXPECTED_LAST_SUBJECT_SEQUENCE] = {
             "type": "string",

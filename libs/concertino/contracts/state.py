@@ -27,6 +27,10 @@ from concertino.contracts.messages import (
     Synthesized,
     Usage,
 )
+from concertino.contracts.trace import NO_TRACE, Trace
+
+_HEADS = ("submitted", "dispatched.1")
+"""The facts that say in which trace a task goes on: that of its caller, or else of who first did something about it."""
 
 
 class Round(Struct, frozen=True):
@@ -52,17 +56,19 @@ class State:
     syntheses: dict[int, Synthesized] = field(default_factory=dict)
     lost: dict[str, Spent] = field(default_factory=dict)
     """What deliveries cost that brought no result, by work id and delivery (``result.web.s1.2``)."""
-    cancel: Cancel | None = None
-    timers: set[str] = field(default_factory=set)
-    due: set[str] = field(default_factory=set)
-    outcome: Outcome | None = None
     begun: dict[str, Begun] = field(default_factory=dict)
     """Deliveries that were not over at once, named alike."""
     returned: dict[str, Returned] = field(default_factory=dict)
     """Deliveries that were no fault of the work's, named alike."""
+    cancel: Cancel | None = None
+    timers: set[str] = field(default_factory=set)
+    due: set[str] = field(default_factory=set)
+    outcome: Outcome | None = None
     times: dict[str, float] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
     """Work id to the highest attempt that is in a queue."""
+    heads: dict[str, Trace] = field(default_factory=dict)
+    """Where a trace of it begins, by the name of the fact that says so."""
 
     def apply(self, fact: Fact) -> None:
         """Add one fact. Unknown types are left aside: a newer release wrote them."""
@@ -89,21 +95,28 @@ class State:
                 self.syntheses[int(about)] = message
             case Spent():
                 self.lost[about] = message
+            case Begun():
+                self.begun[about] = message
+            case Returned():
+                self.returned[about] = message
             case Cancel():
                 self.cancel = message
             case Outcome():
                 self.outcome = message
             case None if fact.name.type == "timer":
                 self.timers.add(about)
-            case Begun():
-                self.begun[about] = message
-            case Returned():
-                self.returned[about] = message
             case None if fact.name.type == "due":
                 self.due.add(about)
             case _:
                 return
         self.times[name] = fact.time
+        if fact.trace and name in _HEADS:
+            self.heads[name] = fact.trace
+
+    @property
+    def trace(self) -> Trace:
+        """The trace that whatever is done about the task goes on in: it is in the log, so every replica knows it."""
+        return next((self.heads[name] for name in _HEADS if name in self.heads), NO_TRACE)
 
     @property
     def submitted_at(self) -> float:

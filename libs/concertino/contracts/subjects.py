@@ -28,6 +28,9 @@ class Header:
     SCHEMA = "Ctn-Schema"
     BLOB = "Ctn-Blob"
     """The payload is the blob of this digest: it was too large to travel inline."""
+    TRACEPARENT = "traceparent"
+    """Of which trace it is a part, by the W3C's standard; ``tracestate`` beside it. See :mod:`concertino.contracts.trace`."""
+    TRACESTATE = "tracestate"
     MESSAGE_ID = "Nats-Msg-Id"
     EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
     SCHEDULE = "Nats-Schedule"
@@ -146,13 +149,13 @@ class Subjects(Struct, frozen=True):
         """The name of the fact that a delivery of ``work`` does not count."""
         return f"returned.{work}.{delivery}"
 
-    def spent(self, work: str, delivery: int) -> str:
-        """The name of the fact what a delivery of ``work`` cost that brought no result."""
-        return f"spent.{work}.{delivery}"
     def begun(self, work: str, delivery: int) -> str:
         """The name of the fact that a delivery of ``work`` is being worked on."""
         return f"begun.{work}.{delivery}"
 
+    def spent(self, work: str, delivery: int) -> str:
+        """The name of the fact what a delivery of ``work`` cost that brought no result."""
+        return f"spent.{work}.{delivery}"
 
     # --- not stored
 

@@ -20,6 +20,7 @@ from concertino.contracts.errors import ConcertinoError
 from concertino.runtime.probes import Probes
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import logs, metrics
+from concertino.telemetry.export import exporting
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,8 @@ def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]]) -> No
     try:
         config = settings()
         logs.configure(name, config.log_level, config.log_format)
-        uvloop.run(_serve(name, config, start))
+        with exporting(name):
+            uvloop.run(_serve(name, config, start))
     except ConcertinoError as e:
         print(f"{name}: {e}", file=sys.stderr)  # noqa: T201  (logging may be what is misconfigured)
         sys.exit(1)

@@ -1,4 +1,7 @@
-"""Logs on standard error: readable on a terminal, JSON lines elsewhere."""
+"""Logs on standard error: readable on a terminal, JSON lines elsewhere. What libraries log is told in the same way.
+
+A line that is written while something is done about a task says so by itself: whoever begins that binds it by :func:`about`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,27 @@ from typing import Any, Literal
 
 import structlog
 
+from concertino.telemetry import tracing
+from concertino.telemetry.names import Field
+
 
 def configure(service: str, level: str = "info", format_: Literal["auto", "human", "json"] = "auto") -> None:
     """Set up logging for this process. ``auto`` is human on a terminal and JSON elsewhere."""
     colors = sys.stderr.isatty()
     human = colors if format_ == "auto" else format_ == "human"
+
+    def where(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        """Of which service, and in which span. On a terminal the service stands before the line already, and ids are long."""
+        if not human:
+            event[Field.SERVICE] = service
+            if trace := tracing.here():
+                event[Field.TRACE], event[Field.SPAN] = trace.trace_id, trace.span_id
+        return event
+
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        where,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
     ]
     last: list[Any] = (
@@ -30,7 +46,18 @@ def configure(service: str, level: str = "info", format_: Literal["auto", "human
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    if not human:
-        structlog.contextvars.bind_contextvars(service=service)
     # Libraries log by the standard module: their warnings are ours to see.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    libraries = logging.StreamHandler(sys.stderr)
+    libraries.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[libraries])
+
+
+def about(task: str, work: str = "", subtask: str = "", attempt: int = 0) -> None:
+    """From now on, in this asyncio task and what it starts, lines are about this."""
+    known = {Field.TASK: task, Field.WORK: work, Field.SUBTASK: subtask, Field.ATTEMPT: attempt}
+    structlog.contextvars.bind_contextvars(**{field: value for field, value in known.items() if value})

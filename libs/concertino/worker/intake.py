@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from msgspec import Struct
 
-from concertino.bus.port import Bus, Delivery
+from concertino.bus.port import Bus, Delivery, Stored
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.errors import Invalid, InvalidId
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure, Planned, Result, Returned, Settled, Synthesized, Work
 from concertino.contracts.subjects import Header, Subjects, check_id, check_work_id
+from concertino.contracts.trace import NO_TRACE, Trace, trace_of
 from concertino.runtime.clock import Clock
 from concertino.worker import policy
 
@@ -26,11 +28,19 @@ def settled_type(work: str) -> type[Settled]:
     return _FACTS[work.partition(".")[0]]
 
 
+class Before(Struct, frozen=True):
+    """What the log says of the delivery before: what became of it, and its span, where it left one."""
+
+    became: Literal["tried_again", "handed_back", "lost"]
+    trace: Trace
+
+
 class Run(Struct, frozen=True):
-    """Begin it: this is attempt number ``attempt``."""
+    """Begin it: this is attempt number ``attempt``. ``before``, where it was delivered before."""
 
     work: Work
     attempt: int
+    before: Before | None = None
 
 
 class Fail(Struct, frozen=True):
@@ -63,20 +73,36 @@ class Intake:
             check_work_id(work.id)
         except Invalid as e:
             return self._unreadable(delivery, e)
-        returned = 0
+        returned: list[Stored] = []
+        before: Before | None = None
         if delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG:
             done, over, returned = await asyncio.gather(
-                self._count(work.task, work.id),
-                self._count(work.task, "outcome"),
-                self._count(work.task, self._subjects.returned(work.id, "*")),
+                self._there(work.task, work.id),
+                self._there(work.task, "outcome"),
+                self._there(work.task, self._subjects.returned(work.id, "*")),
             )
             if done or over:
                 return Drop()
-        attempt = delivery.attempt - returned
+        if delivery.attempt > 1:
+            before = await self._before(work, delivery.attempt - 1, returned)
+        attempt = delivery.attempt - len(returned)
         abandoned = policy.poisoned(attempt, self._attempts)
         if abandoned:
             return Fail(work.task, work.id, abandoned, self._attempts)
-        return Run(work, attempt)
+        return Run(work, attempt, before)
+
+    async def _before(self, work: Work, number: int, returned: list[Stored]) -> Before:
+        """Of one that told nothing at its end, what it told when it had gone on for a while may still be there."""
+        last = self._subjects.fact(work.task, self._subjects.returned(work.id, number))
+        spent, begun = await asyncio.gather(
+            self._there(work.task, self._subjects.spent(work.id, number)),
+            self._there(work.task, self._subjects.begun(work.id, number)),
+        )
+        if found := [stored for stored in returned if stored.subject == last]:
+            return Before("handed_back", trace_of(found[0].headers))
+        if spent:
+            return Before("tried_again", trace_of(spent[0].headers))
+        return Before("lost", trace_of(begun[0].headers) if begun else NO_TRACE)
 
     async def hand_back(self, work: Work, delivery: Delivery, worker: str) -> None:
         """Have another replica do it, now. That this one leaves is not the work's fault, so the log says not to count it."""
@@ -91,5 +117,5 @@ class Intake:
             return Drop(f"work that cannot be read, and names no task, is thrown away: {error}")
         return Fail(task, work, failure(error), delivery.attempt)
 
-    async def _count(self, task: str, name: str) -> int:
-        return len(await self._bus.last(self._subjects.tasks_stream, self._subjects.fact(task, name)))
+    async def _there(self, task: str, name: str) -> list[Stored]:
+        return await self._bus.last(self._subjects.tasks_stream, self._subjects.fact(task, name))

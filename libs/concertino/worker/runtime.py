@@ -28,8 +28,10 @@ from concertino.contracts.subjects import LANES
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
-from concertino.telemetry import metrics
-from concertino.worker import lease, policy
+from concertino.telemetry import metrics, tracing
+from concertino.telemetry.labels import OTHER
+from concertino.telemetry.names import Attribute, Event
+from concertino.worker import lease, policy, receipt
 from concertino.worker.context import Context
 from concertino.worker.handlers import Handler, call
 from concertino.worker.intake import Drop, Fail, Intake, Run, settled_type
@@ -41,6 +43,7 @@ from concertino.worker.middleware.measure import measure, metered
 from concertino.worker.middleware.observe import observe
 from concertino.worker.middleware.slots import slots
 from concertino.worker.middleware.tell import TOLD_AFTER, tell
+from concertino.worker.middleware.trace import trace
 from concertino.worker.presence import RENEWED_EVERY, Presence
 
 REMEMBERED_ABORTS = 10_000
@@ -94,8 +97,9 @@ class Runtime:
         self._monotonic = monotonic
         chain = [
             slots(announcement.slots, monotonic),
-            observe(clock, monotonic),
+            observe(announcement.kind, clock, monotonic),
             tell(self._tell, monotonic, told_after),
+            trace,
             *middleware,
             measure(monotonic),
             deadline(clock),
@@ -113,7 +117,7 @@ class Runtime:
             consumer = topology.work(self._subjects, kind, lane, self._settings.lease)
             self._consumptions.append(self._bus.consume(consumer, self._on_delivery, self._announcement.slots))
         metrics.SLOTS.labels(kind).set(self._announcement.slots)
-        metrics.seen(kind)
+        metrics.seen(kind, self._model.name)
         await self._presence.begin()
 
     @property
@@ -156,33 +160,40 @@ class Runtime:
         task = _current_task()
         self._deliveries.add(task)
         try:
-            async with lease.kept(delivery, self._settings.lease):
-                await self._take(delivery)
+            with receipt.receiving(delivery, self._subjects, self._announcement.kind) as span:
+                async with lease.kept(delivery, self._settings.lease):
+                    await self._take(delivery, span)
         finally:
             self._deliveries.discard(task)
 
-    async def _take(self, delivery: Delivery) -> None:
+    async def _take(self, delivery: Delivery, span: tracing.Span) -> None:
         if delivery.attempt > 1:
             metrics.REDELIVERIES.labels(self._announcement.kind).inc()
         match await self._intake.judge(delivery):
             case Drop(why):
+                span.event(Event.DROPPED)
                 if why:
                     log.error(why, subject=delivery.message.subject)
                 await delivery.ack()
             case Fail(task, work, failure, attempt):
                 log.error("given up", task=task, work=work, error=failure.message)
-                metrics.FAILURES.labels(self._announcement.kind, failure.code).inc()
-                await self._log.write(task, work, self._failed(work, failure, attempt))
+                span.failed(failure.code)
+                failed = self._failed(work, failure, attempt)
+                if await self._log.write(task, work, failed):
+                    self._count(failed)
                 await delivery.ack()
             case Run(work, _) if work.task in self._aborted:
+                span.event(Event.OVER)
                 await delivery.ack()
             case Run(work, _) if self._draining:
-                metrics.HANDED_BACK.labels(work.brief.kind).inc()
+                span.event(Event.HANDED_BACK)
+                metrics.HANDED_BACK.labels(self._announcement.kind).inc()
                 await self._intake.hand_back(work, delivery, self._announcement.replica)
-            case Run(work, attempt):
-                await self._attempt(work, attempt, delivery)
+            case Run(work, attempt) as run:
+                receipt.begun(run, span)
+                await self._attempt(work, attempt, delivery, span)
 
-    async def _attempt(self, work: Work, attempt: int, delivery: Delivery) -> None:
+    async def _attempt(self, work: Work, attempt: int, delivery: Delivery, span: tracing.Span) -> None:
         say = functools.partial(self._say, work, attempt)
         last = attempt >= self._settings.attempts
         context = Context(
@@ -203,11 +214,13 @@ class Runtime:
             settled = await running
         except asyncio.CancelledError:
             if work.task in self._aborted:
+                span.event(Event.OVER)
                 await self._book(job, "the task ended")
                 await delivery.ack()
                 return
             if self._draining:
-                metrics.HANDED_BACK.labels(work.brief.kind).inc()
+                span.event(Event.HANDED_BACK)
+                metrics.HANDED_BACK.labels(self._announcement.kind).inc()
                 await self._book(job, "handed back")
                 await self._intake.hand_back(work, delivery, self._announcement.replica)
                 return
@@ -217,25 +230,38 @@ class Runtime:
             settled = self._given_up(job, Failure(code="bug", message=bug))
         except Exception as e:
             if not isinstance(e, ConcertinoError):
-                log.exception("the handler failed", kind=work.brief.kind, task=work.task, work=work.id)
+                log.exception("the handler failed", kind=work.brief.kind)
             left = work.deadline - self._clock()
             match policy.after(e, attempt, self._settings.attempts, random.random, left):
                 case policy.Retry(delay, code):
-                    metrics.RETRIES.labels(work.brief.kind, code).inc()
-                    log.warning("trying again", task=work.task, work=work.id, error=str(e), delay=round(delay, 1))
+                    metrics.RETRIES.labels(self._announcement.kind, code).inc()
+                    log.warning("trying again", error=str(e), delay=round(delay, 1))
+                    span.failed(tracing.code_of(e))
+                    span.event(Event.TRIED_AGAIN, {Attribute.ERROR: code, Attribute.DELAY: round(delay, 1)})
                     await self._book(job, str(e))
                     await delivery.nak(delay)
                     return
                 case policy.GiveUp(failure):
-                    metrics.FAILURES.labels(work.brief.kind, failure.code).inc()
                     settled = self._given_up(job, failure)
         finally:
             del self._running[running]
-        if not await self._settle(work, delivery, settled):
-            log.info("another attempt was first", task=work.task, work=work.id)
-            metrics.LATE.labels(work.brief.kind).inc()
+        if settled.status == ResultStatus.FAILED:
+            span.failed(settled.error.code if settled.error else settled.status.value)
+        if await self._settle(work, delivery, settled):
+            self._count(settled)
+        else:
+            log.info("another attempt was first")
+            span.event(Event.LATE)
+            metrics.LATE.labels(self._announcement.kind).inc()
             await self._book(job, "another attempt was first")
         await delivery.ack(confirm=bool(context.spent))
+
+    def _count(self, settled: Settled) -> None:
+        """Only whoever wrote the result does, so each piece of work counts once."""
+        kind = self._announcement.kind
+        metrics.RESULTS.labels(kind, settled.status).inc()
+        if settled.status == ResultStatus.FAILED:
+            metrics.FAILURES.labels(kind, settled.error.code if settled.error else OTHER).inc()
 
     async def _handle(self, job: Job) -> Settled:
         return await call(self._handler, job.context, self._threads)
@@ -248,7 +274,7 @@ class Runtime:
             except Transient as e:
                 if self._draining or self._clock() > work.deadline:
                     raise
-                log.warning("a result cannot be written yet", task=work.task, work=work.id, error=str(e))
+                log.warning("a result cannot be written yet", error=str(e))
                 await asyncio.sleep(WRITE_PAUSE)
 
     async def _tell(self, job: Job, seconds: float) -> None:

@@ -9,15 +9,18 @@ import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Struct, structs
 
-from concertino.contracts.errors import ConcertinoError, Invalid, Refused
+from concertino.contracts.errors import ConcertinoError, Invalid, LimitReached, Refused
 from concertino.contracts.messages import Passage
 from concertino.model.observation import Checked
 from concertino.model.port import ToolSpec
+from concertino.telemetry import tracing
+from concertino.telemetry.names import Attribute
 from concertino.worker.passages import passages
 
 ToolFunction = Callable[..., Awaitable[Any]]
@@ -104,24 +107,25 @@ class Toolbox:
         made before: its result has not changed.
         """
         ended = "bug"
-        try:
-            returned = await self._called(name, arguments)
-            ended = "ok"
-        except ConcertinoError as e:
-            ended = e.code
-            raise
-        except asyncio.CancelledError:
-            ended = "cancelled"
-            raise
-        finally:
-            self._on_ended(ended)
+        with _span(name if name in self._tools else ""):
+            try:
+                returned = await self._called(name, arguments)
+                ended = "ok"
+            except ConcertinoError as e:
+                ended = e.code
+                raise
+            except asyncio.CancelledError:
+                ended = "cancelled"
+                raise
+            finally:
+                self._on_ended(ended)
         return returned
 
     async def _called(self, name: str, arguments: dict[str, Any]) -> Any:
         if name not in self._tools:
             raise Invalid(f"there is no tool {name!r} here; there are: {', '.join(self._tools) or 'none'}")
         if self._max_calls is not None and self.calls >= self._max_calls:
-            raise Refused(f"this brief allows {self._max_calls} tool calls, and they are used up: write up what there is")
+            raise LimitReached(f"this brief allows {self._max_calls} tool calls, and they are used up: write up what there is")
         tool = self._tools[name]
         checked = arguments
         if tool.arguments is not None:
@@ -145,6 +149,14 @@ class Toolbox:
             for passage in passages(returned):
                 self._on_seen(passage)
         return returned
+
+
+def _span(name: str) -> AbstractContextManager[tracing.Span]:
+    """Of a call. A name that is none of ours was made up by who calls; that a limit is reached is no fault of the tool's."""
+    said = {Attribute.GEN_AI_OPERATION: "execute_tool", Attribute.GEN_AI_TOOL_TYPE: "function"}
+    if not name:
+        return tracing.span("execute_tool", attributes=said)
+    return tracing.span(f"execute_tool {name}", attributes={**said, Attribute.GEN_AI_TOOL: name}, normal=(Refused,))
 
 
 def spec(function: ToolFunction) -> ToolSpec:

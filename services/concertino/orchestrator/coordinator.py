@@ -28,7 +28,9 @@ from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
 from concertino.orchestrator.core.policies import ending
 from concertino.runtime.clock import Clock
-from concertino.telemetry import metrics
+from concertino.telemetry import logs, metrics, tracing
+from concertino.telemetry.labels import OTHER
+from concertino.telemetry.names import Attribute, Event
 
 SLOTS = 1000
 REMEMBERED = 5_000
@@ -59,7 +61,7 @@ class Coordinator:
         self._states: OrderedDict[str, State] = OrderedDict()
         self._kinds: frozenset[str] = frozenset()
         for outcome, lane in itertools.product(OutcomeStatus, LANES):
-            metrics.TASKS.labels(outcome.value, lane)  # seen as 0 before the first
+            metrics.TASKS.labels(outcome, lane)  # seen as 0 before the first
 
     def start(self) -> Consumption:
         """Handle triggers from now on."""
@@ -83,23 +85,24 @@ class Coordinator:
             self._busy.discard(task)
 
     async def _handle(self, task: str, triggers: _Triggers) -> None:
+        logs.about(task)
         retry: float | None = None
         try:
             await self.reconcile(task, triggers.reach)
         except BusUnavailable as e:
-            log.warning("could not reconcile, trying again", task=task, error=str(e))
+            log.warning("could not reconcile, trying again", error=str(e))
             retry = RETRY_DELAY
         except Exception as e:
-            log.exception("a bug, or a log that nobody foresaw", task=task)
+            log.exception("a bug, or a log that nobody foresaw")
             retry = await self._after_fault(task, e, max(d.attempt for d in triggers.deliveries))
         try:
             await _settle(triggers.deliveries, retry)
         except BusUnavailable as e:
-            log.warning("triggers could not be settled; they come back when their lease ends", task=task, error=str(e))
+            log.warning("triggers could not be settled; they come back when their lease ends", error=str(e))
 
     async def _after_fault(self, task: str, error: Exception, attempt: int) -> float | None:
         """Seconds after which to try ``task`` again that made us fail; None once it has been ended for that."""
-        self._states.pop(task, None)
+        state = self._states.pop(task, None) or State(task)
         retry = RETRY_DELAY * float(2 ** min(attempt - 1, BUG_ATTEMPTS))
         if attempt < BUG_ATTEMPTS:
             return retry
@@ -107,10 +110,10 @@ class Coordinator:
         if isinstance(error, ConcertinoError):
             reason = str(error)  # it says what to do
         try:
-            await self._log.write(task, "outcome", ending.failed(State(task), reason))
+            await self._end(state, ending.failed(State(task), reason))
             await self._bus.publish(self._subjects.signal(task), encode(Signal(reason=reason)))
         except ConcertinoError as e:
-            log.warning("could not end the task, trying again", task=task, error=str(e))
+            log.warning("could not end the task, trying again", error=str(e))
             return retry
         return None
 
@@ -120,7 +123,7 @@ class Coordinator:
             check_id(task)
         except InvalidId as e:
             # Its log is not even read: `*` can stand in a subject, and would mean the facts of every task.
-            await self._log.write(task, "outcome", ending.failed(State(task), f"the task's id: {e}"))
+            await self._end(State(task), ending.failed(State(task), f"the task's id: {e}"))
             return
         state = self._state(task)
         if not state.outcome and state.sequence < reach:
@@ -175,15 +178,17 @@ class Coordinator:
             case Dispatch(wave, work):
                 assert state.submitted is not None
                 lane = state.submitted.lane
-                await asyncio.gather(*(self._log.enqueue(lane, w) for w in work))
-                dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work))
-                if not await self._log.write(state.task, f"dispatched.{wave}", dispatched):
-                    return False
-                _apply(state, "dispatched", str(wave), dispatched)
+                said = {Attribute.BATCH: len(work), Attribute.WAVE: wave, Attribute.LANE: lane}
+                with tracing.sending(self._subjects.work("{lane}", "{kind}"), state.task, said, parent=state.trace) as span:
+                    await asyncio.gather(*(self._log.enqueue(lane, w) for w in work))
+                    dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work))
+                    if not await self._log.write(state.task, f"dispatched.{wave}", dispatched):
+                        span.event(Event.EXISTS)
+                        return False
+                    _apply(state, "dispatched", str(wave), dispatched)
             case WriteOutcome(outcome, abort, timers):
-                if not await self._log.write(state.task, "outcome", outcome):
+                if not await self._end(state, outcome):
                     return False
-                self._count(state, outcome)
                 _apply(state, "outcome", "", outcome)
                 if abort:
                     await self._bus.publish(self._subjects.signal(state.task), encode(Signal(reason=outcome.reason)))
@@ -191,13 +196,29 @@ class Coordinator:
                     await self._bus.unschedule(self._subjects.timer(state.task, name))
         return True
 
+    async def _end(self, state: State, outcome: Outcome) -> bool:
+        """Write ``outcome``. False: there is one already."""
+        said = {Attribute.OUTCOME: outcome.status.value, Attribute.COST: outcome.usage.cost_usd}
+        with tracing.sending(self._subjects.fact("{task}", "outcome"), state.task, said, parent=state.trace) as span:
+            written = await self._log.write(state.task, "outcome", outcome)
+            if not written:
+                span.event(Event.EXISTS)
+            elif outcome.status == OutcomeStatus.FAILED:
+                span.failed(outcome.status.value)
+        if written:
+            self._count(state, outcome)
+        return written
+
     def _count(self, state: State, outcome: Outcome) -> None:
-        """Only whoever wrote the outcome does, so each task counts once."""
-        if state.submitted is None:
-            return
-        metrics.TASKS.labels(outcome.status.value, state.submitted.lane).inc()
+        """Only whoever wrote the outcome does, so each task counts once. What cannot be read has no lane, and no beginning."""
+        metrics.TASKS.labels(outcome.status, state.submitted.lane if state.submitted else OTHER).inc()
         metrics.TASK_ROUNDS.inc(len(state.rounds))
-        metrics.TASK_SECONDS.labels(outcome.status.value).observe(max(self._clock() - state.submitted_at, 0.0))
+        if state.submitted:
+            metrics.TASK_SECONDS.labels(outcome.status).observe(max(self._clock() - state.submitted_at, 0.0))
+        if outcome.status != OutcomeStatus.CANCELLED:
+            for subtask in state.subtasks:
+                if subtask.work_id not in state.results:
+                    metrics.MISSING.labels(subtask.kind).inc()
 
 
 async def _settle(deliveries: Sequence[Delivery], retry: float | None) -> None:
@@ -207,4 +228,4 @@ async def _settle(deliveries: Sequence[Delivery], retry: float | None) -> None:
 
 def _apply(state: State, type_: str, about: str, message: Message | None) -> None:
     """A fact of our own, at sequence 0: how far the log was read does not change."""
-    state.apply(Fact(FactName(type_, about), message, 0, 0.0))
+    state.apply(Fact(FactName(type_, about), message, 0, 0.0, tracing.here()))

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import anthropic
 import httpx2
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import TracerProvider, get_tracer_provider
+
+from concertino.model.anthropic.spans import ModelCalls
 
 _CONNECT = 10.0
 
@@ -14,9 +16,9 @@ _CONNECT = 10.0
 def connect(environment: Mapping[str, str], *, stall: float, traces: TracerProvider | None = None) -> anthropic.AsyncAnthropic:
     """A client of the API; nothing is sent yet. ``traces`` takes the SDK's spans: unset, the process's own provider.
 
-    The SDK's spans carry models, tokens and how a call ended, never what was asked or read, whatever the environment says;
-    and the ids of our traces stay with us. It does not retry: :mod:`concertino.model.anthropic.calls` does, within the time
-    that there is, and counts every call.
+    The SDK's spans of calls carry models, tokens and how a call ended, never what was asked or read, whatever the environment
+    says; its others would say again what ours do. The ids of our traces stay with us. It does not
+    retry: :mod:`concertino.model.anthropic.calls` does, within the time that there is, and counts every call.
     """
     key = environment.get("ANTHROPIC_API_KEY") or None
     return anthropic.AsyncAnthropic(
@@ -28,6 +30,6 @@ def connect(environment: Mapping[str, str], *, stall: float, traces: TracerProvi
         open_telemetry={
             "propagation": False,
             "traces": {"content_mode": "metadata_only"},
-            **({"tracer_provider": traces} if traces else {}),
+            "tracer_provider": ModelCalls(traces or get_tracer_provider()),
         },
     )

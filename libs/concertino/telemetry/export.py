@@ -1,0 +1,122 @@
+"""Sends this process's spans to a collector, where the standard variables of OpenTelemetry name one.
+
+Off unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` (or ``..._TRACES_ENDPOINT``) is set: then nothing of OpenTelemetry is loaded. All
+other variables (headers, sampler, resource, batches) mean what they mean everywhere, and are read by OpenTelemetry's own SDK.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from concertino.contracts.errors import BadSetting
+
+FLUSH = 5.0
+"""Seconds that a process which leaves gives the collector to take the last spans."""
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+_SAMPLERS = ("always_on", "always_off", "traceidratio")
+_CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+def endpoint(environment: Mapping[str, str]) -> str:
+    """Where spans are to go; empty where they are not wanted. Raises :class:`BadSetting` for what cannot be done."""
+    name = next((name for name in _ENDPOINTS if environment.get(name, "").strip()), "")
+    exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp"
+    if not name or exporter == "none" or environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return ""
+    if exporter != "otlp":
+        raise BadSetting(f"OTEL_TRACES_EXPORTER={exporter}: spans are sent by otlp alone; none switches them off")
+    for protocol in _PROTOCOLS:
+        if environment.get(protocol, "").strip() not in ("", "http/protobuf"):
+            raise BadSetting(f"{protocol}={environment[protocol]}: spans are sent by http/protobuf (port 4318 of a collector)")
+    where = environment[name].strip()
+    if not where.startswith(("http://", "https://")):
+        raise BadSetting(f"{name}={where}: it begins with http:// or https://, as in http://collector:4318")
+    _check_sampler(environment)
+    return where
+
+
+def captured(environment: Mapping[str, str]) -> bool:
+    """Whether spans of model calls and tools are to hold what was asked and answered. Raises :class:`BadSetting`."""
+    match environment.get(_CAPTURE, "").strip().lower():
+        case "true" | "span_only" | "span_and_event":
+            return True
+        case "" | "false" | "no_content" | "event_only":
+            return False
+        case other:
+            raise BadSetting(f"{_CAPTURE}={other}: true or false")
+
+
+@contextmanager
+def exporting(service: str, flush: float = FLUSH) -> Iterator[None]:
+    """Spans of this process go to the collector while this lasts, and what is left of them within ``flush`` seconds.
+
+    A collector that is slow or away costs spans, and nobody's time: they are sent by a thread of their own, from a queue of
+    bounded length. Raises :class:`BadSetting`.
+    """
+    if not endpoint(os.environ):
+        yield
+        return
+    captured(os.environ)  # says so now where that cannot be read
+    stop = _start(service)
+    try:
+        yield
+    finally:
+        # By the clock of whoever leaves: the SDK would wait for a collector that is away as long as it likes.
+        last = threading.Thread(target=stop, daemon=True)
+        last.start()
+        last.join(flush)
+
+
+def _start(service: str) -> Callable[[], None]:
+    """The SDK, as the environment configures it."""
+    try:
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        from concertino.telemetry.about import About
+    except ImportError as e:
+        raise BadSetting(
+            f"an endpoint for traces is set, and what sends them is not installed ({e}): "
+            'pip install "concertino[otel]", or unset OTEL_EXPORTER_OTLP_ENDPOINT'
+        ) from e
+    own = {
+        "service.name": f"concertino-{service}",
+        "service.namespace": "concertino",
+        "service.version": version("concertino"),
+        "service.instance.id": f"{socket.gethostname().split('.')[0]}-{os.getpid()}-{secrets.token_hex(2)}",
+    }
+    resource = Resource.create({**own, **OTELResourceDetector().detect().attributes})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(About())
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    return provider.shutdown
+
+
+def _check_sampler(environment: Mapping[str, str]) -> None:
+    """The SDK would take another sampler in silence, and a bill or a missing trace would tell."""
+    name = environment.get("OTEL_TRACES_SAMPLER", "").strip().lower()
+    if not name:
+        return
+    if name.removeprefix("parentbased_") not in _SAMPLERS:
+        known = ", ".join(f"parentbased_{sampler}" for sampler in _SAMPLERS)
+        raise BadSetting(f"OTEL_TRACES_SAMPLER={name}: use one of {known}")
+    share = environment.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    if name.endswith("traceidratio") and share:
+        try:
+            fits = 0 <= float(share) <= 1
+        except ValueError:
+            fits = False
+        if not fits:
+            raise BadSetting(f"OTEL_TRACES_SAMPLER_ARG={share}: a share between 0 and 1, as 0.1")
