@@ -87,8 +87,8 @@ async def test_the_nats_command_line_asks(url: str, handbook: Path) -> None:
     assert (watching[1], asking[1]) == ("sub", "req")
     nc = await nats.connect(url)
     facts = await nc.subscribe(watching[2])
-    await nc.request(asking[2], asking[3].replace(FOLDER, str(handbook)).encode())
-    async with asyncio.timeout(30):
+    await nc.request(asking[2], asking[3].replace(FOLDER, str(handbook)).encode(), timeout=30)
+    async with asyncio.timeout(60):
         async for message in facts.messages:
             if message.subject.endswith(".outcome"):
                 outcome = json.loads(message.data)
@@ -104,7 +104,7 @@ async def test_the_fleet_answers_discovery(url: str) -> None:
     inbox = nc.new_inbox()
     answers = await nc.subscribe(inbox)
     await nc.publish("$SRV.PING", reply=inbox)
-    names = {json.loads((await answers.next_msg(timeout=10)).data)["name"] for _ in range(6)}
+    names = {json.loads((await answers.next_msg(timeout=30)).data)["name"] for _ in range(6)}
     await nc.close()
     assert names == {"orchestrator", "synthesize", "docs", "code", "web", "general"}
 

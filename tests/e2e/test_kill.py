@@ -16,6 +16,7 @@ from concertino.client import Client, Limits, Plan, Source, Subtask
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Progress
 from concertino.runtime.settings import settings
+from kit.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.nats]
 
@@ -36,9 +37,11 @@ async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 @pytest.fixture
 async def client(fleet: Fleet) -> AsyncIterator[Client]:
     async with Client(fleet.url) as client:
-        async with asyncio.timeout(20):
-            while "echo" not in {worker.kind for worker in await client.workers()}:
-                await asyncio.sleep(0)
+
+        async def there() -> bool:
+            return "echo" in {worker.kind for worker in await client.workers()}
+
+        await until(there, "the worker announces itself")
         yield client
 
 
@@ -102,7 +105,7 @@ async def test_a_killed_server_comes_back_with_everything(fleet: Fleet, client: 
 
 async def reached(client: Client, task: str, name: str) -> None:
     """Return once the fact ``name`` is in the log."""
-    async with asyncio.timeout(30), client.follow(task) as events:
+    async with asyncio.timeout(PATIENCE), client.follow(task) as events:
         async for event in events:
             if isinstance(event, Fact) and str(event.name) == name:
                 return

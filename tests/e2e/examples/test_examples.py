@@ -22,6 +22,7 @@ from concertino.contracts.codec import MAX_MESSAGE
 from concertino.contracts.messages import Outcome, OutcomeStatus, Report
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.settings import settings
+from kit.waiting import until
 
 pytestmark = [pytest.mark.processes, pytest.mark.nats, pytest.mark.asyncio(loop_scope="module")]
 
@@ -46,9 +47,12 @@ async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
         services = (*ALWAYS, *own_workers([str(EXAMPLES / "licenses.py")]))
         fleet = Fleet(settings(), lambda *_: None, store=tmp_path_factory.mktemp("nats"), services=services)
         await fleet.start(strict=True)
-    async with Client(fleet.url) as client, asyncio.timeout(20):
-        while "licenses" not in {worker.kind for worker in await client.workers()}:
-            await asyncio.sleep(0)
+    async with Client(fleet.url) as client:
+
+        async def there() -> bool:
+            return "licenses" in {worker.kind for worker in await client.workers()}
+
+        await until(there, "the worker announces itself")
     yield fleet.url
     await fleet.stop(10.0)
 

@@ -12,6 +12,7 @@ from concertino.client import Client, Limits
 from concertino.contracts.view import TaskView, UsageView
 from concertino.testing import Asked, Message, MessagesApi, Tool, UseTools
 from kit import script
+from kit.waiting import PATIENCE
 
 pytestmark = pytest.mark.nats
 
@@ -59,7 +60,7 @@ def scripted(api: MessagesApi, material: Material) -> None:
 
     def begins(*tools: Tool) -> object:
         async def reply(_: Asked) -> Message:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await together.wait()  # nobody gets on until all three are at work
             return UseTools(*tools)
 

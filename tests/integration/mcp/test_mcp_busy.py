@@ -48,7 +48,7 @@ class Single:
 
     async def begin(self) -> asyncio.Task[Told]:
         call = asyncio.create_task(self.server.call(self.server.tools[0], {}))
-        await until((self.folder / "begun").exists, seconds=30)
+        await until((self.folder / "begun").exists)
         return call
 
 
@@ -58,6 +58,7 @@ async def single(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     await made.server.refresh()
     assert [offer.tool for offer in made.server.tools] == ["wait"]
     monkeypatch.setattr("concertino.worker.mcp.server.LIST_WITHIN", 0.05)
+    monkeypatch.setattr("concertino.worker.mcp.stdio.LEAVE_WITHIN", 0.05)
     yield made
     (tmp_path / "end").touch()
     await made.server.close()
@@ -76,18 +77,20 @@ async def test_other_work_has_its_tools_and_lets_it_work(single: Single) -> None
 async def test_a_listing_that_was_begun_before_a_call_does_not_end_it(single: Single, monkeypatch: pytest.MonkeyPatch) -> None:
     session = single.server._session
     assert session
-    listing = asyncio.Event()
+    listing, over = asyncio.Event(), asyncio.Event()
 
     async def slow(**_: object) -> None:
         listing.set()
-        await asyncio.sleep(3600)
+        await over.wait()
+        raise TimeoutError
 
     monkeypatch.setattr(session.client, "list_tools", slow)
-    monkeypatch.setattr("concertino.worker.mcp.server.LIST_WITHIN", 2.0)
+    monkeypatch.setattr("concertino.worker.mcp.server.LIST_WITHIN", SECONDS)
     single.now += 10 * FRESH
     refreshing = asyncio.create_task(single.server.refresh())
     await listing.wait()
     call = await single.begin()
+    over.set()
     await refreshing
     (single.folder / "end").touch()
     assert (await call).passages[0].text == "done"

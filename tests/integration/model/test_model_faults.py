@@ -136,6 +136,11 @@ async def ask(api: MessagesApi, role: Role, sources: list[Source], tmp_path: Pat
         return await client.ask(REQUEST, sources=sources, limits=Limits(deadline=60, max_rounds=1))
 
 
+def stall(reply: Reply, seconds: float) -> float:
+    """Short only where silence is the fault: a busy machine must not make one of the others."""
+    return seconds if isinstance(reply, Hang) else 30.0
+
+
 def quotes(view: TaskView) -> set[str]:
     assert view.report is not None
     return {citation.quote for citation in view.report.citations}
@@ -147,8 +152,7 @@ async def test_a_fault_that_lasts(name: str, role: Role, sources: list[Source], 
     async with MessagesApi() as api:
         api.on(asks_for(role), every=case.reply)
         a_good_day(api)
-        # Short only where silence is the fault: a busy machine must not make one of the others.
-        view = await ask(api, role, sources, tmp_path, stall=0.1 if isinstance(case.reply, Hang) else 30.0)
+        view = await ask(api, role, sources, tmp_path, stall=stall(case.reply, 0.05))
     assert not api.unexpected
     assert not api.rejected
     assert view.status == "partial"
@@ -167,7 +171,7 @@ async def test_a_fault_that_passes(name: str, role: Role, sources: list[Source],
     async with MessagesApi() as api:
         api.on(asks_for(role), FAULTS[name].reply)
         a_good_day(api)
-        view = await ask(api, role, sources, tmp_path, stall=0.3)
+        view = await ask(api, role, sources, tmp_path, stall=stall(FAULTS[name].reply, 0.3))
     assert not api.unexpected
     assert not api.rejected
     assert (view.status, view.reason) == ("answered", "2 subtasks done")

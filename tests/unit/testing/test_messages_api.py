@@ -334,7 +334,7 @@ async def test_a_connection_that_breaks_before_a_word(api: MessagesApi, client: 
 async def test_an_answer_that_never_comes(api: MessagesApi, client: anthropic.AsyncAnthropic, after: int) -> None:
     api.on("", Hang(after=after))
     with pytest.raises((anthropic.APITimeoutError, httpx2.TimeoutException)):
-        async with client.with_options(timeout=0.1).beta.messages.stream(**ASK) as stream:
+        async with client.with_options(timeout=httpx2.Timeout(30.0, read=0.1)).beta.messages.stream(**ASK) as stream:
             await stream.get_final_message()
     while not api.abandoned:
         await asyncio.sleep(0)
