@@ -144,7 +144,7 @@ def json_schema() -> Json:
         "title": "Concertino",
         "description": (
             f"Every message on the bus, version {VERSION}, and what `--json` prints: `TaskView`, and for `trace` `Timeline`. "
-            "Times are Unix seconds, durations seconds, sizes bytes, costs US dollars. Readers ignore fields that they do not know."
+            "Times are Unix seconds, durations seconds, sizes bytes, costs US dollars. Readers ignore fields they do not know."
         ),
         "anyOf": refs[:-2],
         "$defs": definitions,

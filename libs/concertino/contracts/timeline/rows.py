@@ -88,11 +88,13 @@ def place(state: State, now: float) -> tuple[Times, list[tuple[Placed, ...]]]:
 
 def _placed(times: Times, work: Work, lost: Mapping[str, Usage]) -> Placed:
     attempts, ended = times.attempts(work), times.ended(work.id)
-    # It may have been taken before the log said that it was in a queue.
-    taken = min((times.sent.get(work.id, ended), ended, *(times.since(a.began) for a in attempts)))
-    born = max((min(times.ended(id_), taken) for id_ in work.before), default=0.0)
-    ready = max((born, *(min(times.ended(id_), taken) for id_ in work.after)))
-    parts = tuple(_parts(times, work, attempts, born, ready, max(taken, ready), ended))
+    # What came later than its own work was sent was not waited for.
+    sent = min(times.sent.get(work.id, ended), ended)
+    born = max((min(times.ended(id_), sent) for id_ in work.before), default=0.0)
+    ready = max((born, *(min(times.ended(id_), sent) for id_ in work.after)))
+    # It may be taken before the log says that it is in a queue; but what a worker says of its time is not beyond doubt.
+    taken = max(min((sent, *(times.since(a.began) for a in attempts))), ready)
+    parts = tuple(_parts(times, work, attempts, born, ready, taken, ended))
     known = {a.number for a in attempts if a.number}
     usage = lost.get(work.id, Usage())
     return Placed(

@@ -11,7 +11,7 @@ from concertino.cli.show.text import clean, one_line
 from concertino.cli.show.trace import words
 from concertino.cli.show.trace.bars import at_work, tick_label, ticks
 from concertino.cli.show.trace.folding import Folded, fold
-from concertino.contracts.timeline import Doing, Part, Row, Timeline
+from concertino.contracts.timeline import Doing, Part, Row, Segment, Timeline
 
 ROOM = 120
 """Rows that are shown before some are folded: those stand below, to be opened."""
@@ -93,6 +93,9 @@ class _Chart:
         self._total, self._known, self._numbers = found.seconds, known, numbers
         self._priced = bool(spent(found.usage))
         self._folded = 0
+        self._critical: dict[str, list[Segment]] = {}
+        for segment in found.path:
+            self._critical.setdefault(segment.row, []).append(segment)
 
     def table(self, rows: Iterable[Row | Folded], caption: str) -> Iterator[str]:
         marks = "".join(
@@ -113,8 +116,9 @@ class _Chart:
         tokens, cost = words.spending(row.usage)
         critical = ' class="critical"' if row.critical > 0 else ""
         bars = "".join(self._part(row, part, last=part is row.parts[-1]) for part in row.parts)
+        bars += "".join(self._mark(segment) for segment in self._critical.get(row.id, ()))
         said = "".join(
-            f'<span class="more{" bad" if n.bad else ""}">{escape(n.text)}</span>' for n in words.notes(row, {}) if n.bad
+            f'<span class="more{" bad" if note.bad else ""}">{escape(note.text)}</span>' for note in words.notes(row)
         )
         text = (
             f'<span class="text" title="{escape(clean(row.text))}">{escape(one_line(row.text, 200))}</span>' if row.text else ""
@@ -154,6 +158,9 @@ class _Chart:
         title = escape(f"{attempt}{words.DOING[part.doing]}, {words.took(part.seconds) or '0 s'}{why}")
         left, width = self._percent(part.start), self._percent(part.seconds)
         return f'<i class="{part.doing}{going}" style="left:min({left},calc(100% - 2px));width:{width}" title="{title}"></i>'
+
+    def _mark(self, segment: Segment) -> str:
+        return f'<b style="left:{self._percent(segment.start)};width:{self._percent(segment.seconds)}"></b>'
 
     def _after(self, row: Row) -> str:
         if not row.after:

@@ -143,8 +143,14 @@ def _chart(row: Row | Folded, total: float, width: int, glyphs: Glyphs) -> Text:
 
 def _below(row: Row | Folded, known: Mapping[str, str], width: int) -> Iterator[Text]:
     """What the bar cannot show, each on a line of its own."""
-    for note in words.notes(row, known) if isinstance(row, Row) else [words.Note(row.text)]:
+    for note in _notes(row, known) if isinstance(row, Row) else [words.Note(row.text)]:
         yield _one(_cut(f"      {note.text}", width), "red" if note.bad else "dim")
+
+
+def _notes(row: Row, known: Mapping[str, str]) -> Iterator[words.Note]:
+    if needed := words.after(row, known):
+        yield words.Note(f"after {', '.join(needed)}")
+    yield from words.notes(row)
 
 
 def _legend(shown: Iterable[Row | Folded], glyphs: Glyphs, mark: str) -> Text:

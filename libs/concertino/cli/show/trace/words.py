@@ -81,16 +81,17 @@ def worked(row: Row) -> float:
     return sum(part.seconds for part in row.parts if part.attempt)
 
 
-def notes(row: Row, known: Mapping[str, str]) -> Iterator[Note]:
-    """What a bar cannot show: what it waited for, what became of its attempts, and why it failed."""
-    if row.after:
-        yield Note(f"after {', '.join(known.get(id_, clean(id_)) for id_ in row.after)}")
+def after(row: Row, known: Mapping[str, str]) -> list[str]:
+    """The names of what it waited for."""
+    return [known.get(id_, clean(id_)) for id_ in row.after]
+
+
+def notes(row: Row) -> Iterator[Note]:
+    """What a bar cannot show: what became of its attempts, and why it failed or is less than was asked for."""
     for part in row.parts:
         if part.doing == "in_vain":
-            yield Note(
-                f"{attempt(part)} in vain{f' after {took(part.seconds)}' if part.seconds else ''}: {one_line(part.why)}",
-                bad=True,
-            )
+            long = f" after {took(part.seconds)}" if part.seconds else ""
+            yield Note(f"{attempt(part)} in vain{long}: {one_line(part.why)}", bad=True)
     if row.untold:
         yield Note(f"{plural(row.untold, 'earlier attempt')} left no word in the log", bad=True)
     if row.error:
@@ -182,5 +183,6 @@ def outcome(found: Timeline) -> str:
 def aloud(row: Row, known: Mapping[str, str]) -> str:
     """A bar in words: for who does not see it."""
     parts = [f"{DOING[part.doing]} {took(part.seconds)}" for part in row.parts if part.seconds]
-    said = "; ".join(note.text for note in notes(row, known))
+    waited = [f"after {', '.join(needed)}"] if (needed := after(row, known)) else []
+    said = "; ".join([*waited, *(note.text for note in notes(row))])
     return f"from {took(row.start) or '0 s'}: {', '.join(parts) or 'nothing yet'}{f' ({said})' if said else ''}"
