@@ -9,6 +9,11 @@ def _rate(metric: str, by: str) -> str:
     return f"sum by ({by}) (rate({metric}[$__rate_interval]))"
 
 
+def _queues(metric: str) -> str:
+    """Every orchestrator tells of every queue: the highest of what they say, and the sum over installations."""
+    return f"sum by (kind, lane) (max by (namespace, kind, lane) ({metric}))"
+
+
 def _a_task(metric: str) -> str:
     return f"sum(rate({metric}[$__rate_interval])) / sum(rate(concertino_tasks_total[$__rate_interval]))"
 
@@ -30,7 +35,7 @@ FLEET = Board(
                     "Waiting",
                     "Work in queues.",
                     "short",
-                    [Query("sum(max by (kind, lane) (concertino_pending))")],
+                    [Query("sum(max by (namespace, kind, lane) (concertino_pending))")],
                     number=True,
                     width=6,
                 ),
@@ -67,13 +72,13 @@ FLEET = Board(
                     "Waiting in queues",
                     "A line that only rises: nobody serves that kind, or not enough.",
                     "short",
-                    [Query("max by (kind, lane) (concertino_pending)", "{{kind}} {{lane}}")],
+                    [Query(_queues("concertino_pending"), "{{kind}} {{lane}}")],
                 ),
                 Panel(
                     "Taken and not settled",
-                    "What workers have, and what waits in a worker for a slot.",
+                    "What workers have, what waits in a worker for a slot, and what is to come again, later or from the dead.",
                     "short",
-                    [Query("max by (kind, lane) (concertino_ack_pending)", "{{kind}} {{lane}}")],
+                    [Query(_queues("concertino_ack_pending"), "{{kind}} {{lane}}")],
                 ),
                 Panel(
                     "Saturation",
@@ -112,6 +117,25 @@ FLEET = Board(
                     "By workers that left before they were done: a rollout, or a scale-down with too little grace.",
                     "ops",
                     [Query(_rate("concertino_handed_back_total", "kind"), "{{kind}}")],
+                ),
+                Panel(
+                    "Facts that wait for an orchestrator",
+                    "More than a handful for long: more orchestrators, or a slow NATS.",
+                    "short",
+                    [Query("sum by (state) (max by (namespace, state) (concertino_triggers))", "{{state}}")],
+                ),
+                Panel(
+                    "Requests to sites",
+                    "Pages and documents that workers fetched, by how that ended; 4xx and 5xx are answers.",
+                    "ops",
+                    [Query(_rate("concertino_fetch_seconds_count", "ended"), "{{ended}}")],
+                    stacked=True,
+                ),
+                Panel(
+                    "MCP servers, 95 %",
+                    "One call. Servers that are configured, by how their calls ended.",
+                    "s",
+                    [Query(_quantile(0.95, "concertino_mcp_call_seconds", "server, ended"), "{{server}} {{ended}}")],
                 ),
                 Panel(
                     "Releases",
@@ -175,7 +199,13 @@ TASKS = Board(
                     "Failed results",
                     "By kind and cause. The tasks go on without them.",
                     "ops",
-                    [Query(_rate("concertino_failed_results_total", "kind, code"), "{{kind}} {{code}}")],
+                    [Query(_rate("concertino_failed_results_total", "kind, code") + " > 0", "{{kind}} {{code}}")],
+                ),
+                Panel(
+                    "Results that never came",
+                    "Subtasks that had no result when their task ended: too little time, or nobody to do them.",
+                    "ops",
+                    [Query(_rate("concertino_missing_results_total", "kind"), "{{kind}}")],
                 ),
                 Panel(
                     "Retries",
@@ -202,7 +232,7 @@ TASKS = Board(
                 ),
                 Panel(
                     "Tool calls",
-                    "By kind and how they ended.",
+                    "By kind and how they ended; limit: refused, as the brief allows no more.",
                     "ops",
                     [Query(_rate("concertino_tool_calls_total", "kind, ended"), "{{kind}} {{ended}}")],
                 ),
@@ -244,6 +274,18 @@ SPEND = Board(
         (
             "Tokens",
             (
+                Panel(
+                    "Searches by providers",
+                    "They are in the dollars.",
+                    "ops",
+                    [Query(_rate("concertino_provider_searches_total", "kind, model"), "{{kind}} {{model}}")],
+                ),
+                Panel(
+                    "Calls without a price",
+                    "Dollars do not contain them: name the model's price in the configuration.",
+                    "ops",
+                    [Query(_rate("concertino_unpriced_calls_total", "kind, model"), "{{kind}} {{model}}")],
+                ),
                 Panel(
                     "Tokens by kind",
                     "Input, output, written to and read from the provider's cache.",

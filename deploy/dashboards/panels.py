@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.models import dashboard as dashboard_models
 from grafana_foundation_sdk.models.common import StackingMode
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
 Unit = Literal["short", "s", "ops", "percentunit", "currencyUSD", "none"]
 SOURCE = DataSourceRef(type_val="prometheus", uid="${source}")
-_COLUMNS = 24
+NAMESPACES = "namespace"
+"""The variable that says which installations to look at. Where nobody says namespaces, there is one installation: all of it."""
+_SERIES = re.compile(r"\b(concertino_[a-z_]+)(?:\{([^}]*)\})?")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,16 @@ class Board:
         return [panel for _, row in self.rows for panel in row]
 
 
+def scoped(expr: str) -> str:
+    """``expr`` of the namespaces that the reader chose."""
+
+    def choose(found: re.Match[str]) -> str:
+        chosen = f'{NAMESPACES}=~"${NAMESPACES}"'
+        return f"{found[1]}{{{found[2]}, {chosen}}}" if found[2] else f"{found[1]}{{{chosen}}}"
+
+    return _SERIES.sub(choose, expr)
+
+
 def build(board: Board) -> dashboard.Dashboard:
     """``board`` as Grafana takes it."""
     made = (
@@ -63,6 +77,17 @@ def build(board: Board) -> dashboard.Dashboard:
         .timezone("browser")
         .readonly()
         .with_variable(dashboard.DatasourceVariable("source").label("Prometheus").type("prometheus"))
+        .with_variable(
+            dashboard.QueryVariable(NAMESPACES)
+            .label("Namespace")
+            .datasource(SOURCE)
+            .query(f"label_values(concertino_build_info, {NAMESPACES})")
+            .refresh(dashboard_models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+            .multi(True)
+            .include_all(True)
+            .all_value(".*")
+            .current(dashboard_models.VariableOption(selected=True, text="All", value="$__all"))
+        )
     )
     for title, row in board.rows:
         made = made.with_row(dashboard.Row(title))
@@ -102,6 +127,6 @@ def _number(panel: Panel) -> stat.Panel:
 def _targets(panel: Panel, *, instant: bool) -> list[prometheus.Dataquery]:
     made = []
     for letter, query in zip("ABCDEFGH", panel.queries, strict=False):
-        target = prometheus.Dataquery().ref_id(letter).datasource(SOURCE).expr(query.expr).legend_format(query.legend)
+        target = prometheus.Dataquery().ref_id(letter).datasource(SOURCE).expr(scoped(query.expr)).legend_format(query.legend)
         made.append(target.instant() if instant else target.range())
     return made

@@ -1,6 +1,7 @@
 """A worker that makes the trouble that its brief asks for: what dashboards are for."""
 
 import asyncio
+import contextlib
 import time
 
 from concertino.contracts.errors import SourceError, Transient
@@ -20,6 +21,10 @@ async def handle(brief: Subtask, context: Context) -> list[Finding]:
             raise Transient("on purpose")
         case "take long":
             await asyncio.sleep(2)
+        case "take no notice of the time":
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+            await asyncio.sleep(60)
     return [Finding(claim=f"done at {time.time()}")]
 
 
