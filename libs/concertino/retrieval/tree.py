@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -107,7 +108,7 @@ class Tree:
         """Names and status of a folder's entries, sorted, without those never entered."""
         try:
             with _closing(self._open(folder, _FOLDER)) as fd, os.scandir(fd) as scan:
-                entries = [(e.name, e.stat(follow_symlinks=False)) for e in scan]
+                entries = list(_there(scan))
         except OSError as e:
             self.skipped.append(("/".join(folder) or ".", _reason(e)))
             return []
@@ -177,6 +178,13 @@ def _is_text(name: str) -> bool:
 
 def _printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _there(scan: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, os.stat_result]]:
+    """Names and status of what is still there when it is looked at: others save files meanwhile, and check out commits."""
+    for entry in scan:
+        with suppress(FileNotFoundError):
+            yield entry.name, entry.stat(follow_symlinks=False)
 
 
 def _reason(e: Exception) -> str:

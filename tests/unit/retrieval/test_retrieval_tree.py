@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,22 @@ def test_survives_loops_and_broken_links(root: Path) -> None:
     assert {path for path, _ in tree.skipped} == {"loop", "gone"}
     with pytest.raises(SourceError):
         tree.read("loop")
+
+
+def test_what_vanishes_while_it_is_listed_takes_nothing_with_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root, "a.py", ".a.py.swp", "b.py")
+    scandir = os.scandir
+
+    @contextmanager
+    def saved_meanwhile(folder: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scandir(folder) as scan:
+            entries = list(scan)
+            (root / ".a.py.swp").unlink()
+            yield iter(entries)
+
+    monkeypatch.setattr(os, "scandir", saved_meanwhile)
+    tree = Tree(root)
+    assert (listed(tree), tree.skipped) == (["a.py", "b.py"], [])
 
 
 def test_never_opens_pipes_sockets_and_folders(root: Path) -> None:
