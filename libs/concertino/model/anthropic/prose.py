@@ -42,8 +42,8 @@ def marked(pieces: Sequence[Piece], ids: Sequence[str]) -> str:
         if waiting and not marks.unclosed(text):
             text, waiting = _placed(text, waiting), []
     # Backticks at the very end only grow longer by more of them: what nothing can close is no code either.
-    if (end := marks.unclosed(text)) and not marks.unclosed(text + end):
-        text += end
+    if (closing := marks.unclosed(text)) and not marks.unclosed(text + closing):
+        text += closing
     if waiting:
         text = _placed(text, waiting)
     offered = set() if native else set(ids)
