@@ -216,9 +216,11 @@ class Coordinator:
         if state.submitted:
             metrics.TASK_SECONDS.labels(outcome.status).observe(max(self._clock() - state.submitted_at, 0.0))
         if outcome.status != OutcomeStatus.CANCELLED:
-            for subtask in state.subtasks:
-                if subtask.work_id not in state.results:
-                    metrics.MISSING.labels(subtask.kind).inc()
+            for round_ in state.rounds:
+                kinds = {subtask.work_id: subtask.kind for subtask in round_.plan.subtasks}
+                if not kinds.keys().isdisjoint(state.sent):  # else it was never begun: nobody waited
+                    for work in kinds.keys() - state.results.keys():
+                        metrics.MISSING.labels(kinds[work]).inc()
 
 
 async def _settle(deliveries: Sequence[Delivery], retry: float | None) -> None:
