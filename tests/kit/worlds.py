@@ -63,7 +63,7 @@ class NatsWorld:
         self.clients: list[Bus] = []
 
     async def connect(self) -> Bus:
-        bus = await JetStream.connect(self._url, "test", self.subjects, patience=2.0)
+        bus = await JetStream.connect(self._url, "test", self.subjects, patience=1.0)
         self.clients.append(bus)
         return bus
 
