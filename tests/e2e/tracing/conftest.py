@@ -53,7 +53,8 @@ class Installation:
         wanted = {KINDS.get(name, name) for name in names}
 
         async def there() -> bool:
-            assert all(p.poll() is None for p in self.processes.values()), [self.log(name) for name in names]
+            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            assert not ended, [(self._folder / f"{name}.log").read_text() for name in ended]
             async with Client(config=self.config) as client:
                 try:
                     return wanted <= {worker.kind for worker in await client.workers() if worker.replicas}
@@ -76,6 +77,14 @@ class Installation:
         assert process.returncode == 0
         task, status = out.decode().split()
         return task, status
+
+    async def run(self, *arguments: str, **env: str) -> tuple[int | None, str]:
+        """Exit status and standard error of a process that ends by itself."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, env={**os.environ, **self.env, **env}, stderr=subprocess.PIPE
+        )
+        _, error = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode, error.decode()
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """The lines of a service."""
