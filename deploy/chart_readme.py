@@ -21,9 +21,9 @@ helm install concertino helm/concertino --namespace agents --create-namespace
 helm test concertino --namespace agents
 ```
 
-It brings the official NATS chart, set to be durable (three servers, volumes, a disruption budget); `nats.enabled=false` and
-`bus.url` use a server that is there. What to watch, and what to do when an alert fires, is in
-[docs/operations.md](../../docs/operations.md).
+It brings the official NATS chart, set to be durable and closed (three servers, volumes, a disruption budget, a user with
+its own permissions for each service); `nats.enabled=false` and `bus.url` use a server that is there. What to watch, and
+what to do when an alert fires, is in [docs/operations.md](../../docs/operations.md).
 
 A worker of your own is five lines:
 
@@ -37,12 +37,74 @@ workers:
 ```
 
 `scaling.by: queue` needs [KEDA](https://keda.sh): it reads how many pieces of work wait in the kind's queues, from none
-(`min: 0`) to `max` replicas.
+(`min: 0`) to `max` replicas. A lane asks for `lag` pieces per replica, what is worked on included, and the lane that asks
+for more decides. Which replica leaves is up to Kubernetes: what it works on goes on for `grace` seconds, and is handed back
+then.
+
+## Who may do what on the bus
+
+Each service signs on to NATS as a user of its own (`ctn-orchestrator`, `ctn-worker-web`, ...), whose permissions name the
+subjects that it needs. The ConfigMap `<release>-nats-authorization` says which; passwords are in the Secret
+`<release>-nats-users`, are made once, and stay over upgrades. A pod gets the password of its own user alone. Applications
+are the user `ctn-client`:
+
+```
+kubectl get secret concertino-nats-users --namespace agents --output go-template='{{index .data "ctn-client" | base64decode}}'
+```
+
+A kind that is added gets its user with the next upgrade; the servers take it up within a minute or two, without a restart,
+and its pods try until then.
+
+What renders the chart without looking at the cluster (`helm template`, Argo CD) would make new passwords each time. There,
+make the secret yourself and name it as `global.usersSecret`. It has two keys for each user: `ctn-client`, the password, and
+`ctn-client.conf`, `password: "..."` with the same, which the server reads:
+
+```
+set --
+for user in client monitor orchestrator provision synthesizer worker-{code,docs,general,web}; do
+  password=$(openssl rand -hex 20)
+  set -- "$@" --from-literal=ctn-$user=$password --from-literal=ctn-$user.conf="password: \"$password\""
+done
+kubectl create secret generic nats-users --namespace agents "$@"
+```
+
+An existing server is signed on to with the passwords of such a secret (its users are what `python -m
+concertino.runtime.users` prints), or with `bus.credentialsSecret`: a credentials file, an NKey, a token, or a name and a
+password, for all services or for each. Its TLS is `bus.tls`; that of this chart's server:
+
+```yaml
+bus: {tls: {caSecret: nats-tls}}                                      # its key ca.crt
+nats: {config: {nats: {tls: {enabled: true, secretName: nats-tls}}}}  # for <release>-nats.<namespace>.svc
+```
+
+Lists of `nats` (`container.patch`, `podTemplate.patch`) hold what mounts the users: one of your own must hold it, too.
+Without it the server does not start.
+
+## Who reaches whom
+
+Each pod reaches the cluster's DNS, the bus, and the API of the model at the addresses that Anthropic publishes; `web` and
+`general` the public web as well. What stands inside your network is a rule of its own:
+
+```yaml
+model: {baseUrl: https://gateway.example.org}
+networkPolicy:
+  model: [{ipBlock: {cidr: 10.1.0.10/32}}]                            # the gateway, for all that ask a model
+workers:
+  code:
+    egress:
+      rules:                                                          # a git server
+        - {to: [{ipBlock: {cidr: 10.1.0.20/32}}], ports: [{port: 443, protocol: TCP}]}
+  web:
+    env: [{name: CTN_ALLOW_NETWORKS, value: 10.2.0.0/16}]             # pages from your own network
+    egress:
+      rules:
+        - {to: [{ipBlock: {cidr: 10.2.0.0/16}}], ports: [{port: 443, protocol: TCP}]}
+```
 
 ## Values
 
-What stands below `defaults` may also stand below `orchestrator`, `synthesizer` and each entry of `workers`. (This page is
-written by `make docs`.)
+What stands below `defaults` may also stand below `orchestrator`, `synthesizer` and each entry of `workers`, which has
+`description`, and `sources` and `tools` for planners, too. (This page is written by `make docs`.)
 
 | value | default | |
 |---|---|---|
@@ -77,7 +139,7 @@ def leaves(value: Any, said: dict[str, str], path: str = "") -> Iterator[tuple[s
 
 
 def _closed(name: str, said: dict[str, str]) -> bool:
-    return name in {"nats", "workers"} or name.endswith(("resources", ".labels", "egress"))
+    return name in {"nats", "workers"} or name.endswith((".resources", ".labels")) or name.startswith(("orchestrator", "synth"))
 
 
 def readme(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,22 @@ from typing import Any
 import helm_python as helm
 import yaml
 
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
 CHART = Path(__file__).parents[2] / "helm" / "concertino"
 Object = dict[str, Any]
 
 
 class Rendered:
-    """What one set of values makes of the chart."""
+    """What one set of values makes of the chart. Raises :class:`helm_python.HelmError` where it refuses them."""
 
-    def __init__(self, values: Mapping[str, Any] | None = None, *, release: str = "demo") -> None:
+    def __init__(self, values: Mapping[str, Any] | None = None, *, release: str = "demo", revision: int = 1) -> None:
         with helm.Chart.load(str(CHART)) as chart:
             chart.validate_schema(dict(values or {}))
-            files = chart.render(dict(values or {}), name=release, namespace="prod")
+            files = chart.render(dict(values or {}), name=release, namespace="prod", revision=revision)
         self.notes = next(text for path, text in files.items() if path.endswith("NOTES.txt"))
         manifests = [text for path, text in files.items() if path.endswith(".yaml")]
-        self.objects: list[Object] = [found for text in manifests for found in yaml.safe_load_all(text) if found]
+        self.objects: list[Object] = [found for text in manifests for found in yaml.load_all(text, Loader) if found]
+        self._release = release
 
     @property
     def ours(self) -> list[Object]:
@@ -32,17 +35,42 @@ class Rendered:
     def of(self, kind: str) -> dict[str, Object]:
         """Objects of a kind, by name without the release's."""
         found = [o for o in self.objects if o["kind"] == kind]
-        return {o["metadata"]["name"].removeprefix("demo-concertino-"): o for o in found}
+        return {o["metadata"]["name"].removeprefix(f"{self._release}-concertino-"): o for o in found}
+
+    def pod(self, name: str) -> Object:
+        """The pod spec of a deployment, the job (``provision``), the test's pod (``test``) or the server (``nats``)."""
+        return next(pod for found, pod in self.pods() if _plain(found, self._release).startswith(name))
 
     def pods(self) -> Iterator[tuple[str, Object]]:
-        """Name and pod spec of everything of ours that runs."""
-        for found in self.ours:
+        """Name and pod spec of everything that runs."""
+        for found in self.objects:
             if found["kind"] == "Pod":
                 yield found["metadata"]["name"], found["spec"]
-            elif found["kind"] in {"Deployment", "Job"}:
+            elif found["kind"] in {"Deployment", "Job", "StatefulSet"}:
                 yield found["metadata"]["name"], found["spec"]["template"]["spec"]
 
-    def env(self, deployment: str) -> dict[str, str]:
-        """Plain environment variables of a deployment."""
-        [container] = self.of("Deployment")[deployment]["spec"]["template"]["spec"]["containers"]
+    def env(self, name: str) -> dict[str, str]:
+        """Plain environment variables of what :meth:`pod` names."""
+        [container] = self.pod(name)["containers"]
         return {variable["name"]: variable.get("value", "") for variable in container["env"]}
+
+    def files(self, volume: Object) -> dict[str, str]:
+        """What a projected volume of rendered ConfigMaps and Secrets holds, by path. What is not rendered is left out."""
+        held: dict[str, str] = {}
+        for source in volume["projected"]["sources"]:
+            [(kind, named)] = source.items()
+            data = self._data({"configMap": "ConfigMap", "secret": "Secret"}[kind], named["name"])
+            items = named.get("items") or [{"key": key, "path": key} for key in data]
+            held |= {item["path"]: data[item["key"]] for item in items if item["key"] in data}
+        return held
+
+    def _data(self, kind: str, name: str) -> dict[str, str]:
+        for found in self.objects:
+            if (found["kind"], found["metadata"]["name"]) == (kind, name):
+                data: dict[str, str] = found["data"]
+                return {k: base64.b64decode(v).decode() for k, v in data.items()} if kind == "Secret" else data
+        return {}
+
+
+def _plain(name: str, release: str) -> str:
+    return name.removeprefix(f"{release}-").removeprefix("concertino-")

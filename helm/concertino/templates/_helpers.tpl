@@ -1,27 +1,36 @@
+{{/* A name of at most 63 characters, as labels and pods have them: what is longer ends in its digest, so no two meet. */}}
+{{- define "concertino.short" -}}
+{{- if gt (len .) 63 }}{{ . | trunc 54 | trimSuffix "-" }}-{{ sha256sum . | trunc 8 }}{{ else }}{{ . | trimSuffix "-" }}{{ end -}}
+{{- end -}}
+
 {{- define "concertino.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "concertino.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride -}}
 {{- else if contains (include "concertino.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "concertino.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "concertino.name" .) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Labels of every object. */}}
+{{/* The name of one object. Takes root and name; an empty name is the release's own. */}}
+{{- define "concertino.object" -}}
+{{- printf "%s-%s" (include "concertino.fullname" .root) .name | trimSuffix "-" | include "concertino.short" -}}
+{{- end -}}
+
+{{/* Labels of every object. What commonLabels say of the same name does not count. */}}
 {{- define "concertino.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-app.kubernetes.io/name: {{ include "concertino.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $ours := dict
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/name" (include "concertino.name" .)
+  "app.kubernetes.io/instance" .Release.Name
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- merge $ours (deepCopy .Values.commonLabels) | toYaml -}}
 {{- end -}}
 
 {{/* What selects the pods of one service. Takes root and name. */}}
@@ -31,86 +40,196 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .name }}
 {{- end -}}
 
-{{/* Every service as JSON: name, the kinds it serves, and its values over the defaults. */}}
+{{/*
+Every service as JSON: its name, the kinds it serves, the user it is on the bus, whether it is a worker, and its values over
+the defaults.
+*/}}
 {{- define "concertino.services" -}}
+{{- $root := . -}}
 {{- $services := list -}}
-{{- $orchestrator := mergeOverwrite (deepCopy .Values.defaults) (deepCopy .Values.orchestrator) -}}
-{{- $services = append $services (dict "name" "orchestrator" "kinds" (list "plan") "worker" false "values" $orchestrator) -}}
-{{- $synthesizer := mergeOverwrite (deepCopy .Values.defaults) (deepCopy .Values.synthesizer) -}}
-{{- $services = append $services (dict "name" "synthesizer" "kinds" (list "synthesize") "worker" false "values" $synthesizer) -}}
+{{- range $name, $kind := dict "orchestrator" "plan" "synthesizer" "synthesize" -}}
+{{- $values := mergeOverwrite (deepCopy $root.Values.defaults) (deepCopy (index $root.Values $name)) -}}
+{{- $services = append $services (dict "name" $name "kinds" (list $kind) "role" $name "worker" false "values" $values) -}}
+{{- end -}}
 {{- range $kind := keys .Values.workers | sortAlpha -}}
-{{- $own := index $.Values.workers $kind -}}
-{{- if $own -}}
-{{- $worker := mergeOverwrite (deepCopy $.Values.defaults) (deepCopy $own) -}}
-{{- $services = append $services (dict "name" $kind "kinds" (list $kind) "worker" true "values" $worker) -}}
+{{- with index $root.Values.workers $kind -}}
+{{- $values := mergeOverwrite (deepCopy $root.Values.defaults) (deepCopy .) -}}
+{{- if not $values.description -}}
+{{- fail (printf "workers.%s.description: say what this kind does. Planners read it, also while none of its workers runs" $kind) -}}
+{{- end -}}
+{{- $services = append $services (dict "name" $kind "kinds" (list $kind) "role" "worker" "worker" true "values" $values) -}}
+{{- end -}}
+{{- end -}}
+{{- range $services -}}
+{{- if gt (int .values.scaling.min) (int .values.scaling.max) -}}
+{{- fail (printf "%s: scaling.min is more than scaling.max" .name) -}}
+{{- end -}}
+{{- if not (get (default dict .values.resources.limits) "memory") -}}
+{{- fail (printf "%s: resources.limits.memory: set it, so that one service cannot take the memory of a whole node" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $services -}}
 {{- end -}}
 
-{{/* Takes root, name, values. */}}
+{{/* Takes root, name, values. A tag may be a digest. */}}
 {{- define "concertino.image" -}}
 {{- $own := .values.image -}}
 {{- $image := .root.Values.image -}}
 {{- $registry := default $image.registry $own.registry -}}
 {{- $repository := default (printf "%s-%s" $image.repository .name) $own.repository -}}
 {{- $tag := default (default .root.Chart.AppVersion $image.tag) $own.tag -}}
-{{- with $registry }}{{ . }}/{{ end }}{{ $repository }}:{{ $tag }}
+{{- with $registry }}{{ . }}/{{ end }}{{ $repository }}{{ ternary "@" ":" (hasPrefix "sha256:" $tag) }}{{ $tag }}
 {{- end -}}
 
-{{- define "concertino.bus" -}}
-{{- if .Values.bus.url -}}
-{{- .Values.bus.url -}}
+{{/* Whether the server is the one of this chart; empty for an existing one. */}}
+{{- define "concertino.ownServer" -}}
+{{- if and .Values.bus.url .Values.nats.enabled -}}
+{{- fail "bus.url names an existing NATS server: set nats.enabled=false, so that this chart brings no second one" -}}
 {{- else if .Values.nats.enabled -}}
-nats://{{ .Release.Name }}-nats.{{ .Release.Namespace }}.svc:4222
-{{- else -}}
+{{- if .Values.nats.namespaceOverride -}}
+{{- fail "nats.namespaceOverride: the server's users are in the release's namespace, and so must the server be" -}}
+{{- end -}}
+true
+{{- else if not .Values.bus.url -}}
 {{- fail "there is no bus: set bus.url to an existing NATS server, or nats.enabled to true" -}}
 {{- end -}}
 {{- end -}}
 
+{{- define "concertino.bus" -}}
+{{- if include "concertino.ownServer" . -}}
+{{- $nats := .Subcharts.nats -}}
+{{- $service := default (include "nats.fullname" $nats) $nats.Values.service.name -}}
+{{ ternary "tls" "nats" $nats.Values.config.nats.tls.enabled }}://{{ $service }}.{{ .Release.Namespace }}.svc:{{ $nats.Values.config.nats.port }}
+{{- else -}}
+{{- .Values.bus.url -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the server's monitoring answers: a URL. */}}
 {{- define "concertino.monitoring" -}}
 {{- if .Values.bus.monitoring -}}
-{{- .Values.bus.monitoring -}}
-{{- else if .Values.nats.enabled -}}
-{{ .Release.Name }}-nats-headless.{{ .Release.Namespace }}.svc:8222
+{{ ternary "" "http://" (contains "://" .Values.bus.monitoring) }}{{ .Values.bus.monitoring | trimSuffix "/" }}
+{{- else if include "concertino.ownServer" . -}}
+{{- $nats := .Subcharts.nats -}}
+{{- $service := default (printf "%s-headless" (include "nats.fullname" $nats)) $nats.Values.headlessService.name -}}
+{{- $monitor := $nats.Values.config.monitor -}}
+{{ ternary "https" "http" $monitor.tls.enabled }}://{{ $service }}.{{ .Release.Namespace }}.svc:{{ $monitor.port }}
 {{- else -}}
 {{- fail "scaling by queue reads the depth from NATS: set bus.monitoring to where its monitoring port answers" -}}
 {{- end -}}
 {{- end -}}
 
-{{/* What every process of ours is told. Takes root, values. */}}
+{{/* A user of the bus by role and, for workers, kind. Takes root, role, kind. */}}
+{{- define "concertino.user" -}}
+{{- $roles := .root.Files.Get "permissions.json" | fromJson -}}
+{{- (index $roles .role).user | replace "{prefix}" .root.Values.bus.prefix | replace "{kind}" (default "" .kind) -}}
+{{- end -}}
+
+{{/* The secret with the users' passwords; empty where services sign on otherwise, or not at all. */}}
+{{- define "concertino.usersSecret" -}}
+{{- if .Values.global.usersSecret -}}
+{{- .Values.global.usersSecret -}}
+{{- else if include "concertino.ownServer" . -}}
+{{ .Release.Name }}-nats-users
+{{- end -}}
+{{- end -}}
+
+{{/* How one process signs on, as JSON: variables of its environment, and the volume sources they point to. Takes root, role, kind, secret. */}}
+{{- define "concertino.signOn" -}}
+{{- $bus := .root.Values.bus -}}
+{{- $secret := default $bus.credentialsSecret .secret -}}
+{{- $env := list -}}
+{{- $sources := list -}}
+{{- $there := "/etc/concertino" -}}
+{{- if and $secret (include "concertino.usersSecret" .root) -}}
+{{- fail "credentialsSecret is for an existing server, and instead of global.usersSecret: set one of them" -}}
+{{- else if $secret -}}
+{{- if eq $bus.credentialsType "password" -}}
+{{- $env = append $env (dict "name" "CTN_NATS_USER" "valueFrom" (dict "secretKeyRef" (dict "name" $secret "key" "username"))) -}}
+{{- $env = append $env (dict "name" "CTN_NATS_PASSWORD_FILE" "value" (print $there "/password")) -}}
+{{- $sources = append $sources (dict "secret" (dict "name" $secret "items" (list (dict "key" "password" "path" "password")))) -}}
+{{- else -}}
+{{- $variable := get (dict "creds" "CTN_NATS_CREDS" "nkey" "CTN_NATS_NKEY" "token" "CTN_NATS_TOKEN_FILE") $bus.credentialsType -}}
+{{- $env = append $env (dict "name" $variable "value" (print $there "/credentials")) -}}
+{{- $sources = append $sources (dict "secret" (dict "name" $secret "items" (list (dict "key" $bus.credentialsKey "path" "credentials")))) -}}
+{{- end -}}
+{{- else if include "concertino.usersSecret" .root -}}
+{{- $user := include "concertino.user" . -}}
+{{- $env = append $env (dict "name" "CTN_NATS_USER" "value" $user) -}}
+{{- $env = append $env (dict "name" "CTN_NATS_PASSWORD_FILE" "value" (print $there "/password")) -}}
+{{- $items := list (dict "key" $user "path" "password") -}}
+{{- $sources = append $sources (dict "secret" (dict "name" (include "concertino.usersSecret" .root) "items" $items)) -}}
+{{- end -}}
+{{- with $bus.tls.caSecret -}}
+{{- $env = append $env (dict "name" "CTN_NATS_CA" "value" (print $there "/ca.crt")) -}}
+{{- $sources = append $sources (dict "secret" (dict "name" . "items" (list (dict "key" "ca.crt" "path" "ca.crt")))) -}}
+{{- end -}}
+{{- with $bus.tls.certSecret -}}
+{{- $env = append $env (dict "name" "CTN_NATS_CERT" "value" (print $there "/tls.crt")) -}}
+{{- $env = append $env (dict "name" "CTN_NATS_KEY" "value" (print $there "/tls.key")) -}}
+{{- $items := list (dict "key" "tls.crt" "path" "tls.crt") (dict "key" "tls.key" "path" "tls.key") -}}
+{{- $sources = append $sources (dict "secret" (dict "name" . "items" $items)) -}}
+{{- end -}}
+{{- toJson (dict "env" $env "sources" $sources) -}}
+{{- end -}}
+
+{{/* What every process of ours is told. Takes root, role, kind, secret, values. One of the service's own `env` replaces ours. */}}
 {{- define "concertino.env" -}}
+{{- $ours := include "concertino.settings" . | fromYamlArray -}}
+{{- $ours = concat $ours (include "concertino.signOn" . | fromJson).env -}}
+{{- $own := dict -}}
+{{- range .values.env }}{{- $_ := set $own .name true }}{{- end -}}
+{{- $env := list -}}
+{{- range $ours }}{{- if not (hasKey $own .name) }}{{- $env = append $env . }}{{- end }}{{- end -}}
+{{- concat $env .values.env | toYaml -}}
+{{- end -}}
+
+{{- define "concertino.settings" -}}
+{{- $all := .root.Values -}}
 - {name: CTN_NATS_URL, value: {{ include "concertino.bus" .root | quote }}}
-- {name: CTN_PREFIX, value: {{ .root.Values.bus.prefix | quote }}}
-- {name: CTN_REPLICAS, value: {{ .root.Values.bus.replicas | quote }}}
-- {name: CTN_KEEP, value: {{ .root.Values.bus.keep | int64 | quote }}}
+- {name: CTN_PREFIX, value: {{ $all.bus.prefix | quote }}}
+- {name: CTN_REPLICAS, value: {{ $all.bus.replicas | quote }}}
+- {name: CTN_KEEP, value: {{ $all.bus.keep | int64 | quote }}}
 - {name: CTN_LEASE, value: {{ .values.lease | quote }}}
 - {name: CTN_ATTEMPTS, value: {{ .values.attempts | quote }}}
 - {name: CTN_GRACE, value: {{ .values.grace | quote }}}
 - {name: CTN_SLOTS, value: {{ .values.slots | quote }}}
-- {name: CTN_MODEL, value: {{ .root.Values.model.name | quote }}}
+- {name: CTN_MODEL, value: {{ $all.model.name | quote }}}
 - {name: CTN_CACHE, value: /cache}
 - {name: CTN_CONFIG, value: /etc/concertino/concertino.toml}
-- {name: CTN_PORT, value: {{ .root.Values.monitoring.port | quote }}}
+- {name: CTN_PORT, value: {{ $all.monitoring.port | quote }}}
 - {name: CTN_LOG_LEVEL, value: {{ .values.logLevel | quote }}}
 - {name: CTN_LOG_FORMAT, value: json}
 - {name: HOME, value: /tmp}
-{{- if .root.Values.bus.credentialsSecret }}
-- {name: CTN_NATS_CREDS, value: /etc/concertino/credentials/{{ .root.Values.bus.credentialsKey }}}
+{{- with $all.tracing }}
+{{- if .endpoint }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ .endpoint | quote }}}
+- {name: OTEL_TRACES_SAMPLER, value: parentbased_traceidratio}
+- {name: OTEL_TRACES_SAMPLER_ARG, value: {{ .ratio | quote }}}
+{{- with .headersSecret }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom:
+    secretKeyRef: {name: {{ . | quote }}, key: OTEL_EXPORTER_OTLP_HEADERS}
 {{- end }}
-{{- with .root.Values.model.baseUrl }}
+{{- end }}
+{{- end }}
+{{- if .values.egress.model }}
+{{- with $all.model.baseUrl }}
 - {name: ANTHROPIC_BASE_URL, value: {{ . | quote }}}
 {{- end }}
-{{- if and .root.Values.model.existingSecret .values.egress.model }}
+{{- with $all.model.existingSecret }}
 - name: ANTHROPIC_API_KEY
   valueFrom:
-    secretKeyRef: {name: {{ .root.Values.model.existingSecret }}, key: ANTHROPIC_API_KEY}
+    secretKeyRef: {name: {{ . | quote }}, key: ANTHROPIC_API_KEY}
 {{- end }}
-{{- if and .root.Values.search.provider .values.egress.public }}
-- {name: CTN_SEARCH, value: {{ .root.Values.search.provider | quote }}}
 {{- end }}
-{{- with .values.env }}
-{{ toYaml . }}
+{{- if and $all.search.provider .values.egress.public }}
+- {name: CTN_SEARCH, value: {{ $all.search.provider | quote }}}
+{{- if and $all.search.existingSecret (has $all.search.provider (list "brave" "tavily")) }}
+- name: {{ upper $all.search.provider }}_API_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ $all.search.existingSecret | quote }}, key: {{ upper $all.search.provider }}_API_KEY}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -128,31 +247,39 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Volumes of every pod, and where they are mounted. Takes root, values. */}}
+{{/* Volumes of every pod. Takes root, role, kind, secret, values. One of the service's own `volumes` replaces ours of its name. */}}
 {{- define "concertino.volumes" -}}
-- name: tmp
-  emptyDir: {sizeLimit: 256Mi}
-- name: cache
-  emptyDir: {sizeLimit: {{ .values.cache }}}
-- name: config
-  configMap: {name: {{ include "concertino.fullname" .root }}}
-{{- with .root.Values.bus.credentialsSecret }}
-- name: credentials
-  secret: {secretName: {{ . }}, defaultMode: 0440}
-{{- end }}
-{{- with .values.volumes }}
-{{ toYaml . }}
-{{- end }}
+{{- $config := list (dict "configMap" (dict "name" (include "concertino.object" (dict "root" .root "name" "")))) -}}
+{{- $sources := concat $config (include "concertino.signOn" . | fromJson).sources -}}
+{{- $ours := list
+  (dict "name" "tmp" "emptyDir" (dict "sizeLimit" "256Mi"))
+  (dict "name" "cache" "emptyDir" (dict "sizeLimit" .values.cache))
+  (dict "name" "config" "projected" (dict "defaultMode" 288 "sources" $sources)) -}}
+{{- $own := dict -}}
+{{- range .values.volumes }}{{- $_ := set $own .name true }}{{- end -}}
+{{- $volumes := list -}}
+{{- range $ours }}{{- if not (hasKey $own .name) }}{{- $volumes = append $volumes . }}{{- end }}{{- end -}}
+{{- concat $volumes .values.volumes | toYaml -}}
 {{- end -}}
 
 {{- define "concertino.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 - {name: cache, mountPath: /cache}
 - {name: config, mountPath: /etc/concertino, readOnly: true}
-{{- if .root.Values.bus.credentialsSecret }}
-- {name: credentials, mountPath: /etc/concertino/credentials, readOnly: true}
-{{- end }}
 {{- with .values.volumeMounts }}
 {{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* What every pod of ours begins with. Takes root. */}}
+{{- define "concertino.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext: {{- include "concertino.podSecurity" .root | nindent 2 }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
 {{- end }}
 {{- end -}}
