@@ -43,7 +43,8 @@ def works(state: State, begun: Iterable[str]) -> list[tuple[Work, ...]]:
     before: tuple[str, ...] = ()
     for number in numbers:
         plan, report, suffix = f"plan.{number}", f"synthesis.{number}", f" {number + 1}" if several else ""
-        planning = Work(plan, f"planning{suffix}", PLAN, number, "", state.plans.get(number))
+        made = state.plans.get(number) if plan in state.times else None  # a caller's own was no work
+        planning = Work(plan, f"planning{suffix}", PLAN, number, "", made)
         writing = Work(report, f"report{suffix}", SYNTHESIZE, number, "", state.syntheses.get(number))
         subtasks = _subtasks(state, number, planned.get(number, {}))
         if number == 0:
