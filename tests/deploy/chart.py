@@ -54,14 +54,32 @@ class Rendered:
         [container] = self.pod(name)["containers"]
         return {variable["name"]: variable.get("value", "") for variable in container["env"]}
 
-    def files(self, volume: Object) -> dict[str, str]:
-        """What a projected volume of rendered ConfigMaps and Secrets holds, by path. What is not rendered is left out."""
+    def laid_out(self, name: str, root: Path) -> dict[str, str]:
+        """The environment of what :meth:`pod` names, after its volumes were laid out below ``root`` as in its container.
+
+        Values that are paths in there lead to ``root``. Of a secret that is not rendered each key holds its own name.
+        """
+        pod = self.pod(name)
+        env = self.env(name)
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        mounts = [(mount["mountPath"], volumes.get(mount["name"], {})) for mount in pod["containers"][0]["volumeMounts"]]
+        for path, volume in mounts:
+            folder = root / path.removeprefix("/")
+            folder.mkdir(parents=True, exist_ok=True)
+            for file, text in self._held(volume).items():
+                (folder / file).write_text(text, encoding="utf-8")
+            env = {key: f"{root}{value}" if f"{value}/".startswith(f"{path}/") else value for key, value in env.items()}
+        return env
+
+    def _held(self, volume: Object) -> dict[str, str]:
+        if configuration := volume.get("configMap"):
+            return self._data("ConfigMap", configuration["name"])
         held: dict[str, str] = {}
-        for source in volume["projected"]["sources"]:
+        for source in volume.get("projected", {}).get("sources", ()):
             [(kind, named)] = source.items()
             data = self._data({"configMap": "ConfigMap", "secret": "Secret"}[kind], named["name"])
             items = named.get("items") or [{"key": key, "path": key} for key in data]
-            held |= {item["path"]: data[item["key"]] for item in items if item["key"] in data}
+            held |= {item["path"]: data.get(item["key"], item["key"]) for item in items}
         return held
 
     def _data(self, kind: str, name: str) -> dict[str, str]:

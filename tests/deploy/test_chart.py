@@ -210,9 +210,9 @@ def test_what_is_scaled_has_no_fixed_number_of_replicas(rendered: Rendered) -> N
         assert ("replicas" in deployment["spec"]) == (name not in scaled), name
 
 
-def test_services_read_what_they_are_told(rendered: Rendered, tmp_path: Any) -> None:
+def test_services_read_what_they_are_told(rendered: Rendered, tmp_path: Path) -> None:
     for name in rendered.of("Deployment"):
-        told = settings(rendered.env(name))
+        told = settings(rendered.laid_out(name, tmp_path / name))
         assert told.nats_url.startswith(("nats://", "tls://"))
         assert told.log_format == "json"
     [found] = [o for o in rendered.ours if o["kind"] == "ConfigMap" and "concertino.toml" in o["data"]]
@@ -431,14 +431,18 @@ def test_encrypted_from_end_to_end() -> None:
         ("password", {"CTN_NATS_USER": "", "CTN_NATS_PASSWORD_FILE": "/etc/concertino/password"}, {"password": "password"}),
     ],
 )
-def test_an_existing_server_is_signed_on_to_in_every_way(type_: str, variables: dict[str, str], items: dict[str, str]) -> None:
+def test_an_existing_server_is_signed_on_to_in_every_way(
+    type_: str, variables: dict[str, str], items: dict[str, str], tmp_path: Path
+) -> None:
     bus = {**EXISTING["bus"], "credentialsSecret": "all", "credentialsType": type_}
     own = {"credentialsSecret": "own"}
     found = Rendered({**EXISTING, "bus": bus, "workers": {"web": own}, "provision": own, "test": own})
     for name, secret in {"orchestrator": "all", "code": "all", "web": "own", "provision": "own", "test": "own"}.items():
         told = {k: v for k, v in found.env(name).items() if k.startswith("CTN_NATS_") and k != "CTN_NATS_URL"}
         assert told == variables, name
-        assert settings({k: v or "somebody" for k, v in told.items()})
+        assert (
+            settings({"CTN_NATS_USER": "somebody", **found.laid_out(name, tmp_path / name)}).nats_url == "nats://nats.bus:4222"
+        )
         [named] = [
             s["secret"] for v in found.pod(name)["volumes"] if v["name"] == "config" for s in v["projected"]["sources"][1:]
         ]

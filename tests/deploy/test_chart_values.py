@@ -353,13 +353,13 @@ def test_what_is_said_arrives_letter_by_letter(tmp_path: Path) -> None:
     assert (read.model("plan").model, read.model("plan").max_tokens, read.prices[NASTY].input) == (NASTY, 4096, 3.0)
 
 
-def test_a_variable_and_a_volume_of_ones_own_replace_ours() -> None:
+def test_a_variable_and_a_volume_of_ones_own_replace_ours(tmp_path: Path) -> None:
     own = {"name": "cache", "persistentVolumeClaim": {"claimName": "indexes"}}
     found = Rendered({"workers": {"code": {"env": [{"name": "CTN_SLOTS", "value": "9"}], "volumes": [own]}}})
     [container] = found.pod("code")["containers"]
     assert [v["value"] for v in container["env"] if v["name"] == "CTN_SLOTS"] == ["9"]
     assert [v for v in found.pod("code")["volumes"] if v["name"] == "cache"] == [own]
-    assert settings(found.env("code")).slots == 9
+    assert settings(found.laid_out("code", tmp_path)).slots == 9
 
 
 def test_labels_of_ones_own_do_not_break_what_selects_pods() -> None:
