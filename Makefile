@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types imports docs chart observe images lock bench eval eval-plan clean
+.PHONY: help demo up test lint types imports docs chart observe sizing images lock bench eval eval-plan clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,11 +43,15 @@ docs: $(VENV)/.ready ## write the parts of docs/ that are drawn from the code
 	$(BIN)/python -m deploy.dashboards
 
 chart: $(VENV)/.ready ## the Helm chart in every combination that matters, by Helm's own code
-	$(BIN)/pytest -q tests/deploy/test_chart.py
+	$(BIN)/pytest -q tests/deploy/test_chart*.py
 
-observe: $(VENV)/.ready ## metrics, dashboards and alerts, against a real Prometheus (of Debian's package prometheus)
+observe: $(VENV)/.ready ## metrics, dashboards, alerts, fire drills and traces, in a real Prometheus (of Debian's package prometheus)
 	@command -v prometheus promtool >/dev/null || { echo "make: prometheus is missing: apt-get install prometheus" >&2; exit 1; }
-	$(BIN)/pytest -q tests/deploy/test_observability.py tests/deploy/test_dashboards_live.py
+	$(BIN)/pytest -q tests/unit/telemetry tests/e2e/tracing tests/deploy/test_observability.py \
+		tests/deploy/test_dashboards_live.py tests/deploy/test_fire_drill.py
+
+sizing: $(VENV)/.ready ## what each service takes, idle and at work: memory, processor, bytes (Linux)
+	$(BIN)/python -m tests.benchmark.sizing
 
 # Names as the chart wants them: <REGISTRY>/concertino-<service>:<TAG>. BASE replaces the base image, FLAGS go to the builder.
 SERVICES ?= orchestrator synthesizer web code docs general worker
