@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import operator
 import shutil
@@ -121,7 +122,11 @@ class Tasks:
     async def _late(self) -> None:
         task = await self._client.submit("Too late", plan=_plan("take long"))
         self.names.append(task)
-        await asyncio.sleep(0.5)
+
+        async def begun() -> bool:
+            return any(fact.name.type == "begun" for fact in await self._log.read(task))
+
+        await until(begun, "a worker has begun")
         await self._log.write(task, "result.trouble.s0", Result(worker="faster"))
         await self._client.wait(task, 60)
 
@@ -143,17 +148,20 @@ async def test_every_panel_shows_something_and_what_is_true(
     tasks = Tasks(client, TaskLog(bus, subjects), [Source(kind="docs", location=location) for location in locations])
     for _ in range(2):  # what was never seen before cannot have grown
         await tasks.run()
-        await asyncio.sleep(2.5)
+        await prometheus.looks_again()
     states = await tasks.states()
     await bus.close()
-    empty = {
-        (board.title, panel.title): query.expr
-        for board in BOARDS
-        for panel in board.panels
-        for query in panel.queries
-        if not await prometheus.values(query.expr)
-    }
-    assert not empty
+    queries = [(b.title, p.title, q.expr) for b in BOARDS for p in b.panels for q in p.queries]
+
+    async def empty() -> list[tuple[str, str, str]]:
+        return [query for query in queries if not await prometheus.values(query[-1])]
+
+    async def all_filled() -> bool:
+        return not await empty()
+
+    with contextlib.suppress(AssertionError):  # a worker that comes too late may not have ended yet
+        await until(all_filled)
+    assert not await empty()
     await as_the_logs_say(prometheus, states)
 
 
@@ -180,7 +188,7 @@ async def as_the_logs_say(prometheus: Prometheus, states: list[State]) -> None:
         'sum(concertino_citations_total{check="passed"})': sum(report.checked for report in reports),
         'sum(concertino_citations_total{check="failed"})': sum(report.dropped for report in reports),
         "sum(concertino_task_seconds_sum)": pytest.approx(
-            sum(state.times["outcome"] - state.submitted_at for state in states), abs=0.2 * len(states)
+            sum(state.times["outcome"] - state.submitted_at for state in states), abs=0.5 * len(states)
         ),
         # Nothing waits any more, however many orchestrators say so; and nobody is at work.
         "sum(max by (kind, lane) (concertino_pending + concertino_ack_pending))": 0,
@@ -193,6 +201,6 @@ async def as_the_logs_say(prometheus: Prometheus, states: list[State]) -> None:
         return [await prometheus.value(expr) for expr in said] == list(said.values())
 
     try:
-        await until(agreed, seconds=15)  # of the last second it has not heard yet
+        await until(agreed)  # of the last second it has not heard yet
     except AssertionError:
         assert {expr: await prometheus.value(expr) for expr in said} == said

@@ -9,7 +9,9 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -115,6 +117,16 @@ class Prometheus:
         except (URLError, ConnectionError):
             return False
         return sum(target["health"] == "up" for target in targets) == count
+
+    async def looks_again(self) -> None:
+        """Wait until every process was scraped after this was called."""
+        called = time.time()
+
+        async def since() -> bool:
+            targets = (await self.get("targets"))["activeTargets"]
+            return all(datetime.fromisoformat(target["lastScrape"]).timestamp() > called for target in targets)
+
+        await until(since, "Prometheus looks again", seconds=90)
 
     async def get(self, path: str, **parameters: str) -> Any:
         return await asyncio.to_thread(self._get, f"{self._url}{path}?{urlencode(parameters)}")
