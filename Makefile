@@ -41,6 +41,7 @@ docs: $(VENV)/.ready ## write the parts of docs/ that are drawn from the code
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m deploy.chart_readme
 	$(BIN)/python -m deploy.dashboards
+	$(BIN)/python -m concertino.runtime.users --template > helm/concertino/permissions.json
 
 chart: $(VENV)/.ready ## the Helm chart in every combination that matters, by Helm's own code
 	$(BIN)/pytest -q tests/deploy/test_chart*.py

@@ -79,7 +79,7 @@ def _default(name: str, value: ast.expr | None) -> str:
     if name == "cache":
         return "`$XDG_CACHE_HOME/concertino`"
     found = getattr(settings.Settings(), name)
-    return f"`{found:g}`" if isinstance(found, float) else f"`{found}`" if found != "" else "none"
+    return f"`{found:g}`" if isinstance(found, float) else f"`{found}`" if found not in ("", settings.NO_SECRET) else "none"
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from concertino.bus import calls
 from concertino.bus.port import Headers
 from concertino.bus.requests import Requests
 from concertino.contracts.errors import BusUnavailable, MessageTooLarge, Refused
@@ -77,14 +78,14 @@ class Api:
         self.requests = Requests(nc)
         self._nc, self._patience = nc, patience
 
-    async def call(self, path: str, data: bytes = b"") -> Reply:
-        """``$JS.API.<path>``. The reply may hold an error that will not go away by itself."""
+    async def call(self, subject: str, data: bytes = b"") -> Reply:
+        """A call of the API. The reply may hold an error that will not go away by itself."""
 
         async def attempt() -> Reply:
-            [message] = await self.requests.ask(f"$JS.API.{path}", data)
+            [message] = await self.requests.ask(subject, data)
             reply = _decode(message.data)
             if reply.error and (reply.error.code == 503 or reply.error.err_code == NOT_LEADER):
-                raise BusUnavailable(f"{path}: {reply.error}")
+                raise BusUnavailable(f"{subject}: {reply.error}")
             return reply
 
         return await self.patiently(attempt)
@@ -106,8 +107,7 @@ class Api:
 
     async def direct(self, stream: str, request: dict[str, Any]) -> tuple[list[Msg], bool]:
         """Messages by one direct get, from whichever replica answers; and whether there are more."""
-        path = f"$JS.API.DIRECT.GET.{stream}"
-        *messages, end = await self.requests.ask(path, msgspec.json.encode(request), many=True)
+        *messages, end = await self.requests.ask(calls.direct(stream), msgspec.json.encode(request), many=True)
         headers = end.headers or {}
         status, description = headers.get("Status", ""), headers.get("Description", "")
         if status == "413":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 
+from concertino.bus.access import Access
 from concertino.contracts.errors import BadSetting, BusUnavailable, Refused
 
 RETRY_PAUSE = 0.2
@@ -21,7 +22,10 @@ CONNECT_WITHIN = 5.0
 GREETED_WITHIN = 2.0
 """Seconds for a server that takes the connection to say so, of however little patience a caller is: it may be busy."""
 
+ANYBODY = Access()
+
 _SPACE = " \t\x0b\x0c"
+_DENIED = re.compile(r"(?i)permissions violation for (?:publish|subscription) to \"([^\"]*)\"")
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +33,8 @@ log = structlog.get_logger(__name__)
 class FastClient(Client):
     """nats-py's client, with a header parser that takes a fifth of the time: half of what reading a log costs is headers.
 
-    Where a later nats-py has no such method this is merely not called.
+    And with TLS where TLS was asked for: nats-py goes on in plain text, password and all, where a server (or somebody between)
+    does not offer it. Where a later nats-py has no such methods these are merely not called; a test would say so.
     """
 
     @staticmethod
@@ -42,9 +47,27 @@ class FastClient(Client):
                 headers[name] = value.strip(_SPACE)
         return headers
 
+    def _connect_command(self) -> bytes:
+        """What says who we are: the last moment to notice that everybody could read it."""
+        wanted = "tls" in self.options or (self._current_server and self._current_server.uri.scheme == "tls")
+        if wanted and not self._server_info.get("tls_required"):
+            raise NoTlsError
+        return super()._connect_command()  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+
+
+class NoTlsError(nats.errors.Error):
+    """The server offers no TLS."""
+
+    def __str__(self) -> str:
+        return "the server offers no TLS"
+
 
 def _nothing() -> None:
     """For a caller who need not know."""
+
+
+def _not_denied(subject: str) -> None:
+    """The same."""
 
 
 async def dial(
@@ -55,18 +78,18 @@ async def dial(
     lost: Callable[[], None] = _nothing,
     back: Callable[[], None] = _nothing,
     closed: Callable[[], None] = _nothing,
-    tls: ssl.SSLContext | None = None,
-    credentials: str | None = None,
+    denied: Callable[[str], None] = _not_denied,
+    access: Access = ANYBODY,
 ) -> Client:
     """A connection to one of the servers in ``url`` (separated by commas).
 
-    ``lost`` is called when it breaks, ``back`` when it stands again (both may come often), ``closed`` when it ends for good.
+    ``lost`` is called when it breaks, ``back`` when it stands again (both may come often), ``closed`` when it ends for good,
+    ``denied`` with each subject, in lower case, that the server does not let this user have.
     Raises :class:`BusUnavailable` where nothing answers within ``patience`` seconds, :class:`Refused` for wrong credentials and
-    :class:`BadSetting` for a URL or a credentials file that cannot be used.
+    :class:`BadSetting` for a URL, credentials or certificates that cannot be used.
     """
     servers = [_checked(server.strip()) for server in url.split(",")]
-    if credentials:
-        _check_credentials(Path(credentials))
+    given = access.options()
     nc = FastClient()
     stood = stands = False
     last: Exception = TimeoutError()
@@ -74,8 +97,10 @@ async def dial(
     async def on_error(error: Exception) -> None:
         nonlocal last
         last = error
+        if found := _DENIED.search(str(error)):
+            denied(found[1].lower())
         # Raising in here would kill nats-py's read loop without a word. While there is no connection every attempt ends here.
-        say = log.warning if stands else log.debug
+        say = log.warning if stands or _refused(error) else log.debug
         say("connection to the NATS server", error=reason(error))
 
     async def on_lost() -> None:
@@ -110,11 +135,8 @@ async def dial(
         "disconnected_cb": on_lost,
         "reconnected_cb": on_back,
         "closed_cb": on_closed,
+        **given,
     }
-    if tls:
-        options["tls"] = tls
-    if credentials:
-        options["user_credentials"] = credentials
     clock = asyncio.get_running_loop().time
     give_up = clock() + patience
     while True:
@@ -125,7 +147,11 @@ async def dial(
             with contextlib.suppress(OSError, TimeoutError, nats.errors.Error):
                 await nc.close()
             last = last if isinstance(e, nats.errors.NoServersError) else e
-        if "authorization violation" in str(last).lower():
+        if isinstance(last, ssl.SSLError | NoTlsError):
+            raise Refused(
+                f"no TLS with the NATS server at {_public(url)} ({reason(last)}): correct CTN_NATS_CA or the server"
+            ) from last
+        if _refused(last):
             raise Refused(f"the NATS server at {_public(url)} refuses the user: correct the credentials") from last
         if clock() + RETRY_PAUSE > give_up:
             raise BusUnavailable(
@@ -157,13 +183,9 @@ def _checked(server: str) -> str:
     raise BadSetting(f"{_without_user(server)!r} is no address of a NATS server ({problem}): write it as nats://host:4222")
 
 
-def _check_credentials(file: Path) -> None:
-    try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as e:
-        raise BadSetting(f"the credentials file {file} cannot be read: {reason(e)}") from e
-    if "NATS USER JWT" not in text or "USER NKEY SEED" not in text:
-        raise BadSetting(f"{file} is no credentials file: it holds a user's JWT and seed, as `nsc generate creds` writes them")
+def _refused(error: Exception) -> bool:
+    """Whether the server does not take the user. (While it comes back, too: credentials may have expired meanwhile.)"""
+    return "authorization violation" in str(error).lower() or "authentication" in str(error).lower()
 
 
 def _public(url: str) -> str:

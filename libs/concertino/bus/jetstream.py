@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from concertino.bus import blobs
+from concertino.bus import blobs, calls
+from concertino.bus.access import Access
 from concertino.bus.api import (
     CONSUMER_NOT_FOUND,
     MESSAGE_NOT_FOUND,
@@ -27,12 +27,12 @@ from concertino.bus.api import (
     TooManyResults,
     expect_no_error,
 )
-from concertino.bus.connection import dial, reason
+from concertino.bus.connection import ANYBODY, dial, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
 from concertino.bus.port import Consumption, Handler, Headers, Listener, Stored, Subscription
 from concertino.bus.puller import Puller
 from concertino.bus.topology import Consumer, Stream, Topology
-from concertino.contracts.errors import BusUnavailable, InvalidMessage
+from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
 from concertino.contracts.subjects import Header, Subjects
 
 log = structlog.get_logger(__name__)
@@ -45,14 +45,15 @@ HEARTBEAT = 5.0
 _BATCH = {"batch": 10_000, "max_bytes": 8 * 1024 * 1024}
 """Of one read: bounds what the server queues for a slow reader."""
 
-_PURGE_KEY = {"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
+_DELETED = {"KV-Operation": "DEL"}
 
 
 class JetStream:
     """The :class:`~concertino.bus.port.Bus` of one connection. Made by :meth:`connect`."""
 
-    def __init__(self, nc: Client, subjects: Subjects, patience: float, heartbeat: float) -> None:
-        self._nc, self._subjects, self._heartbeat = nc, subjects, heartbeat
+    def __init__(self, nc: Client, subjects: Subjects, patience: float, heartbeat: float, provisions: bool) -> None:
+        self._nc, self._subjects, self._heartbeat, self._provisions = nc, subjects, heartbeat, provisions
+        self._denied: set[str] = set()
         self._api = Api(nc, patience)
         self._pullers: set[Puller] = set()
         self._on_reconnect: list[Callable[[], None]] = []
@@ -68,10 +69,12 @@ class JetStream:
         patience: float = PATIENCE,
         heartbeat: float = HEARTBEAT,
         closed: Callable[[], None] = lambda: None,
-        tls: ssl.SSLContext | None = None,
-        credentials: str | None = None,
+        access: Access = ANYBODY,
+        provisions: bool = True,
     ) -> JetStream:
         """A connection that reconnects for ever. ``closed`` is called when the server has ended it for good.
+
+        Without the right to make streams and consumers (not ``provisions``) those that are asked for are only looked up.
 
         Every call of the bus is repeated for ``patience`` seconds before it fails. Raises :class:`BusUnavailable` where nothing
         answers for as long, :class:`Refused` for wrong credentials, :class:`BadSetting` for a URL that is none.
@@ -90,8 +93,13 @@ class JetStream:
             if bus is None or not bus._closing:
                 closed()
 
-        nc = await dial(url, name, patience=patience, lost=lost, back=back, closed=ended, tls=tls, credentials=credentials)
-        bus = cls(nc, subjects, patience, heartbeat)
+        def denied(subject: str) -> None:
+            if bus:
+                bus._denied.add(subject)
+                bus._api.requests.denied(subject)
+
+        nc = await dial(url, name, patience=patience, lost=lost, back=back, closed=ended, denied=denied, access=access)
+        bus = cls(nc, subjects, patience, heartbeat, provisions)
         await bus._api.requests.start()
         return bus
 
@@ -106,6 +114,10 @@ class JetStream:
     # --- provisioning
 
     async def provision(self, topology: Topology) -> None:
+        if not self._provisions:
+            for consumer in topology.consumers:
+                await self._expect_consumer(consumer)
+            return
         for stream in topology.streams:
             await self._provision_stream(stream)
         for consumer in topology.consumers:
@@ -113,17 +125,24 @@ class JetStream:
 
     async def _provision_stream(self, stream: Stream) -> None:
         config = msgspec.json.encode(stream.config())
-        reply = await self._api.call(f"STREAM.CREATE.{stream.name}", config)
+        reply = await self._api.call(calls.create_stream(stream.name), config)
         if reply.error and reply.error.err_code in NAME_IN_USE:
-            reply = await self._api.call(f"STREAM.UPDATE.{stream.name}", config)
+            reply = await self._api.call(calls.update_stream(stream.name), config)
         expect_no_error(reply, f"stream {stream.name} cannot be provisioned")
 
     async def _provision_consumer(self, consumer: Consumer) -> None:
         request = msgspec.json.encode({"stream_name": consumer.stream, "config": consumer.config()})
-        path = f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}"
-        if len(consumer.filters) == 1:
-            path += f".{consumer.filters[0]}"
-        expect_no_error(await self._api.call(path, request), f"consumer {consumer.name} cannot be provisioned")
+        reply = await self._api.call(calls.create_consumer(consumer), request)
+        expect_no_error(reply, f"consumer {consumer.name} cannot be provisioned")
+
+    async def _expect_consumer(self, consumer: Consumer) -> None:
+        reply = await self._api.call(calls.consumer_info(consumer))
+        if reply.error and reply.error.err_code in (CONSUMER_NOT_FOUND, STREAM_NOT_FOUND):
+            raise Refused(
+                f"there is no consumer {consumer.name} of the stream {consumer.stream}, and this service is not to make it "
+                "(CTN_PROVISION=false): run `python -m concertino.runtime.provision`, with its kind in the configuration file"
+            )
+        expect_no_error(reply, f"consumer {consumer.name} cannot be looked up")
 
     # --- streams
 
@@ -155,9 +174,7 @@ class JetStream:
 
     async def unschedule(self, subject: str) -> None:
         request = msgspec.json.encode({"filter": subject})
-        expect_no_error(
-            await self._api.call(f"STREAM.PURGE.{self._subjects.tasks_stream}", request), "a timer cannot be removed"
-        )
+        expect_no_error(await self._api.call(calls.purge(self._subjects.tasks_stream), request), "a timer cannot be removed")
 
     async def read(
         self, stream: str, subjects: str, after: int = 0, reach: int = 0, since: float | None = None
@@ -196,14 +213,14 @@ class JetStream:
 
     async def _gone(self, stream: str, sequence: int) -> bool:
         """Whether message ``sequence`` was there once and is no more, in the words of the stream's leader."""
-        info = await self._api.call(f"STREAM.INFO.{stream}")
+        info = await self._api.call(calls.stream_info(stream))
         if info.error or info.state.last_seq < sequence:
             return False
-        reply = await self._api.call(f"STREAM.MSG.GET.{stream}", msgspec.json.encode({"seq": sequence}))
+        reply = await self._api.call(calls.message(stream), msgspec.json.encode({"seq": sequence}))
         return reply.error is not None and reply.error.err_code == MESSAGE_NOT_FOUND
 
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
-        reply = await self._api.call(f"CONSUMER.INFO.{consumer.stream}.{consumer.name}")
+        reply = await self._api.call(calls.consumer_info(consumer))
         if reply.error and reply.error.err_code in (CONSUMER_NOT_FOUND, STREAM_NOT_FOUND):
             return 0, 0
         expect_no_error(reply, f"consumer {consumer.name} cannot be read")
@@ -213,7 +230,7 @@ class JetStream:
         found: dict[str, tuple[int, int]] = {}
         listed = 0
         while True:  # the server answers in pages
-            reply = await self._api.call(f"CONSUMER.LIST.{stream}", msgspec.json.encode({"offset": listed}))
+            reply = await self._api.call(calls.consumers(stream), msgspec.json.encode({"offset": listed}))
             if reply.error and reply.error.err_code == STREAM_NOT_FOUND:
                 return {}
             expect_no_error(reply, f"the consumers of {stream} cannot be listed")
@@ -233,8 +250,7 @@ class JetStream:
         async def restore() -> None:
             await self.provision(Topology(consumers=(consumer,)))
 
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream}.{consumer.name}"
-        puller = Puller(self._nc, subject, handle, hand_back, restore, slots, self._heartbeat)
+        puller = Puller(self._nc, calls.pull(consumer), handle, hand_back, restore, slots, self._heartbeat)
         self._pullers.add(puller)
         return puller
 
@@ -256,14 +272,14 @@ class JetStream:
     # --- buckets
 
     async def put_key(self, bucket: str, key: str, value: bytes) -> None:
-        await self._store(f"$KV.{bucket}.{key}", value, {})
+        await self._store(calls.key(bucket, key), value, {})
 
     async def delete_key(self, bucket: str, key: str) -> None:
-        await self._store(f"$KV.{bucket}.{key}", b"", _PURGE_KEY)
+        await self._store(calls.key(bucket, key), b"", _DELETED)
 
     async def keys(self, bucket: str) -> dict[str, bytes]:
-        prefix = f"$KV.{bucket}."
-        stored = await self.last(f"KV_{bucket}", prefix + ">")
+        prefix = calls.key(bucket, "")
+        stored = await self.last(calls.bucket_stream(bucket), prefix + ">")
         return {s.subject.removeprefix(prefix): s.data for s in stored if "KV-Operation" not in s.headers}
 
     # --- not stored
@@ -292,7 +308,9 @@ class JetStream:
         except (nats.errors.Error, OSError) as e:
             raise BusUnavailable(f"{subject}: {reason(e)}") from e
         # Subscribed is when the server knows: one round trip behind the SUB line makes sure of that.
-        await self._api.call("INFO")
+        await self._api.call(calls.INFO)
+        if subject.lower() in self._denied:
+            raise Refused(f"the NATS user has no permission to listen to {subject!r}: see docs/security.md")
         return _Subscription(self._nc, subscription)
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:

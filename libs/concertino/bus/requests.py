@@ -14,7 +14,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from concertino.contracts.errors import BusUnavailable, InvalidMessage
+from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
 from concertino.contracts.subjects import Header
 
 NO_RESPONDERS = "503"
@@ -23,6 +23,7 @@ ANSWER_WITHIN = 5.0
 
 
 class _Open(Struct, eq=False):
+    subject: str
     future: asyncio.Future[list[Msg]]
     deadline: float
     many: bool
@@ -46,13 +47,15 @@ class Requests:
     async def ask(
         self, subject: str, data: bytes, headers: Mapping[str, str] | None = None, *, many: bool = False
     ) -> list[Msg]:
-        """The replies; with ``many`` the last is the one with the status. Raises :class:`BusUnavailable`."""
+        """The replies; with ``many`` the last is the one with the status. Raises :class:`BusUnavailable`, and
+        :class:`Refused` where the user may not ask.
+        """
         if not self._nc.is_connected:
             # nats-py would keep it and send it some time after we gave up on it.
             raise BusUnavailable("the connection to the NATS server is lost: it is being made again")
         token = str(next(self._tokens))
         loop = asyncio.get_running_loop()
-        request = _Open(loop.create_future(), loop.time() + self._timeout, many, [])
+        request = _Open(subject, loop.create_future(), loop.time() + self._timeout, many, [])
         self._open[token] = request
         try:
             await self._nc.publish(subject, data, reply=self._inbox + token, headers=dict(headers) if headers else None)
@@ -77,7 +80,7 @@ class Requests:
             request.future.set_exception(
                 BusUnavailable(
                     "nothing on the NATS server answers: JetStream is off (start it as `nats-server -js`), or its streams are "
-                    "not provisioned (the services do that: `concertino up --nats URL`)"
+                    "not provisioned (run `python -m concertino.runtime.provision`)"
                 )
             )
         elif not request.many or status is not None:
@@ -97,6 +100,13 @@ class Requests:
         """The connection broke: no answer will come to what was asked over it."""
         for request in list(self._open.values()):
             _fail(request, "the connection to the NATS server broke before it answered")
+
+    def denied(self, subject: str) -> None:
+        """The server says that this user may not publish on ``subject`` (in lower case): no answer will come."""
+        for request in list(self._open.values()):
+            if request.subject.lower() == subject and not request.future.done():
+                why = f"the NATS user has no permission for {request.subject!r}: see docs/security.md"
+                request.future.set_exception(Refused(why))
 
     async def stop(self) -> None:
         if self._sweeper:

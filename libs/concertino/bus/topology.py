@@ -151,20 +151,19 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
                 replicas=replicas,
                 options={"allow_direct": True, "max_msgs_per_subject": 1},
             ),
-            # A bucket is a stream by another name; this is how the server's own tools find it.
             Stream(
                 name=f"KV_{subjects.workers_bucket}",
                 subjects=(f"$KV.{subjects.workers_bucket}.>",),
                 max_age=ANNOUNCEMENT_LIFE,
                 replicas=replicas,
-                options={"max_msgs_per_subject": 1, "allow_direct": True, "allow_rollup_hdrs": True, "deny_delete": True},
+                options={"max_msgs_per_subject": 1, "allow_direct": True, "deny_delete": True},
             ),
             Stream(
                 name=f"KV_{subjects.kinds_bucket}",
                 subjects=(f"$KV.{subjects.kinds_bucket}.>",),
                 max_age=0,
                 replicas=replicas,
-                options={"max_msgs_per_subject": 1, "allow_direct": True, "allow_rollup_hdrs": True, "deny_delete": True},
+                options={"max_msgs_per_subject": 1, "allow_direct": True, "deny_delete": True},
             ),
         ),
         consumers=(coordinator(subjects),),

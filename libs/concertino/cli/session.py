@@ -11,7 +11,7 @@ import msgspec
 
 from concertino.bus.jetstream import JetStream
 from concertino.client import Client
-from concertino.contracts.subjects import Subjects
+from concertino.contracts.subjects import CLIENT, Subjects
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry.export import exporting
 
@@ -55,7 +55,7 @@ def tracing() -> AbstractContextManager[None]:
 async def connect(config: Settings, url: str | None = None) -> AsyncIterator[Session]:
     """A session on ``url``, or on the bus of the settings. Raises :class:`BusUnavailable`."""
     bus = await JetStream.connect(
-        url or config.nats_url, "cli", config.subjects, patience=PATIENCE, credentials=config.nats_creds or None
+        url or config.nats_url, "cli", config.subjects, patience=PATIENCE, access=config.access(CLIENT)
     )
     try:
         yield Session(Client(config=config, bus=bus), bus, config.subjects)

@@ -34,7 +34,7 @@ from concertino.contracts.messages import (
 )
 from concertino.contracts.plans import problems
 from concertino.contracts.state import State, fold
-from concertino.contracts.subjects import LANES, Subjects, check_id
+from concertino.contracts.subjects import CLIENT, LANES, Subjects, check_id
 from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
 from concertino.runtime.clock import Clock
@@ -92,7 +92,7 @@ class Client:
     async def __aenter__(self) -> Client:
         if self._bus_ is None:
             self._bus_ = await JetStream.connect(
-                self._url, "client", self._subjects, patience=3.0, credentials=self._config.nats_creds or None
+                self._url, "client", self._subjects, patience=3.0, access=self._config.access(CLIENT)
             )
         return self
 

@@ -21,6 +21,9 @@ LANES: tuple[Lane, ...] = ("interactive", "batch")
 PLAN, SYNTHESIZE = "plan", "synthesize"
 """The kinds that every installation has: planner and synthesizer are workers too."""
 
+CLIENT, ORCHESTRATOR, PROVISION, MONITOR = "client", "orchestrator", "provision", "monitor"
+"""The users of an installation that are no workers. A worker's role is its kind."""
+
 
 class Header:
     """Header names. The ``Nats-*`` ones belong to the server."""
@@ -69,7 +72,17 @@ class Subjects(Struct, frozen=True):
 
     prefix: str = "ctn"
 
-    # --- streams and buckets
+    # --- accounts, streams and buckets
+
+    @property
+    def account(self) -> str:
+        """Owns the streams, where users are kept apart. See :mod:`concertino.bus.permissions`."""
+        return self.prefix.upper()
+
+    @property
+    def edge_account(self) -> str:
+        """Where everybody lives who need not be in :attr:`account`."""
+        return f"{self.account}_EDGE"
 
     @property
     def tasks_stream(self) -> str:
@@ -149,11 +162,11 @@ class Subjects(Struct, frozen=True):
         """The name of the fact that a delivery of ``work`` does not count."""
         return f"returned.{work}.{delivery}"
 
-    def begun(self, work: str, delivery: int) -> str:
+    def begun(self, work: str, delivery: int | str) -> str:
         """The name of the fact that a delivery of ``work`` is being worked on."""
         return f"begun.{work}.{delivery}"
 
-    def spent(self, work: str, delivery: int) -> str:
+    def spent(self, work: str, delivery: int | str) -> str:
         """The name of the fact what a delivery of ``work`` cost that brought no result."""
         return f"spent.{work}.{delivery}"
 
@@ -165,6 +178,12 @@ class Subjects(Struct, frozen=True):
 
     def signal(self, task: str) -> str:
         return f"{self.prefix}.signal.{task}"
+
+    # --- answers
+
+    def inbox(self, role: str) -> str:
+        """The prefix of the subjects that answers to ``role`` come to: its own, so that nobody else can listen to them."""
+        return f"_INBOX_{self.prefix}.{role}"
 
     # --- blobs
 

@@ -59,8 +59,11 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
 
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, stop.set)
-    bus = await JetStream.connect(config.nats_url, name, config.subjects, closed=closed, credentials=config.nats_creds or None)
-    await bus.provision(installation(config.subjects, replicas=config.replicas, keep=config.keep))
+    bus = await JetStream.connect(
+        config.nats_url, name, config.subjects, closed=closed, access=config.access(name), provisions=config.provision
+    )
+    if config.provision:
+        await bus.provision(installation(config.subjects, replicas=config.replicas, keep=config.keep))
     service = await start(bus, config)
     release = version("concertino")
     await bus.answer_discovery(name, release)

@@ -17,7 +17,7 @@ from concertino.bus.port import Bus
 from concertino.bus.topology import installation, queues
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.messages import Announcement
-from concertino.contracts.subjects import PLAN, SYNTHESIZE
+from concertino.contracts.subjects import PLAN, PROVISION, SYNTHESIZE
 from concertino.runtime.config import Config, load
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import logs
@@ -48,7 +48,7 @@ def _announcement(kind: str, config: Settings, file: Config) -> Announcement:
 
 
 async def _run(config: Settings, file: Config) -> None:
-    bus = await JetStream.connect(config.nats_url, "provision", config.subjects, credentials=config.nats_creds or None)
+    bus = await JetStream.connect(config.nats_url, "provision", config.subjects, access=config.access(PROVISION))
     try:
         await provision(bus, config, file)
         log.info("provisioned", kinds=sorted(file.kinds))

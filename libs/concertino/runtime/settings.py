@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from concertino.bus.access import Access
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.subjects import Subjects
 
@@ -21,13 +22,55 @@ def default_cache() -> str:
     return str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concertino")
 
 
+class Secret:
+    """A text that is never printed: not by a log, an error or a debugger that shows what it finds."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***" if self._text else "none"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+NO_SECRET = Secret()
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Durations in seconds. ``CTN_NATS_URL`` is ``nats_url``, and so on."""
 
     nats_url: Annotated[str, Meta(min_length=1)] = DEFAULT_URL
     """One server or several, separated by commas."""
+    nats_user: str = ""
+    """A user of the NATS server, with a password. See [security.md](security.md)."""
+    nats_password: Secret = NO_SECRET
+    """Of that user; or a file that holds it: ``CTN_NATS_PASSWORD_FILE``."""
+    nats_token: Secret = NO_SECRET
+    """Instead of a user; or a file that holds it: ``CTN_NATS_TOKEN_FILE``."""
+    nats_nkey: str = ""
+    """Instead of a user: a file that holds an NKey's seed."""
     nats_creds: str = ""
-    """A credentials file (JWT and NKey)."""
+    """Instead of a user: a credentials file (JWT and NKey)."""
+    nats_ca: str = ""
+    """A file of certificates (PEM) that the server's must come from. With it, a connection is TLS or none."""
+    nats_cert: str = ""
+    """The client's certificate (PEM), where the server asks for one."""
+    nats_key: str = ""
+    """Its key (PEM)."""
+    nats_inbox: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$")] = ""
+    """The prefix of subjects that answers come to, where the server's permissions prescribe one. Else ``_INBOX_ctn.<role>``."""
+    provision: bool = True
+    """Whether a service makes the streams and queues that it needs. False where its user may not: a job does it then."""
     prefix: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,15}$")] = "ctn"
     """Of every subject, stream and bucket: installations with different prefixes can share an account."""
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
@@ -68,6 +111,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     def subjects(self) -> Subjects:
         return Subjects(self.prefix)
 
+    def access(self, role: str) -> Access:
+        """How ``role`` (``client``, ``orchestrator``, a kind of worker, ...) connects to the bus."""
+        return Access(
+            user=self.nats_user,
+            password=self.nats_password.reveal(),
+            token=self.nats_token.reveal(),
+            nkey=self.nats_nkey,
+            creds=self.nats_creds,
+            ca=self.nats_ca,
+            cert=self.nats_cert,
+            key=self.nats_key,
+            inbox=self.nats_inbox or self.subjects.inbox(role),
+        )
+
 
 def settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings in ``environment`` (default: the process's own). Raises :class:`BadSetting`, which names the variable."""
@@ -75,8 +132,21 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
     given = {
         name: environment[variable] for name in Settings.__struct_fields__ if (variable := f"CTN_{name.upper()}") in environment
     }
+    for name in (field.name for field in msgspec.structs.fields(Settings) if field.type is Secret):
+        if file := environment.get(f"CTN_{name.upper()}_FILE"):
+            if name in given:
+                raise BadSetting(f"CTN_{name.upper()} and CTN_{name.upper()}_FILE: give one of them")
+            given[name] = _content(f"CTN_{name.upper()}_FILE", file)
     try:
-        return msgspec.convert(given, Settings, strict=False)
+        return msgspec.convert(given, Settings, strict=False, dec_hook=lambda type_, value: type_(value))
     except msgspec.ValidationError as e:
         message, _, path = str(e).partition(" - at `$.")
         raise BadSetting(f"CTN_{path.rstrip('`').upper()}: {message}") from e
+
+
+def _content(variable: str, file: str) -> str:
+    """A secret's file, without the line end that editors leave there."""
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as e:
+        raise BadSetting(f"{variable}: {file} cannot be read: {getattr(e, 'strerror', None) or 'it is no text'}") from e

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from concertino.bus.port import Bus, Consumption
+from concertino.bus.topology import Topology, coordinator
 from concertino.orchestrator.coordinator import Coordinator
 from concertino.orchestrator.planner import worker as planner
 from concertino.orchestrator.queues import QueueWatch
@@ -29,6 +30,7 @@ class Orchestrator:
 
 async def start(bus: Bus, settings: Settings) -> Orchestrator:
     """Coordinate first, then announce: whoever sees the planner on the bus can submit."""
+    await bus.provision(Topology(consumers=(coordinator(settings.subjects),)))
     triggers = Coordinator(bus, settings.subjects, time.time).start()
     running = await planner.start(bus, settings)
     queues = QueueWatch(bus, settings.subjects)

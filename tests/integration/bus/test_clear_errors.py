@@ -10,6 +10,7 @@ import nats
 import pytest
 from nats.aio.msg import Msg
 
+from concertino.bus.access import Access
 from concertino.bus.jetstream import JetStream
 from concertino.bus.topology import installation
 from concertino.contracts.errors import BadSetting, BusUnavailable, InvalidMessage, Refused
@@ -42,7 +43,7 @@ async def test_a_credentials_file_that_is_not_there_says_so_at_once(subjects: Su
     (tmp_path / "junk.creds").write_text("junk")
     for name in ("no.creds", "junk.creds"):
         with pytest.raises(BadSetting, match=name):
-            await JetStream.connect("nats://127.0.0.1:9", "test", subjects, credentials=str(tmp_path / name))
+            await JetStream.connect("nats://127.0.0.1:9", "test", subjects, access=Access(creds=str(tmp_path / name)))
 
 
 async def test_a_wrong_password_says_so_at_once(subjects: Subjects, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from concertino.cli.fleet.readiness import Readiness
 from concertino.cli.fleet.services import ALWAYS, Service, environment
 from concertino.cli.fleet.supervisor import OURS, Say, Supervisor
 from concertino.contracts.errors import ConcertinoError, Transient
+from concertino.contracts.subjects import CLIENT
 from concertino.runtime.nats_server import NatsServer
 from concertino.runtime.settings import Settings
 
@@ -65,7 +66,7 @@ class Fleet:
             await self.server.start()
             self._watch = asyncio.create_task(self._keep_server(self.server))
         config = self._config
-        bus = await JetStream.connect(self.url, "fleet", config.subjects, patience=3.0, credentials=config.nats_creds or None)
+        bus = await JetStream.connect(self.url, "fleet", config.subjects, patience=3.0, access=config.access(CLIENT))
         try:
             ready = Readiness(bus, config.subjects, [kind for service in self._services for kind in service.kinds])
             await ready.start()

@@ -1,0 +1,227 @@
+"""Who may do what on the server, as data, from the same definitions that the code uses: users, and the accounts they live in.
+
+Two accounts. The one that is called like the installation owns the streams; orchestrators live in it, and the job that
+provisions. Everybody else lives at its edge: an account without JetStream, which imports, subject by subject, what they need.
+
+The edge is what keeps roles apart, permissions alone do not: the server looks at the subject of what is published, and not
+at the one that the answer is to go to. In one account, whoever may store a blob of his own can have the server's answer to a
+read of it, which is that blob, stored as the outcome of a task or as work for another kind. What crosses the border of
+accounts is answered at the edge, where nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from concertino.bus import calls, topology
+from concertino.bus.puller import EXPIRES
+from concertino.bus.topology import Consumer
+from concertino.bus.wildcards import matches
+from concertino.contracts.errors import BadSetting
+from concertino.contracts.messages import Subtask
+from concertino.contracts.subjects import CLIENT, LANES, MONITOR, ORCHESTRATOR, PLAN, PROVISION, SYNTHESIZE, Subjects
+
+ANSWERED_WITHIN = EXPIRES + 10.0
+"""Seconds for which the way back of a request that has many answers is kept at the border."""
+
+
+class Role(Struct, frozen=True):
+    """What one user may do, and nothing else. ``publish`` holds the calls of the server's API, too."""
+
+    user: str
+    edge: bool
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    responses: bool = False
+    """May answer what it is asked, wherever the answer is to go: only where nobody can ask who should not."""
+
+    def permissions(self) -> dict[str, Any]:
+        """The server's own form."""
+        return {
+            "publish": {"allow": list(self.publish)},
+            "subscribe": {"allow": list(self.subscribe)},
+            **({"allow_responses": True} if self.responses else {}),
+        }
+
+
+def worker(subjects: Subjects, kind: str) -> Role:
+    """Takes the work of ``kind`` and writes what comes of it: in the log under its kind, so nobody else's results."""
+    return Role(
+        user=f"{subjects.prefix}-{'synthesizer' if kind == SYNTHESIZE else f'worker-{kind}'}",
+        edge=True,
+        publish=_working(subjects, kind),
+        subscribe=(_inbox(subjects, kind), subjects.signal("*"), *calls.DISCOVERY),
+        responses=True,
+    )
+
+
+def client(subjects: Subjects) -> Role:
+    """Submits, follows, cancels; reads logs and results, and who is there."""
+    return Role(
+        user=f"{subjects.prefix}-{CLIENT}",
+        edge=True,
+        publish=(
+            subjects.fact("*", "submitted"),
+            subjects.fact("*", "cancel"),
+            *_blobs(subjects),
+            *_reading(subjects),
+            calls.consumer_info(_any(subjects.work_stream)),
+        ),
+        subscribe=(_inbox(subjects, CLIENT), subjects.task("*"), subjects.progress("*")),
+    )
+
+
+def orchestrator(subjects: Subjects) -> Role:
+    """Coordinates and plans."""
+    triggers, tasks = topology.coordinator(subjects), subjects.tasks_stream
+    return Role(
+        user=f"{subjects.prefix}-{ORCHESTRATOR}",
+        edge=False,
+        publish=(
+            *(subjects.fact("*", name) for name in ("dispatched.*", "outcome")),
+            subjects.timer("*", "*"),
+            subjects.signal("*"),
+            subjects.work("*", "*"),
+            *_taking(triggers),
+            *_working(subjects, PLAN),
+            calls.stream_info(tasks),
+            calls.message(tasks),
+            calls.purge(tasks),
+            calls.consumers(subjects.work_stream),
+        ),
+        subscribe=(_inbox(subjects, ORCHESTRATOR), subjects.signal("*"), *calls.DISCOVERY),
+        responses=True,
+    )
+
+
+def provisioner(subjects: Subjects) -> Role:
+    """Makes streams, consumers and buckets: nobody else may."""
+    made = topology.installation(subjects)
+    return Role(
+        user=f"{subjects.prefix}-{PROVISION}",
+        edge=False,
+        publish=(
+            calls.INFO,
+            *(calls.create_stream(stream.name) for stream in made.streams),
+            *(calls.update_stream(stream.name) for stream in made.streams),
+            *(calls.create_consumer(consumer) for consumer in made.consumers),
+            # A lane and a kind are one token of a consumer's name.
+            calls.create_consumer(_any(subjects.work_stream, subjects.work("*", "*"))),
+            calls.key(subjects.kinds_bucket, "*"),
+            calls.direct(calls.bucket_stream(subjects.kinds_bucket)),
+        ),
+        subscribe=(_inbox(subjects, PROVISION),),
+    )
+
+
+def monitor(subjects: Subjects) -> Role:
+    """Looks at queues and at who is there, and changes nothing."""
+    streams = [stream.name for stream in topology.installation(subjects).streams]
+    return Role(
+        user=f"{subjects.prefix}-{MONITOR}",
+        edge=False,
+        publish=(
+            calls.INFO,
+            *calls.DISCOVERY,
+            *(calls.stream_info(stream) for stream in streams),
+            *(calls.consumers(stream) for stream in (subjects.tasks_stream, subjects.work_stream)),
+            *(calls.consumer_info(_any(stream)) for stream in (subjects.tasks_stream, subjects.work_stream)),
+        ),
+        subscribe=(_inbox(subjects, MONITOR),),
+    )
+
+
+def roles(subjects: Subjects, kinds: Iterable[str]) -> dict[str, Role]:
+    """Everybody, by role. Raises :class:`BadSetting` for a kind that would take another's place."""
+    found = {
+        CLIENT: client(subjects),
+        ORCHESTRATOR: orchestrator(subjects),
+        PROVISION: provisioner(subjects),
+        MONITOR: monitor(subjects),
+        SYNTHESIZE: worker(subjects, SYNTHESIZE),
+    }
+    for kind in dict.fromkeys(kinds):
+        if kind in found or kind == PLAN:
+            raise BadSetting(f"a kind cannot be called {kind!r}: that is another role's name")
+        found[kind] = worker(subjects, kind)
+    return found
+
+
+def accounts(subjects: Subjects, everybody: Iterable[Role]) -> dict[str, dict[str, Any]]:
+    """The server's configuration of both accounts, without their users."""
+    there = list(everybody)
+    bus, edge = subjects.account, subjects.edge_account
+    services = dict.fromkeys(s for role in there if role.edge for s in role.publish if not _stays(subjects, s))
+    heard = [s for role in there if role.edge for s in role.subscribe]
+    told = [s for role in there if not role.edge for s in role.publish]
+    streams = [s for s in dict.fromkeys([*told, subjects.due("*", "*")]) if any(matches(h, s) for h in heard)]
+    streams = [s for s in streams if s not in calls.DISCOVERY]
+    return {
+        bus: {
+            "jetstream": "enabled",
+            "exports": [*(_service(subjects, s) for s in services), *({"stream": s, "accounts": [edge]} for s in streams)],
+            "imports": [{"service": {"account": edge, "subject": s}} for s in calls.DISCOVERY],
+        },
+        edge: {
+            "exports": [_many({"service": s, "accounts": [bus]}) for s in calls.DISCOVERY],
+            "imports": [
+                *({"service": {"account": bus, "subject": s}} for s in services),
+                *({"stream": {"account": bus, "subject": s}} for s in streams),
+            ],
+        },
+    }
+
+
+def _service(subjects: Subjects, subject: str) -> dict[str, Any]:
+    export: dict[str, Any] = {"service": subject, "accounts": [subjects.edge_account]}
+    return _many(export) if subject.startswith(calls.ANSWERED_BY_MANY) else export
+
+
+def _many(export: dict[str, Any]) -> dict[str, Any]:
+    """An answer may be many messages."""
+    return {**export, "response_type": "stream", "response_threshold": f"{ANSWERED_WITHIN:g}s"}
+
+
+def _stays(subjects: Subjects, subject: str) -> bool:
+    """Whether it is heard at the edge alone."""
+    return matches(subjects.progress("*"), subject)
+
+
+def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
+    """For whoever takes work of ``kind``."""
+    work = {PLAN: "plan.*", SYNTHESIZE: "synthesis.*"}.get(kind) or Subtask(id="*", kind=kind, objective="").work_id
+    beside = (subjects.returned(work, "*"), subjects.begun(work, "*"), subjects.spent(work, "*"))
+    return (
+        *(subjects.fact("*", name) for name in (work, *beside)),
+        subjects.progress("*", work),
+        calls.key(subjects.workers_bucket, f"{kind}.*"),
+        *_blobs(subjects),
+        *_reading(subjects),
+        *(subject for lane in LANES for subject in _taking(topology.work(subjects, kind, lane))),
+    )
+
+
+def _taking(consumer: Consumer) -> tuple[str, ...]:
+    return calls.pull(consumer), calls.settle(consumer), calls.consumer_info(consumer)
+
+
+def _reading(subjects: Subjects) -> tuple[str, ...]:
+    """Logs, evidence, and who is there."""
+    buckets = (calls.bucket_stream(bucket) for bucket in (subjects.workers_bucket, subjects.kinds_bucket))
+    return (calls.INFO, *(calls.direct(stream) for stream in (subjects.tasks_stream, subjects.blobs_stream, *buckets)))
+
+
+def _blobs(subjects: Subjects) -> tuple[str, ...]:
+    """Of a blob and of its parts."""
+    return subjects.blob("*"), subjects.blob("*.*")
+
+
+def _inbox(subjects: Subjects, role: str) -> str:
+    return f"{subjects.inbox(role)}.>"
+
+
+def _any(stream: str, *filters: str) -> Consumer:
+    return Consumer(stream=stream, name="*", filters=filters, ack_wait=0)
