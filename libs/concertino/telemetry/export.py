@@ -84,7 +84,7 @@ def _start(service: str) -> Callable[[], None]:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        from concertino.telemetry.about import About
+        from concertino.telemetry.stamp import Stamp
     except ImportError as e:
         raise BadSetting(
             f"an endpoint for traces is set, and what sends them is not installed ({e}): "
@@ -98,7 +98,7 @@ def _start(service: str) -> Callable[[], None]:
     }
     resource = Resource.create({**own, **OTELResourceDetector().detect().attributes})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(About())
+    provider.add_span_processor(Stamp())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return provider.shutdown

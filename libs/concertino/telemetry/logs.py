@@ -1,15 +1,17 @@
 """Logs on standard error: readable on a terminal, JSON lines elsewhere. What libraries log is told in the same way.
 
-A line that is written while something is done about a task says so by itself: whoever begins that binds it by :func:`about`.
+A line that is written while something is done about a task says so by itself: whoever begins that calls :func:`about`.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import structlog
+from msgspec import Struct
 
 from concertino.telemetry import tracing
 from concertino.telemetry.names import Field
@@ -21,7 +23,9 @@ def configure(service: str, level: str = "info", format_: Literal["auto", "human
     human = colors if format_ == "auto" else format_ == "human"
 
     def where(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-        """Of which service, and in which span. On a terminal the service stands before the line already, and ids are long."""
+        """About what, of which service, and in which span. On a terminal the service is known, and ids are long."""
+        for field, value in fields().items():
+            event.setdefault(field, value)
         if not human:
             event[Field.SERVICE] = service
             if trace := tracing.here():
@@ -57,7 +61,30 @@ def configure(service: str, level: str = "info", format_: Literal["auto", "human
     logging.basicConfig(level=logging.WARNING, handlers=[libraries])
 
 
-def about(task: str, work: str = "", subtask: str = "", attempt: int = 0) -> None:
-    """From now on, in this asyncio task and what it starts, lines are about this."""
-    known = {Field.TASK: task, Field.WORK: work, Field.SUBTASK: subtask, Field.ATTEMPT: attempt}
-    structlog.contextvars.bind_contextvars(**{field: value for field, value in known.items() if value})
+class About(Struct):
+    """What is being done. It may be learnt bit by bit: whoever was started meanwhile learns it, too."""
+
+    task: str = ""
+    work: str = ""
+    subtask: str = ""
+    attempt: int = 0
+
+    def fields(self) -> dict[str, str | int]:
+        """What is known of it."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name))}
+
+
+_about: ContextVar[About | None] = ContextVar("about", default=None)
+
+
+def about(task: str = "") -> About:
+    """From now on, in this asyncio task and what it starts, lines and spans are about what is written down in this."""
+    found = About(task)
+    _about.set(found)
+    return found
+
+
+def fields() -> dict[str, str | int]:
+    """What is being done here."""
+    found = _about.get()
+    return found.fields() if found else {}

@@ -65,12 +65,8 @@ class Event:
 
 
 class Field:
-    """Of lines of the log."""
+    """Of lines of the log, besides those of :class:`concertino.telemetry.logs.About`."""
 
     SERVICE = "service"
-    TASK = "task"
-    WORK = "work"
-    SUBTASK = "subtask"
-    ATTEMPT = "attempt"
     TRACE = "trace_id"
     SPAN = "span_id"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SCOPE = "concertino"
 Value: TypeAlias = str | int | float | bool
 Attributes: TypeAlias = Mapping[str, Value]
+Said: TypeAlias = Attributes | Callable[[], Attributes]
+"""Attributes, or what makes them where somebody records them."""
 Kind: TypeAlias = Literal["internal", "producer", "consumer"]
 
 _carried: ContextVar[Trace] = ContextVar("carried", default=NO_TRACE)
@@ -61,7 +63,7 @@ def headers() -> dict[str, str]:
 def span(
     name: str,
     kind: Kind = "internal",
-    attributes: Attributes | None = None,
+    attributes: Said | None = None,
     *,
     parent: Trace = NO_TRACE,
     normal: tuple[type[Exception], ...] = (),
@@ -75,7 +77,8 @@ def span(
     if trace is None or tracer is None:
         return _Carried(parent) if parent else _NOTHING
     above = parent or (NO_TRACE if _current(trace) else _carried.get())
-    return _recorded(trace, tracer, name, kind, attributes or {}, above, normal)
+    said = attributes() if callable(attributes) else attributes or {}
+    return _recorded(trace, tracer, name, kind, said, above, normal)
 
 
 def sending(

@@ -28,7 +28,7 @@ from concertino.contracts.subjects import LANES
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
-from concertino.telemetry import metrics, tracing
+from concertino.telemetry import logs, metrics, tracing
 from concertino.telemetry.labels import OTHER
 from concertino.telemetry.names import Attribute, Event
 from concertino.worker import lease, policy, receipt
@@ -160,24 +160,25 @@ class Runtime:
         task = _current_task()
         self._deliveries.add(task)
         try:
+            about = logs.about()
             with receipt.receiving(delivery, self._subjects, self._announcement.kind) as span:
                 async with lease.kept(delivery, self._settings.lease):
-                    await self._take(delivery, span)
+                    await self._take(delivery, about, span)
         finally:
             self._deliveries.discard(task)
 
-    async def _take(self, delivery: Delivery, span: tracing.Span) -> None:
+    async def _take(self, delivery: Delivery, about: logs.About, span: tracing.Span) -> None:
         if delivery.attempt > 1:
             metrics.REDELIVERIES.labels(self._announcement.kind).inc()
-        match await self._intake.judge(delivery):
+        found = await self._intake.judge(delivery)
+        receipt.told(found, about, span)
+        match found:
             case Drop(why):
-                span.event(Event.DROPPED)
                 if why:
                     log.error(why, subject=delivery.message.subject)
                 await delivery.ack()
             case Fail(task, work, failure, attempt):
-                log.error("given up", task=task, work=work, error=failure.message)
-                span.failed(failure.code)
+                log.error("given up", error=failure.message)
                 failed = self._failed(work, failure, attempt)
                 if await self._log.write(task, work, failed):
                     self._count(failed)
@@ -189,8 +190,7 @@ class Runtime:
                 span.event(Event.HANDED_BACK)
                 metrics.HANDED_BACK.labels(self._announcement.kind).inc()
                 await self._intake.hand_back(work, delivery, self._announcement.replica)
-            case Run(work, attempt) as run:
-                receipt.begun(run, span)
+            case Run(work, attempt):
                 await self._attempt(work, attempt, delivery, span)
 
     async def _attempt(self, work: Work, attempt: int, delivery: Delivery, span: tracing.Span) -> None:
