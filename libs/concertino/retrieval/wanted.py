@@ -32,6 +32,11 @@ def wanted(query: str) -> list[Wanted]:
     return [forms for forms in found if forms]
 
 
+def shown(query: str) -> str:
+    """``query`` for people: of alternatives the first, with an ellipsis for the others."""
+    return _ALTERNATIVES.sub(lambda match: match[1].partition("^")[0] + ("…" if "|" in match[1] else ""), query)
+
+
 def _forms(written: Iterable[str]) -> Iterator[tuple[str, float]]:
     for form in written:
         word, _, weight = form.partition("^")

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus
-from concertino.contracts.errors import DeadlineExceeded, ModelRefused, ModelRejected, ModelUnavailable, Unusable
+from concertino.contracts.errors import (
+    ConcertinoError,
+    DeadlineExceeded,
+    ModelRefused,
+    ModelRejected,
+    ModelUnavailable,
+    Unusable,
+)
 from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
 from concertino.contracts.plans import GENERAL, PUBLIC
 from concertino.model import prompts
 from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
+from concertino.retrieval.wanted import shown
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
 from concertino.telemetry import metrics
+from concertino.telemetry.export import captured
 from concertino.worker import meter
 from concertino.worker.evidence import EvidenceLog
 from concertino.worker.mcp import Servers
-from concertino.worker.quoting import quoted
+from concertino.worker.quoting import ANOTHER_TRY, quoted
 from concertino.worker.tools import Toolbox
 
 Say = Callable[[str, str], Awaitable[None]]
@@ -63,6 +73,7 @@ class Context:
             on_call=self._on_call,
             on_seen=self.evidence.saw,
             on_ended=self._on_tool_ended,
+            captures=captured(os.environ),
         )
         self.hooks = Hooks(on_call=self._on_model_call, on_text=self._on_text, progress=self.progress)
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
@@ -71,6 +82,8 @@ class Context:
         self._bus, self._say, self._clock = bus, say, clock
         self.doing = ""
         """What was last told of its progress."""
+        self.setback = ""
+        """Why the model did not bring what it was asked for, once that is so."""
         self.cancelled = False
         """True once nobody wants the result any more. A handler that awaits is interrupted anyway; a thread has to look."""
 
@@ -107,11 +120,11 @@ class Context:
         try:
             return await self.model.research(job)
         except (ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
-            return await quoted(job, e, self.spent)
+            return await self._without_model(job, e)
         except ModelUnavailable as e:
-            if not self.last_attempt and self._clock() + (e.after or 0.0) < self.work.deadline:
+            if not self.last_attempt and self.work.deadline - self._clock() - (e.after or 0.0) > ANOTHER_TRY:
                 raise  # it is worth waiting for
-            return await quoted(job, e, self.spent)
+            return await self._without_model(job, e)
 
     async def kinds(self) -> list[Announcement]:
         """Whom a plan may ask: who is announced on the bus, and who would be woken by work."""
@@ -120,6 +133,10 @@ class Context:
     async def blob(self, digest: str) -> bytes | None:
         """What is kept under ``digest``."""
         return await self._bus.get_blob(digest)
+
+    async def _without_model(self, job: Research, why: ConcertinoError) -> Answer[Findings]:
+        self.setback = str(why)
+        return await quoted(job, why, self.spent)
 
     async def _offer_remote(self) -> None:
         remotes, missing = await self.servers.tools(self.tools.allowed)
@@ -146,5 +163,5 @@ class Context:
         await self._say(self.doing, text)
 
     async def _on_call(self, name: str, arguments: dict[str, object]) -> None:
-        shown = ", ".join(str(value) for value in arguments.values() if isinstance(value, str) and value)
-        await self.progress(f"{name}: {shown}" if shown else name)
+        said = ", ".join(shown(value) for value in arguments.values() if isinstance(value, str) and value)
+        await self.progress(f"{name}: {said}" if said else name)

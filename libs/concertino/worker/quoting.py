@@ -10,6 +10,8 @@ from concertino.contracts.messages import Usage
 from concertino.model.extractive import Extractive
 from concertino.model.port import Answer, Findings, Research
 
+ANOTHER_TRY = 45.0
+"""Seconds that must be left for another attempt to be worth waiting for: its delay, and time to work."""
 _SEARCH = "search"
 """The one tool that the extractive model asks for."""
 

@@ -18,11 +18,10 @@ from concertino.model.extractive.write import write
 from concertino.model.port import Answer, Draft, Exhibit, Writing
 from concertino.runtime.clock import Clock
 from concertino.worker import Context
+from concertino.worker.quoting import ANOTHER_TRY
 
 RESERVE, RESERVE_SHARE = 5.0, 0.2
 """Seconds that are kept for a report without the model, and the share of a short time that they may take."""
-ANOTHER_TRY = 45.0
-"""Seconds that must be left for another attempt to be worth waiting for: its delay, and time to write."""
 LISTED = 100
 """Further claims that a report without the model lists; the rest is counted."""
 

@@ -1,6 +1,6 @@
 import pytest
 
-from concertino.retrieval.wanted import alternatives, wanted
+from concertino.retrieval.wanted import alternatives, shown, wanted
 
 
 def test_plain_words_are_things_of_their_own() -> None:
@@ -17,3 +17,8 @@ def test_any_text_is_a_query(query: str) -> None:
     for forms in wanted(query):
         assert forms
         assert all(0 <= worth <= 1 for worth in forms.values())
+
+
+def test_people_are_shown_words_without_weights() -> None:
+    written = f"{alternatives({'resum': 1.0, 'continu': 0.8})} {alternatives({'job': 1.0})} (at once) f(x|y)"
+    assert shown(written) == "resum… job (at once) f(x|y)"

@@ -36,10 +36,11 @@ from concertino.model.extractive import Extractive
 from concertino.model.port import Answer, Draft, Hosted, Writing
 from concertino.runtime.config import Config
 from concertino.runtime.settings import Settings
-from concertino.synthesizer.fallback import ANOTHER_TRY, LISTED
+from concertino.synthesizer.fallback import LISTED
 from concertino.synthesizer.handler import synthesize
 from concertino.testing import Cited, MessagesApi, Say
 from concertino.worker import Context
+from concertino.worker.quoting import ANOTHER_TRY
 
 NOW = 1_000_000.0
 TEXT = "before\nmax_tries = 5\nafter"

@@ -23,6 +23,7 @@ from concertino.model.port import Answer, Call, Findings, Research
 from concertino.retrieval.search import Hit, SearchResult
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
+from concertino.worker.quoting import ANOTHER_TRY
 
 LINE = "The relay waits thirty seconds before each retry."
 
@@ -49,16 +50,19 @@ async def search(query: str, limit: int = 20) -> SearchResult:
     return SearchResult(hits=(Hit(passage=passage, score=1.0),), frequencies=words, passages=1)
 
 
-async def context(error: ConcertinoError, *tools: Any, last: bool = False, **brief: Any) -> Context:
+NOW = 1_000.0
+
+
+async def context(error: ConcertinoError, *tools: Any, last: bool = False, left: float = 1e12, **brief: Any) -> Context:
     asked = Subtask(id="s1", kind="docs", objective="How long does the relay wait before a retry?", **brief)
-    work = Work(task="t1", id="result.s1", attempt=1, request="?", brief=asked, deadline=1e12)
+    work = Work(task="t1", id="result.s1", attempt=1, request="?", brief=asked, deadline=NOW + left)
     bus = MemoryBus()
     await bus.provision(installation(Subjects()))
 
     async def say(_: str, __: str) -> None:
         return None
 
-    made = Context(work, bus=bus, model=Failing(error), settings=Settings(), say=say, last_attempt=last)
+    made = Context(work, bus=bus, model=Failing(error), settings=Settings(), say=say, last_attempt=last, clock=lambda: NOW)
     made.tools.add(*tools)
     return made
 
@@ -89,6 +93,16 @@ async def test_what_would_be_back_too_late_is_done_without_at_once() -> None:
     assert answer.value.claims
     with pytest.raises(ModelUnavailable):
         await (await context(ModelUnavailable("away", after=70.0), search)).research()
+
+
+async def test_where_there_is_no_time_for_another_attempt_what_passes_is_done_without() -> None:
+    away = ModelUnavailable("away")
+    made = await context(away, search, left=ANOTHER_TRY - 1)
+    answer = await made.research()
+    assert [claim.quotes[0].text for claim in answer.value.claims] == [LINE]
+    assert made.setback == "away"
+    with pytest.raises(ModelUnavailable):
+        await (await context(away, search, left=ANOTHER_TRY + 1)).research()
 
 
 async def test_where_nothing_can_be_searched_the_failure_stands() -> None:

@@ -32,6 +32,7 @@ def deadline(clock: Clock) -> Middleware:
                 raise
             job.context.cancelled = True
             doing = f", while this went on: {job.context.doing}" if job.context.doing else ""
-            raise TooLate(f"its time was up before it was done{doing}") from e
+            setback = f"; before that, {job.context.setback}" if job.context.setback else ""
+            raise TooLate(f"its time was up before it was done{doing}{setback}") from e
 
     return middleware
