@@ -51,8 +51,8 @@ class Rendered:
 
     def env(self, name: str) -> dict[str, str]:
         """Plain environment variables of what :meth:`pod` names."""
-        [container] = self.pod(name)["containers"]
-        return {variable["name"]: variable.get("value", "") for variable in container["env"]}
+        container = self.pod(name)["containers"][0]
+        return {variable["name"]: variable.get("value", "") for variable in container.get("env", ())}
 
     def laid_out(self, name: str, root: Path) -> dict[str, str]:
         """The environment of what :meth:`pod` names, after its volumes were laid out below ``root`` as in its container.

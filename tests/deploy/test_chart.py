@@ -404,6 +404,36 @@ def test_keda_is_told_what_its_scaler_reads() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "account"),
+    [({"bus": {"prefix": "prod"}}, "PROD"), (EXISTING, "$G"), ({**EXISTING, "global": {"usersSecret": "users"}}, "CTN")],
+)
+def test_keda_looks_into_the_account_that_has_the_streams(values: dict[str, Any], account: str) -> None:
+    found = Rendered({**values, "workers": {"web": QUEUE}}).of("ScaledObject")["web"]["spec"]["triggers"]
+    assert {trigger["metadata"]["account"] for trigger in found} == {account}
+
+
+@pytest.mark.parametrize(
+    ("values", "makes"),
+    [({}, "false"), (EXISTING, "false"), ({**EXISTING, "provision": {"enabled": False}}, "true")],
+)
+def test_services_make_streams_only_where_nobody_else_does(values: dict[str, Any], makes: str) -> None:
+    found = Rendered(values)
+    assert {found.env(name)["CTN_PROVISION"] for name in found.of("Deployment")} == {makes}
+
+
+def test_provisioning_is_no_hook_and_runs_again_with_each_upgrade() -> None:
+    """A hook would wait for services to be ready, with ``--wait``, and they for what it makes."""
+    jobs = [
+        next(o for o in Rendered(values, revision=revision).objects if o["kind"] == "Job")
+        for values, revision in (({}, 1), ({}, 1), ({}, 2), ({"bus": {"keep": 3600}}, 1))
+    ]
+    assert all("annotations" not in job["metadata"] for job in jobs)
+    first, again, upgrade, changed = (job["metadata"]["name"] for job in jobs)
+    assert first == again  # nothing changed: Argo CD keeps it
+    assert len({first, upgrade, changed}) == 3  # what a job does cannot be changed
+
+
 def test_encrypted_from_end_to_end() -> None:
     found = Rendered(COMBINATIONS["encrypted"])
     for name in ("web", "orchestrator", "provision", "test"):

@@ -119,10 +119,16 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* What permissions.json says of one role or kind, filled in. Takes root, kind and text. */}}
+{{- define "concertino.filled" -}}
+{{- $prefix := .root.Values.bus.prefix -}}
+{{- .text | replace "{prefix}" $prefix | replace "{PREFIX}" (upper $prefix) | replace "{kind}" (default "" .kind) -}}
+{{- end -}}
+
 {{/* A user of the bus by role and, for workers, kind. Takes root, role, kind. */}}
 {{- define "concertino.user" -}}
-{{- $roles := .root.Files.Get "permissions.json" | fromJson -}}
-{{- (index $roles .role).user | replace "{prefix}" .root.Values.bus.prefix | replace "{kind}" (default "" .kind) -}}
+{{- $roles := (.root.Files.Get "permissions.json" | fromJson).roles -}}
+{{- include "concertino.filled" (dict "root" .root "kind" .kind "text" (index $roles .role).user) -}}
 {{- end -}}
 
 {{/* The secret with the users' passwords; empty where services sign on otherwise, or not at all. */}}
@@ -189,6 +195,7 @@ true
 - {name: CTN_NATS_URL, value: {{ include "concertino.bus" .root | quote }}}
 - {name: CTN_PREFIX, value: {{ $all.bus.prefix | quote }}}
 - {name: CTN_REPLICAS, value: {{ $all.bus.replicas | quote }}}
+- {name: CTN_PROVISION, value: {{ not (or $all.provision.enabled (include "concertino.usersSecret" .root)) | quote }}}
 - {name: CTN_KEEP, value: {{ $all.bus.keep | int64 | quote }}}
 - {name: CTN_LEASE, value: {{ .values.lease | quote }}}
 - {name: CTN_ATTEMPTS, value: {{ .values.attempts | quote }}}

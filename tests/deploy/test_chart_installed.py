@@ -1,0 +1,160 @@
+"""The chart on a real server: its users, its queues, and a worker at zero that comes back for the first message."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chart import Rendered
+from installed import SERVER, Installation, exit_of
+from tests.kit.waiting import until
+
+from concertino.bus.access import Access
+from concertino.bus.connection import dial
+from concertino.contracts.errors import Refused
+from concertino.contracts.subjects import Subjects
+from concertino.runtime.settings import settings
+from concertino.runtime.users import block
+
+pytestmark = [pytest.mark.nats, pytest.mark.processes]
+
+QUEUE = {"scaling": {"by": "queue"}}
+ALONE: dict[str, Any] = {
+    "nats": {"config": {"cluster": {"enabled": False}}},
+    "bus": {"replicas": 1},
+    "model": {"name": "extractive"},
+    "defaults": {"lease": 2, "grace": 5},
+    "workers": {"docs": QUEUE, "code": QUEUE, "general": QUEUE},
+    "synthesizer": QUEUE,
+}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"global": {"usersSecret": "users"}},
+        {"bus": {"prefix": "prod_2"}, "workers": {"code-review": {"description": "x"}, "web": None}},
+        {"nats": {"config": {"cluster": {"replicas": 5}, "websocket": {"enabled": True, "merge": {"no_tls": True}}}}},
+    ],
+    ids=["as it comes", "existing secret", "another prefix", "more of it"],
+)
+async def test_the_server_takes_its_configuration(values: dict[str, Any], tmp_path: Path) -> None:
+    found = Installation(Rendered(values), tmp_path)
+    file = found.configured()
+    for secret in (tmp_path / "nats" / "etc" / "nats-users").glob("*.conf"):
+        assert "accounts" in secret.read_text() or secret.read_text().startswith("password: ")
+    if "global" in values:  # as the README says to make it
+        for user in re.findall(r"include ./(\S+)\.conf", (found.users / "authorization.conf").read_text()):
+            (found.users / f"{user}.conf").write_text('password: "0123abcd"')
+    status, said = await exit_of([str(SERVER), "-t", "-c", str(file)], {"SERVER_NAME": "nats-0"})
+    assert status == 0, said
+
+
+def test_users_are_those_that_the_code_asks_for() -> None:
+    """Letter by letter what ``python -m concertino.runtime.users`` prints, but for passwords."""
+    kinds = ["code", "docs", "general", "legal", "web"]
+    found = Rendered({"bus": {"prefix": "prod"}, "workers": {"legal": {"description": "x"}}})
+    text = found.of("ConfigMap")["demo-nats-authorization"]["data"]["authorization.conf"]
+    printed = block(Subjects("prod"), kinds, {}).removeprefix("accounts: ")
+    wanted = json.loads(re.sub(r": (\$\w+)", r': "\1"', printed))
+    decoder = json.JSONDecoder()
+    items = [decoder.raw_decode(line.strip())[0] for line in text.splitlines() if line.strip().startswith('{"')]
+    assert _sorted(items) == _sorted(
+        [item for account in wanted.values() for key in ("exports", "imports") for item in account.get(key, [])]
+    )
+    users = {
+        name: decoder.raw_decode(text, at)[0]
+        for name, at in ((m[1], m.end()) for m in re.finditer(r'user: "([\w-]+)"\n\s+include \S+\n\s+permissions: ', text))
+    }
+    assert users == {user["user"]: user["permissions"] for account in wanted.values() for user in account["users"]}
+    for account, has in wanted.items():
+        begin = text.index(f"\n  {account} {{")
+        mine = text[begin : text.index("\n  }\n", begin)]
+        assert {user["user"] for user in has["users"]} == set(re.findall(r'user: "([\w-]+)"', mine))
+        assert ('jetstream: "enabled"' in mine) == (has.get("jetstream") == "enabled")
+
+
+def _sorted(items: list[Any]) -> list[str]:
+    return sorted(json.dumps(item, sort_keys=True) for item in items)
+
+
+async def test_nobody_signs_on_without_the_password_of_a_user(tmp_path: Path) -> None:
+    async with Installation(Rendered(ALONE), tmp_path) as found:
+        for access in (Access(), Access(user="ctn-worker-docs", password="guessed"), Access(user="ctn-client")):
+            with pytest.raises(Refused):
+                await dial(found.url, "test", patience=5, access=access)
+        for pod, user in {"docs": "ctn-worker-docs", "provision": "ctn-provision", "test": "ctn-client"}.items():
+            told = found.chart.laid_out(pod, tmp_path / pod)
+            password = Path(told["CTN_NATS_PASSWORD_FILE"]).read_text()
+            assert told["CTN_NATS_USER"] == user
+            connection = await dial(found.url, "test", patience=5, access=Access(user=user, password=password))
+            await connection.close()
+            # Nobody else's password is in the pod.
+            others = [file.read_text() for file in found.users.glob("*.conf") if file.stem not in (user, "authorization")]
+            for file in (tmp_path / pod).rglob("*"):
+                assert not file.is_file() or not [o for o in others if o.split('"')[1] in file.read_text()]
+
+
+async def test_a_kind_that_is_added_gets_its_user_without_a_restart(tmp_path: Path) -> None:
+    async with Installation(Rendered(ALONE), tmp_path) as found:
+        told = found.chart.laid_out("docs", tmp_path / "docs")
+        lost: list[bool] = []
+        mine = settings(told).access("docs")
+        before = await dial(found.url, "test", patience=5, lost=lambda: lost.append(True), access=mine)
+        more = Rendered({**ALONE, "workers": {**ALONE["workers"], "legal": {"description": "Reads contracts."}}})
+        users = more.of("ConfigMap")["demo-nats-authorization"]["data"]["authorization.conf"]
+        (found.users / "ctn-worker-legal.conf").write_text('password: "new"')
+        (found.users / "authorization.conf").write_text(users)
+        found.server.send_signal(signal.SIGHUP)
+        await until(lambda: "Reloaded server configuration" in found.log, "the server reloads")
+        new = Access(user="ctn-worker-legal", password="new")
+        after = await dial(found.url, "test", patience=5, access=new)
+        await before.flush()
+        assert not lost
+        await after.close()
+        await before.close()
+
+
+async def test_a_worker_at_zero_comes_back_for_the_first_message(tmp_path: Path) -> None:
+    """The whole chain without a cluster: provisioned queues, planners who know kinds that nobody serves, the depth that KEDA
+    reads at the trigger's address, and the worker that it would start."""
+    page = tmp_path / "leases.md"
+    page.write_text("# Leases\n\nWork is leased to a worker for fifteen seconds, and a heartbeat keeps the lease.\n")
+    values = {**ALONE, "test": {"request": "How long is work leased to a worker?", "sources": [f"docs={page}"]}}
+    async with Installation(Rendered(values), tmp_path) as found:
+        scaled = {service: found.triggers(service) for service in found.chart.of("ScaledObject")}
+        assert set(scaled) == {"docs", "code", "general", "synthesizer"}
+        assert {found.lag(trigger) for triggers in scaled.values() for trigger in triggers} == {None}
+        assert await found.finished(found.run("provision")) == 0, found.said("provision")
+        assert {found.lag(trigger) for triggers in scaled.values() for trigger in triggers} == {0}
+
+        running = {"orchestrator": found.run("orchestrator", ["python", "-m", "concertino.orchestrator"])}
+        asked = found.run("test")
+        for service in ("docs", "synthesizer"):
+            # Above activationLagThreshold: one replica is started.
+            await until(
+                lambda service=service: _active(found, scaled[service]) or asked.poll() is not None,  # type: ignore[misc]
+                f"the lag of {service} is seen",
+                60,
+            )
+            assert asked.poll() is None, found.said("test")
+            running[service] = found.run(service, ["python", "-m", f"concertino.{service}"])
+        status = await found.finished(asked)
+        assert status == 0, [found.said("test"), *(found.said(service) for service in running)]
+        assert "fifteen seconds" in found.said("test")
+        assert not _active(found, scaled["code"])
+        await until(lambda: not _active(found, scaled["docs"]), "nothing is left in the queue")
+        assert "Violation" not in found.log, found.log
+        # The drain: SIGTERM, and the process leaves by itself.
+        for service, process in running.items():
+            process.send_signal(signal.SIGTERM)
+            assert await found.finished(process, 20) == 0, found.said(service)
+
+
+def _active(found: Installation, triggers: list[dict[str, str]]) -> bool:
+    return any((found.lag(t) or 0) > int(t["activationLagThreshold"]) for t in triggers)
