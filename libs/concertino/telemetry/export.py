@@ -61,10 +61,10 @@ def exporting(service: str, flush: float = FLUSH) -> Iterator[None]:
     A collector that is slow or away costs spans, and nobody's time: they are sent by a thread of their own, from a queue of
     bounded length. Raises :class:`BadSetting`.
     """
+    captured(os.environ)  # where that cannot be read, it is said before there is any work
     if not endpoint(os.environ):
         yield
         return
-    captured(os.environ)  # says so now where that cannot be read
     stop = _start(service)
     try:
         yield

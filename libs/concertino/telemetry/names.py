@@ -1,7 +1,7 @@
 """What spans and lines of the log are told by, spelt once. ``docs/tracing.md`` says what each means.
 
 The names that begin with ``messaging`` and ``gen_ai`` are OpenTelemetry's semantic conventions; those with ``concertino`` ours.
-Values are names, numbers and codes: never what was asked, read, found or answered.
+Values are names, numbers and codes; what was asked, read or answered is in them only where an installation asks for it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ class Attribute:
     GEN_AI_CACHE_READ = "gen_ai.usage.cache_read.input_tokens"
     GEN_AI_TOOL = "gen_ai.tool.name"
     GEN_AI_TOOL_TYPE = "gen_ai.tool.type"
+    GEN_AI_TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
+    """Only where it was asked for, as what follows."""
+    GEN_AI_TOOL_RESULT = "gen_ai.tool.call.result"
 
     ERROR = "error.type"
     """A code of :mod:`concertino.contracts.errors`, or the type of an exception that is a bug."""

@@ -25,6 +25,8 @@ from concertino.worker.passages import passages
 
 ToolFunction = Callable[..., Awaitable[Any]]
 
+_MOST_SHOWN = 64 * 1024
+"""Bytes of what a tool was given, or returned, in a span."""
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """What models' APIs take as the name of a tool."""
 
@@ -38,7 +40,8 @@ class _Tool(Struct, frozen=True):
 
 
 class Toolbox:
-    """The tools of one piece of work, scoped to its brief: ``allowed`` narrows them, ``max_calls`` bounds their use."""
+    """The tools of one piece of work, scoped to its brief: ``allowed`` narrows them, ``max_calls`` bounds their use. With
+    ``captures`` spans hold what tools were given and what they returned."""
 
     def __init__(
         self,
@@ -48,12 +51,14 @@ class Toolbox:
         on_call: Callable[[str, dict[str, Any]], Awaitable[None]] | None = None,
         on_seen: Callable[[Passage], None] | None = None,
         on_ended: Callable[[str], None] = lambda _: None,
+        captures: bool = False,
     ) -> None:
         self._allowed = None if allowed is None else frozenset(allowed)
         self._max_calls = max_calls
         self._on_call = on_call
         self._on_seen = on_seen
         self._on_ended = on_ended
+        self._captures = captures
         self._tools: dict[str, _Tool] = {}
         self._made: set[tuple[str, bytes]] = set()
         self.calls = 0
@@ -107,10 +112,14 @@ class Toolbox:
         made before: its result has not changed.
         """
         ended = "bug"
-        with _span(name if name in self._tools else ""):
+        with _span(name if name in self._tools else "") as span:
+            if self._captures:
+                span.set({Attribute.GEN_AI_TOOL_ARGUMENTS: _shown(arguments)})
             try:
                 returned = await self._called(name, arguments)
                 ended = "ok"
+                if self._captures:
+                    span.set({Attribute.GEN_AI_TOOL_RESULT: _shown(returned)})
             except ConcertinoError as e:
                 ended = e.code
                 raise
@@ -149,6 +158,11 @@ class Toolbox:
             for passage in passages(returned):
                 self._on_seen(passage)
         return returned
+
+
+def _shown(value: Any) -> str:
+    """As a span holds it."""
+    return msgspec.json.encode(value, enc_hook=str)[:_MOST_SHOWN].decode(errors="ignore")
 
 
 def _span(name: str) -> AbstractContextManager[tracing.Span]:

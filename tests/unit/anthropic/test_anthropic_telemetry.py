@@ -16,14 +16,31 @@ from concertino.testing import Fault, MessagesApi, Say, Tool, UseTools
 from concertino.worker.tools import Toolbox
 from kit.claude import Claude, work
 
+CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
+
+async def test_what_was_asked_and_answered_is_told_where_it_is_asked_for(
+    api: MessagesApi, claude: Callable[..., Claude]
+) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    one = claude(traces=provider, environment={**api.environment(), CAPTURE: "true"})
+    api.on("", Say(json={"claims": [], "gaps": ["hush-gap"]}))
+    await one.model.research(Research(work=work(), tools=Toolbox(), prompt=Prompt("p", "1", "hush-prompt"), hooks=one.hooks))
+    [span] = exporter.get_finished_spans()
+    told = dict(span.attributes or {})
+    assert "hush-prompt" in str(told["gen_ai.system_instructions"])
+    assert "hush-gap" in str(told["gen_ai.output.messages"])
+
+
+@pytest.mark.parametrize("said", [None, "false", "no_content"])
 async def test_spans_of_the_sdk_carry_numbers_and_no_content(
-    api: MessagesApi, claude: Callable[..., Claude], monkeypatch: pytest.MonkeyPatch
+    api: MessagesApi, claude: Callable[..., Claude], monkeypatch: pytest.MonkeyPatch, said: str | None
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_OPEN_TELEMETRY_TRACES_CONTENT_MODE", "content")
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    one = claude(traces=provider)
+    one = claude(traces=provider, environment={**api.environment(), **({CAPTURE: said} if said else {})})
 
     async def look(query: str) -> str:
         """Looks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from concertino.contracts.errors import BadSetting
-from concertino.telemetry.export import endpoint
+from concertino.telemetry.export import captured, endpoint
 
 WHERE = "http://collector:4318"
 ON = {"OTEL_EXPORTER_OTLP_ENDPOINT": WHERE}
@@ -53,3 +53,19 @@ def test_it_is_off(environment: dict[str, str]) -> None:
 def test_what_cannot_be_done_is_said(environment: dict[str, str], named: str) -> None:
     with pytest.raises(BadSetting, match=named):
         endpoint(environment)
+
+
+CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"), [("", False), ("False", False), ("NO_CONTENT", False), ("true", True), ("SPAN_ONLY", True)]
+)
+def test_content_is_in_spans_only_where_it_is_asked_for(said: str, wanted: bool) -> None:
+    assert captured({CAPTURE: said}) is wanted
+    assert captured({}) is False
+
+
+def test_what_nobody_can_mean_captures_nothing() -> None:
+    with pytest.raises(BadSetting, match="CAPTURE_MESSAGE_CONTENT=yes"):
+        captured({CAPTURE: "yes"})
