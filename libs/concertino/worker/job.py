@@ -23,3 +23,5 @@ class Job:
     """How often its queue has delivered it. Counts from 1."""
     began: float | None = None
     """When it got a slot, by a clock that never jumps. What has none when a replica leaves is handed back at once."""
+    told: bool = False
+    """Whether the log says that it has begun."""

@@ -23,7 +23,7 @@ from concertino.bus.port import Bus, Consumption, Delivery, Stored, Subscription
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import ConcertinoError, Transient
-from concertino.contracts.messages import Announcement, Begun, Failure, Progress, ResultStatus, Settled, Spent, Usage, Work
+from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Spent, Usage, Work
 from concertino.contracts.subjects import LANES
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
@@ -42,9 +42,9 @@ from concertino.worker.middleware.deadline import deadline
 from concertino.worker.middleware.measure import measure, metered
 from concertino.worker.middleware.observe import observe
 from concertino.worker.middleware.slots import slots
-from concertino.worker.middleware.tell import TOLD_AFTER, tell
 from concertino.worker.middleware.trace import trace
 from concertino.worker.presence import RENEWED_EVERY, Presence
+from concertino.worker.telling import TOLD_AFTER, Telling
 
 REMEMBERED_ABORTS = 10_000
 LAST_WORDS = 5.0
@@ -95,10 +95,10 @@ class Runtime:
         self._signals: Subscription | None = None
         self._catching_up: asyncio.Task[None] | None = None
         self._monotonic = monotonic
+        self._telling = Telling(self._log, self._subjects, self._running.values, monotonic, told_after)
         chain = [
             slots(announcement.slots, monotonic),
             observe(announcement.kind, clock, monotonic),
-            tell(self._tell, monotonic, told_after),
             trace,
             *middleware,
             measure(monotonic),
@@ -119,6 +119,7 @@ class Runtime:
         metrics.SLOTS.labels(kind).set(self._announcement.slots)
         metrics.seen(kind, self._model.name)
         await self._presence.begin()
+        self._telling.begin()
 
     @property
     def alive(self) -> bool:
@@ -137,6 +138,7 @@ class Runtime:
         self._interrupt(self._running)
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=LAST_WORDS)
+        self._telling.end()
         if self._signals:
             await self._signals.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -276,10 +278,6 @@ class Runtime:
                     raise
                 log.warning("a result cannot be written yet", error=str(e))
                 await asyncio.sleep(WRITE_PAUSE)
-
-    async def _tell(self, job: Job, seconds: float) -> None:
-        begun = Begun(worker=job.replica, attempt=job.attempt, seconds=round(seconds, 4))
-        await self._log.write(job.work.task, self._subjects.begun(job.work.id, job.delivery), begun)
 
     async def _book(self, job: Job, why: str) -> None:
         """Put what an attempt without a result took into the log, so that no call of a model and no second goes uncounted."""

@@ -1,0 +1,61 @@
+"""Puts into the log which attempts are under way: who looks at a running task, or at one whose worker died, sees it there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from concertino.bus.tasklog import TaskLog
+from concertino.contracts.errors import ConcertinoError
+from concertino.contracts.messages import Begun
+from concertino.contracts.subjects import Subjects
+from concertino.runtime.clock import Clock
+from concertino.worker.job import Job
+
+TOLD_AFTER = 1.0
+"""Seconds after which an attempt is told of. Work that is quicker costs no message more: what ends it says how long it took."""
+
+log = structlog.get_logger(__name__)
+
+
+class Telling:
+    """Looks at the ``running`` jobs of a replica, and not each of them at its own time: a timer for each would cost quick work
+    more than all that is measured about it. ``after`` is in seconds, ``monotonic`` gives seconds that never jump."""
+
+    def __init__(
+        self,
+        tasklog: TaskLog,
+        subjects: Subjects,
+        running: Callable[[], Iterable[Job]],
+        monotonic: Clock,
+        after: float = TOLD_AFTER,
+    ) -> None:
+        self._log, self._subjects, self._running = tasklog, subjects, running
+        self._monotonic, self._after = monotonic, after
+        self._looking: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        self._looking = asyncio.create_task(self._look())
+
+    def end(self) -> None:
+        if self._looking:
+            self._looking.cancel()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(self._after / 4)
+            for job in list(self._running()):
+                if job.began is not None and not job.told and self._monotonic() - job.began >= self._after:
+                    await self._tell(job, job.began)
+
+    async def _tell(self, job: Job, began: float) -> None:
+        """Where the bus is away it is told at one of the next looks, and still says since when."""
+        begun = Begun(worker=job.replica, attempt=job.attempt, seconds=round(self._monotonic() - began, 4))
+        try:
+            await self._log.write(job.work.task, self._subjects.begun(job.work.id, job.delivery), begun)
+        except ConcertinoError as e:
+            log.debug("an attempt could not be told of yet", task=job.work.task, work=job.work.id, error=str(e))
+        else:
+            job.told = True
