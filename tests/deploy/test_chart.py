@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import tomllib
 from importlib.metadata import version
@@ -129,10 +130,17 @@ def test_helm_finds_nothing_to_say_against_it(name: str) -> None:
 @pytest.mark.parametrize("cluster", VERSIONS)
 def test_every_object_is_valid(rendered: Rendered, cluster: str) -> None:
     for found in rendered.objects:
-        if found["kind"] in CUSTOM:
-            jsonschema.validate(found["spec"], CUSTOM[found["kind"]])
-        else:
-            kubernetes_validate.validate(found, cluster, strict=True)
+        judge(json.dumps(found), cluster)
+
+
+@functools.cache
+def judge(text: str, cluster: str) -> None:
+    """Raises where an object is not valid. Once for all the combinations that have it: that it is takes long to say."""
+    found = json.loads(text)
+    if found["kind"] in CUSTOM:
+        jsonschema.validate(found["spec"], CUSTOM[found["kind"]])
+    else:
+        kubernetes_validate.validate(found, cluster, strict=True)
 
 
 def test_names_are_used_once(rendered: Rendered) -> None:
