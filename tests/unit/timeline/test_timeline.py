@@ -173,6 +173,14 @@ def test_the_log_of_an_older_release_is_read() -> None:
     assert (limits.attempts, limits.untold, limits.parts[2].attempt) == (2, 0, 1)
 
 
+def test_an_attempt_beside_the_one_that_was_first_took_nothing_from_it() -> None:
+    late = m.Spent(worker="code-2", why="another attempt was first", attempt=2, seconds=6.0, usage=SMALL)
+    client = row(of([*ROUND, ("spent.result.code.client.2", late, 12.0)]), "client")
+    assert parts(client)[2:] == [("working", 5.0, 10.0), ("in_vain", 10.0, 10.0)]
+    assert client.parts[3].why == "another attempt was first"
+    assert client.usage == usage_view(LARGE + SMALL)
+
+
 def test_what_was_handed_back_did_not_count_as_an_attempt() -> None:
     back: list[Told] = [
         ("spent.result.code.client.1", m.Spent(worker="code-0", why="handed back", attempt=1, seconds=0.25), 4.9),

@@ -121,7 +121,8 @@ def _parts(
         return
     at = taken
     for number, attempt in enumerate(attempts):
-        following = attempts[number + 1 :]
+        # What began beside the attempt that brought the result took nothing from it.
+        following = () if attempt.final else attempts[number + 1 :]
         until = min((ended, *(times.since(a.began) for a in following)))
         start = min(max(times.since(attempt.began), at), ended)
         yield from _wait("retrying" if number else "queued", at, start)
