@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ class Installation:
     def __init__(self, chart: Rendered, root: Path) -> None:
         self.chart, self._root = chart, root
         self._port, self._monitoring = _free_port(), _free_port()
+        self._probes: dict[str, int] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -54,7 +56,8 @@ class Installation:
     async def __aenter__(self) -> Self:
         command = [SERVER, "-c", self.configured(), "-a", "127.0.0.1", "-p", str(self._port), "-m", str(self._monitoring)]
         self.server = self._started("nats", [str(part) for part in command], {"SERVER_NAME": "nats-0"})
-        await until(lambda: self._healthy() or self.server.poll() is not None, "the server is up")
+        health = f"http://127.0.0.1:{self._monitoring}/healthz"
+        await until(lambda: _status(health) == 200 or self.server.poll() is not None, "the server is up")
         assert self.server.poll() is None, self.log
         return self
 
@@ -72,7 +75,9 @@ class Installation:
 
     def run(self, pod: str, command: list[str] | None = None, **also: str) -> subprocess.Popen[bytes]:
         """A process with the pod's environment and files, and its command unless there is another."""
-        env = self.chart.laid_out(pod, self._root / pod) | {"CTN_NATS_URL": self.url, "CTN_PORT": "0"} | also
+        self._probes[pod] = _free_port()
+        env = self.chart.laid_out(pod, self._root / pod)
+        env |= {"CTN_NATS_URL": self.url, "CTN_PORT": str(self._probes[pod]), **also}
         said = command or self.chart.pod(pod)["containers"][0]["command"]
         return self._started(pod, [sys.executable if part == "python" else part for part in said], env)
 
@@ -80,6 +85,12 @@ class Installation:
         """The exit status."""
         await until(lambda: process.poll() is not None, f"{process.args} ended", seconds)
         return int(process.returncode)
+
+    def probe(self, pod: str, which: str) -> int:
+        """The status that a probe of the pod gets; 0 where nobody answers."""
+        asked = self.chart.pod(pod)["containers"][0][which]["httpGet"]
+        assert asked["port"] == "metrics"
+        return _status(f"http://127.0.0.1:{self._probes[pod]}{asked['path']}")
 
     def said(self, pod: str) -> str:
         """What the processes of a pod wrote."""
@@ -105,19 +116,23 @@ class Installation:
         scaled: Any = self.chart.of("ScaledObject")[service]
         return [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
 
-    def _healthy(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._monitoring}/healthz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
     def _started(self, name: str, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
         kept = {key: os.environ[key] for key in ("PATH", "LANG", "COVERAGE_PROCESS_START") if key in os.environ}
         with (self._root / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(command, env=kept | env, stdout=log, stderr=log, cwd=self._root)
         self._processes.append(process)
         return process
+
+
+def _status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as e:
+        with e:
+            return e.code
+    except OSError:
+        return 0
 
 
 def _free_port() -> int:

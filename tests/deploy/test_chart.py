@@ -515,10 +515,29 @@ def test_what_cannot_work_is_refused_with_a_word_about_it(values: dict[str, Any]
         Rendered(values)
 
 
-def test_the_notes_say_what_to_do_next() -> None:
-    assert "helm test demo --namespace prod" in Rendered().notes
-    assert "create secret generic anthropic" in Rendered().notes
-    assert "create secret" not in Rendered({"model": {"existingSecret": "anthropic"}}).notes
+@pytest.mark.parametrize(
+    ("values", "says", "not_"),
+    [
+        ({}, ["helm test demo --namespace prod", "secret generic anthropic", "CTN_NATS_USER=ctn-client", "Nobody watches"], []),
+        ({"model": {"existingSecret": "x"}}, ["port-forward service/demo-nats 4222"], ["create secret"]),
+        ({"model": {"name": "extractive"}}, [], ["create secret"]),
+        ({"monitoring": {"podMonitor": {"enabled": True}}}, [], ["Nobody watches"]),
+        (EXISTING, ["--nats nats://nats.bus:4222"], ["CTN_NATS_USER", "port-forward"]),
+        ({**EXISTING, "global": {"usersSecret": "mine"}}, ["kubectl get secret mine"], []),
+        ({"model": {"baseUrl": "https://gateway"}}, ["set networkPolicy.model"], []),
+        (
+            {"model": {"baseUrl": "https://gateway"}, "networkPolicy": {"model": [{"podSelector": {}}]}},
+            [],
+            ["networkPolicy.model"],
+        ),
+        ({"provision": {"enabled": False}}, ["concertino.runtime.provision"], []),
+        ({"networkPolicy": {"enabled": False}}, ["no network policies"], []),
+    ],
+)
+def test_the_notes_say_what_to_do_next(values: dict[str, Any], says: list[str], not_: list[str]) -> None:
+    notes = Rendered(values).notes
+    assert not [word for word in says if word not in notes]
+    assert not [word for word in not_ if word in notes]
 
 
 def test_the_readme_is_as_generated() -> None:

@@ -134,6 +134,8 @@ async def test_a_worker_at_zero_comes_back_for_the_first_message(tmp_path: Path)
         assert {found.lag(trigger) for triggers in scaled.values() for trigger in triggers} == {0}
 
         running = {"orchestrator": found.run("orchestrator", ["python", "-m", "concertino.orchestrator"])}
+        await until(lambda: found.probe("orchestrator", "readinessProbe") == 200, "the orchestrator is ready")
+        assert found.probe("orchestrator", "livenessProbe") == 200
         asked = found.run("test")
         for service in ("docs", "synthesizer"):
             # Above activationLagThreshold: one replica is started.
