@@ -14,7 +14,10 @@ def main() -> None:
     # Where a stream was closed by whoever started us, nobody wants what goes there.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123  (open for as long as the process lives)
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
-    code = run(sys.argv[1:])
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while all that a command needs is imported
+        code = INTERRUPTED
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -55,8 +58,6 @@ def run(arguments: Sequence[str]) -> int:
         return _report(_one_line(e), OTHER, e)
     except BrokenPipeError:
         return BROKEN_PIPE
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except OSError as e:
         return _report(f"{e.strerror or e}{f': {e.filename}' if e.filename else ''}", OTHER, e)
     except Exception as e:  # noqa: BLE001  (reported, and never a traceback)

@@ -116,7 +116,9 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
     except asyncio.CancelledError:
         if interrupts.error:
             raise interrupts.error from None
-        if interrupts.cancel and given_url(nats):
+        if interrupts.cancel is None:
+            print("concertino: interrupted before there was a task", file=sys.stderr)
+        elif given_url(nats):
             print(f"concertino: task {task} goes on: concertino follow {task}", file=sys.stderr)
         return interrupts.status
 

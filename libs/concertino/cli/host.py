@@ -20,10 +20,10 @@ DRAIN = 5.0
 
 
 class Host:
-    """``url`` is where to ask. ``kill`` takes down at once what was brought up."""
+    """``url`` is where to ask, ``logs`` what the services said that were brought up."""
 
-    def __init__(self, url: str, kill: Callable[[], None] = lambda: None, logs: Path | None = None) -> None:
-        self.url, self.kill, self.logs = url, kill, logs
+    def __init__(self, url: str, logs: Path | None = None) -> None:
+        self.url, self.logs = url, logs
         self.failed = False
         """Set it to keep the services' log."""
 
@@ -38,7 +38,8 @@ async def host(
 ) -> AsyncIterator[Host]:
     """The bus at ``url``; without one, ``services`` and a bus are started in a temporary folder and taken down in the end.
 
-    ``on_kill`` is told how to end everything at once. Where something fails, the services' log is kept and named in the error.
+    ``on_kill`` is told how to end everything at once, and to leave nothing behind. Where something fails, the services' log is
+    kept and named in the error.
     """
     if url:
         yield Host(url)
@@ -46,14 +47,19 @@ async def host(
     folder = Path(tempfile.mkdtemp(prefix="concertino-"))
     log = LogFile(folder / "services.log")
     fleet = Fleet(config, log.say, store=folder / "store", services=services)
-    on_kill(fleet.kill)
     mine: Host | None = None
     keep = True
+
+    def kill() -> None:
+        fleet.kill()
+        shutil.rmtree(folder / "store" if mine and mine.failed else folder, ignore_errors=True)
+
+    on_kill(kill)
     try:
         display.note("starting the services")
         await fleet.start(strict=True)
         display.note("")
-        mine = Host(fleet.url, fleet.kill, log.path)
+        mine = Host(fleet.url, log.path)
         yield mine
         keep = mine.failed
     except Invalid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -80,8 +81,8 @@ def test_a_signal_after_the_answer_changes_nothing_but_the_haste(cli: Any, numbe
     running = cli.start("ask", "How often does the client retry a failed request?", "--docs", ".")
     running.until("answered:")
     running.process.send_signal(number)
-    code, out, _ = running.end()
-    assert (code, "five times" in out) == (0, True)
+    code, out, err = running.end()
+    assert (code, "five times" in out) == (0, True), err
     assert not list(cli.temporary.iterdir())
 
 
@@ -91,7 +92,32 @@ def test_interrupted_before_there_is_a_task(cli: Any) -> None:
     running.process.send_signal(signal.SIGINT)
     code, out, err = running.end()
     assert (code, out) == (5, "")
-    assert "Traceback" not in err
+    assert err.splitlines()[-1] == "concertino: interrupted before there was a task"
+
+
+def test_interrupted_while_it_begins(cli: Any) -> None:
+    (cli.folder / "cyclopts.py").write_text(
+        "import sys, time\nprint('importing', file=sys.stderr, flush=True)\ntime.sleep(60)\n"
+    )
+    cli.extra = {"PYTHONPATH": str(cli.folder)}
+    asked = cli.start("ask", "How often does the client retry?", "--docs", ".")
+    asked.until("importing")
+    asked.process.send_signal(signal.SIGINT)
+    assert asked.end() == (130, "", "importing\n")
+
+
+def test_who_leaves_at_once_leaves_nothing_behind(cli: Any) -> None:
+    cli.extra = {"CTN_ALLOW_NETWORKS": "127.0.0.0/8"}
+    with running(Site()) as site:
+        asked = cli.start("ask", "How often does the client retry?", "--url", site.url("/slow"))
+        asked.until("fetching")
+        [orchestrator] = [pid for pid, line in cli.processes().items() if "concertino.orchestrator" in line]
+        os.kill(orchestrator, signal.SIGSTOP)  # nobody ends the task
+        asked.process.send_signal(signal.SIGINT)
+        asked.until("cancelling: cancelled at the terminal")
+        asked.process.send_signal(signal.SIGINT)
+        assert asked.end()[0] == 130
+    assert not list(cli.temporary.iterdir())
 
 
 def test_a_plan_for_kinds_that_nobody_does(cli: Any) -> None:
