@@ -18,9 +18,11 @@ LATE = 0.6
 
 
 async def only_due(world: World, bus: Bus, name: str) -> bool:
-    """Whether the timer ``name`` of task ``a`` has fired, once, and the log holds nothing else."""
-    log = await bus.read(world.subjects.tasks_stream, world.subjects.task("a"))
-    return [m.subject for m in log] == [world.subjects.due("a", name)]
+    """Whether the timer ``name`` of task ``a`` has fired, once, no other is set, and the log says so, too."""
+    due, everything = world.subjects.due("a", name), world.subjects.task("a")
+    timers = await bus.read(world.subjects.timers_stream, everything)
+    log = [m.subject for m in await bus.read(world.subjects.tasks_stream, everything)]
+    return [m.subject for m in timers] == [due] and [s for s in log if s != world.subjects.timer("a", name)][-1:] == [due]
 
 
 async def test_the_first_to_write_a_fact_wins_and_the_second_is_told(world: World, bus: Bus) -> None:
@@ -108,8 +110,8 @@ async def test_a_read_reaches_what_it_was_told_to(world: World, bus: Bus) -> Non
 
 
 async def test_a_read_ends_where_what_it_should_reach_was_removed(world: World, bus: Bus) -> None:
-    subjects, stream = world.subjects, world.subjects.tasks_stream
-    await bus.write_once(subjects.fact("a", "submitted"), b"")
+    subjects, stream = world.subjects, world.subjects.timers_stream
+    await bus.schedule(subjects.timer("a", "join"), world.now() + 60, subjects.due("a", "join"))
     await bus.schedule(subjects.timer("a", "deadline"), world.now() + 60, subjects.due("a", "deadline"))
     [_, timer] = await bus.read(stream, subjects.task("a"))
     await bus.unschedule(timer.subject)
@@ -174,7 +176,7 @@ async def test_what_is_too_large_is_refused_and_the_connection_stands(world: Wor
 
 
 async def test_a_schedule_fires_once_at_its_time(world: World, bus: Bus) -> None:
-    subjects, stream = world.subjects, world.subjects.tasks_stream
+    subjects, stream = world.subjects, world.subjects.timers_stream
     at = world.now() + 0.5
     await bus.schedule(subjects.timer("a", "deadline"), at, subjects.due("a", "deadline"))
 
@@ -199,9 +201,9 @@ async def test_a_second_schedule_replaces_the_first(world: World, bus: Bus) -> N
     for at in (now + 0.5, now + 60, now + 0.7):
         await bus.schedule(subjects.timer("a", "deadline"), at, subjects.due("a", "deadline"))
 
-    assert len(await bus.read(subjects.tasks_stream, subjects.task("a"))) == 1
+    assert len(await bus.read(subjects.timers_stream, subjects.task("a"))) == 1
     await world.within(0.7 + LATE, lambda: only_due(world, bus, "deadline"))
-    [due] = await bus.read(subjects.tasks_stream, subjects.task("a"))
+    [due] = await bus.read(subjects.timers_stream, subjects.task("a"))
     assert due.time >= now + 0.7
 
 

@@ -174,7 +174,7 @@ class JetStream:
 
     async def unschedule(self, subject: str) -> None:
         request = msgspec.json.encode({"filter": subject})
-        expect_no_error(await self._api.call(calls.purge(self._subjects.tasks_stream), request), "a timer cannot be removed")
+        expect_no_error(await self._api.call(calls.purge(self._subjects.timers_stream), request), "a timer cannot be removed")
 
     async def read(
         self, stream: str, subjects: str, after: int = 0, reach: int = 0, since: float | None = None

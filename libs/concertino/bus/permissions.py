@@ -89,7 +89,7 @@ def orchestrator(subjects: Subjects) -> Role:
             *_working(subjects, PLAN),
             calls.stream_info(tasks),
             calls.message(tasks),
-            calls.purge(tasks),
+            calls.purge(subjects.timers_stream),
             calls.consumers(subjects.work_stream),
         ),
         subscribe=(_inbox(subjects, ORCHESTRATOR), subjects.signal("*"), *calls.DISCOVERY),

@@ -35,8 +35,11 @@ FACTS = (
     *("submitted", "plan.*", "dispatched.*", "result.*.*", "synthesis.*"),
     # Of a plan or a report, and of a result.
     *("returned.*.*.*", "returned.*.*.*.*", "spent.*.*.*", "spent.*.*.*.*", "begun.*.*.*", "begun.*.*.*.*"),
-    *("cancel", "timer.*", "due.*", "outcome"),
+    *("cancel", "outcome"),
 )
+TIMERS = ("timer.*", "due.*")
+"""Facts, too, in a stream of their own, from which the log takes them. A stream with schedules lets whoever may write to any of
+its subjects write to all of them (by a schedule with that target), and delete everything (by a roll-up)."""
 TRIGGERS = ("submitted", "plan.*", "result.*.*", "synthesis.*", "cancel", "due.*")
 """Facts after which there may be something to do."""
 
@@ -51,6 +54,8 @@ class Stream(Struct, frozen=True):
     retention: str = "limits"
     replicas: int = 1
     duplicate_window: float = 120.0
+    sources: tuple[str, ...] = ()
+    """Streams whose messages it holds, too, under their own subjects."""
     options: dict[str, Any] = {}
 
     def config(self) -> dict[str, Any]:
@@ -67,6 +72,7 @@ class Stream(Struct, frozen=True):
             "max_msgs": -1,
             "max_bytes": -1,
             "max_consumers": -1,
+            **({"sources": [{"name": name} for name in self.sources]} if self.sources else {}),
             **self.options,
         }
 
@@ -125,16 +131,24 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
     return Topology(
         streams=(
             Stream(
-                name=subjects.tasks_stream,
-                subjects=tuple(subjects.fact("*", name) for name in FACTS),
+                name=subjects.timers_stream,
+                subjects=tuple(subjects.fact("*", name) for name in TIMERS),
                 max_age=keep,
                 replicas=replicas,
                 options={
                     "allow_direct": True,
                     "allow_msg_schedules": True,
                     "allow_rollup_hdrs": True,
-                    "max_msg_size": MAX_MESSAGE + MAX_HEADERS,
+                    "max_msg_size": MAX_HEADERS,
                 },
+            ),
+            Stream(
+                name=subjects.tasks_stream,
+                subjects=tuple(subjects.fact("*", name) for name in FACTS),
+                max_age=keep,
+                replicas=replicas,
+                sources=(subjects.timers_stream,),
+                options={"allow_direct": True, "max_msg_size": MAX_MESSAGE + MAX_HEADERS},
             ),
             Stream(
                 name=subjects.work_stream,

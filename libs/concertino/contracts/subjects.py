@@ -89,6 +89,10 @@ class Subjects(Struct, frozen=True):
         return f"{self.prefix.upper()}_TASKS"
 
     @property
+    def timers_stream(self) -> str:
+        return f"{self.prefix.upper()}_TIMERS"
+
+    @property
     def work_stream(self) -> str:
         return f"{self.prefix.upper()}_WORK"
 

@@ -112,6 +112,10 @@ class Orchestra:
     async def names(self, task: str) -> list[str]:
         return [s.subject.removeprefix(self.subjects.fact(task, "")) for s in await self.facts(task)]
 
+    async def timers(self, task: str) -> list[str]:
+        """Those that are still set, or have gone off."""
+        return [s.subject for s in await self.buses[0].read(self.subjects.timers_stream, self.subjects.task(task))]
+
     async def state(self, task: str) -> State:
         return fold(task, await TaskLog(self.buses[0], self.subjects).read(task))
 

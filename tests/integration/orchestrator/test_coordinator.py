@@ -38,8 +38,10 @@ async def test_a_task_from_its_request_to_its_report(orchestra: Orchestra) -> No
     assert set(names) == {
         *("submitted", "plan.0", "result.web.a", "result.web.b", "result.code.c", "synthesis.0", "outcome"),
         *(f"dispatched.{n}" for n in (1, 2, 3, 4)),
-    }  # and no timer is left
+        "timer.join",
+    }
     await orchestra.quiet()
+    assert await orchestra.timers("t") == []
 
 
 async def test_what_depends_on_others_receives_what_they_found(orchestra: Orchestra) -> None:
@@ -159,7 +161,7 @@ async def test_cancelling_ends_a_task_at_once_and_tells_whoever_works_on_it(orch
     assert (outcome.status, outcome.reason) == ("cancelled", "changed my mind")
     await until(lambda: told.data == [b'{"reason":"changed my mind"}'])
     await orchestra.quiet()
-    assert "timer.join" not in await orchestra.names("t")
+    assert await orchestra.timers("t") == []
 
 
 async def test_facts_after_the_outcome_change_nothing(orchestra: Orchestra) -> None:

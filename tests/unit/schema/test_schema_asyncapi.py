@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 from jsonschema import Draft7Validator
 
-from concertino.bus.topology import FACTS
+from concertino.bus.topology import FACTS, TIMERS
 from concertino.contracts.codec import TYPES, encode
 from concertino.contracts.messages import Message
 from concertino.contracts.schema import asyncapi, channels
@@ -79,7 +79,7 @@ def test_every_message_and_every_fact_has_its_channel() -> None:
     # A work's id has two tokens, or three where it is a subtask's.
     spelt = [c["address"].replace("{work}", work) for c in DOCUMENT["channels"].values() for work in ("*.*", "*.*.*")]
     addresses = {re.sub(r"{\w+}", "*", address) for address in spelt}
-    assert {SUBJECTS.fact("*", fact) for fact in FACTS} <= addresses
+    assert {SUBJECTS.fact("*", fact) for fact in FACTS + TIMERS} <= addresses
     assert {SUBJECTS.work("*", "*"), SUBJECTS.signal("*"), SUBJECTS.progress("*", "*.*.*")} <= addresses
 
 

@@ -66,7 +66,7 @@ class MemoryBus:
 
     async def unschedule(self, subject: str) -> None:
         await self._hop()
-        self.server.stream(self._subjects.tasks_stream).purge(subject)
+        self.server.stream(self._subjects.timers_stream).purge(subject)
 
     async def read(
         self, stream: str, subjects: str, after: int = 0, reach: int = 0, since: float | None = None

@@ -18,6 +18,7 @@ from concertino.contracts.errors import BusUnavailable, Refused
 
 _QUIET = 10  # turns of the event loop without a word to the server, after which nothing more is coming by itself
 _TICK = 0.01
+_FIRED = {"Nats-Schedule-Next": "purge"}
 
 
 class MemoryServer:
@@ -87,7 +88,9 @@ class MemoryServer:
         for stream in self._streams.values():
             due = sorted((s for s in stream.schedules.values() if s.at <= now), key=lambda s: s.at)
             for schedule in due:
-                stream.fire(schedule, now)
+                # Its message makes way for the one on its target.
+                stream.purge(schedule.subject)
+                self._append(stream, schedule.target, b"", {"Nats-Scheduler": schedule.subject, **_FIRED}, now)
         self.deliver()
         self._arm()
 
@@ -145,10 +148,19 @@ class MemoryServer:
             return None
         now = self.now()
         stream.expire(now)
-        sequence = stream.append(subject, data, headers, now)
+        sequence = self._append(stream, subject, data, headers, now)
         if subject in stream.schedules:
             self.at(stream.schedules[subject].at)
         self.deliver()
+        return sequence
+
+    def _append(self, stream: MemoryStream, subject: str, data: bytes, headers: Headers, now: float) -> int | None:
+        """In ``stream``, and in those that have it as a source."""
+        sequence = stream.append(subject, data, headers, now)
+        if sequence is not None:
+            for other in self._streams.values():
+                if stream.config.name in other.config.sources:
+                    other.copy(subject, data, headers, now)
         return sequence
 
     def subscribe(self, subject: str, listener: Listener) -> MemorySubscription:

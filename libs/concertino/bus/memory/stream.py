@@ -13,8 +13,6 @@ from concertino.bus.wildcards import matches
 from concertino.contracts.errors import MessageTooLarge, Refused
 from concertino.contracts.subjects import Header
 
-_FIRED = {"Nats-Schedule-Next": "purge"}
-
 
 class Schedule(Struct, frozen=True):
     """A message on ``subject`` that becomes one on ``target`` at Unix time ``at``."""
@@ -52,19 +50,18 @@ class MemoryStream:
             return None
         if schedule or "Nats-Rollup" in headers or self.config.options.get("max_msgs_per_subject") == 1:
             self.purge(subject)
-        self.last_sequence += 1
         if message_id:
-            self._message_ids[message_id] = self.last_sequence, now
+            self._message_ids[message_id] = self.last_sequence + 1, now
         if schedule:
             self.schedules[subject] = schedule
+        return self.copy(subject, data, headers, now)
+
+    def copy(self, subject: str, data: bytes, headers: Headers, now: float) -> int:
+        """Hold a message of a stream that this one has as a source: what its headers ask for was done there."""
+        self.last_sequence += 1
         self._messages[self.last_sequence] = Stored(subject, bytes(data), dict(headers), self.last_sequence, now)
         self._by_subject.setdefault(subject, {})[self.last_sequence] = None
         return self.last_sequence
-
-    def fire(self, schedule: Schedule, now: float) -> None:
-        """The schedule is over: its message makes way for the one on its target."""
-        self.purge(schedule.subject)
-        self.append(schedule.target, b"", {"Nats-Scheduler": schedule.subject, **_FIRED}, now)
 
     def get(self, sequence: int) -> Stored | None:
         return self._messages.get(sequence)
