@@ -16,6 +16,7 @@ from concertino.telemetry import metrics
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "helm" / "concertino" / "rules.yaml"
+_SECTION = re.compile(r"^### (.+?)\n(.*?)(?=^### |\Z)", re.MULTILINE | re.DOTALL)
 _METRIC = re.compile(r"\bconcertino_[a-z_]+")
 
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of the package prometheus")
@@ -40,13 +41,20 @@ def test_dashboards_ask_for_metrics_that_there_are(expr: str) -> None:
     assert asked <= known()
 
 
-def test_alerts_ask_for_metrics_that_there_are_and_lead_to_a_section_of_the_docs() -> None:
+def test_alerts_ask_for_metrics_that_there_are_and_lead_to_a_section_that_says_what_to_do() -> None:
     operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    anchors = {heading.strip().lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", operations, re.MULTILINE)}
+    runbook = operations.partition("## When an alert fires")[2]
+    sections = {head.strip().lower().replace(" ", "-"): text for head, text in _SECTION.findall(runbook)}
     [group] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    led_to = set()
     for rule in group["rules"]:
         assert set(_METRIC.findall(rule["expr"])) <= known(), rule["alert"]
-        assert rule["annotations"]["runbook_url"].rpartition("#")[2] in anchors, rule["alert"]
+        page, _, anchor = rule["annotations"]["runbook_url"].rpartition("#")
+        assert page.endswith("/docs/operations.md")
+        led_to.add(anchor)
+        assert re.search(r"^1\. ", sections[anchor], re.MULTILINE), f"{anchor}: what to look at first"
+        assert re.search(r"`(concertino|kubectl) |```promql", sections[anchor]), f"{anchor}: with which command"
+    assert led_to == set(sections), "sections that no alert leads to"
 
 
 @needs_promtool

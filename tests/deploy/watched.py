@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -50,6 +52,12 @@ class Services:
             env = {**self._env, "CTN_PORT": str(self.ports[name])}
             self._running[name] = _process([sys.executable, *self._commands[name]], env, self._folder / f"{name}.log")
 
+    async def ready(self) -> None:
+        """Wait until each says that work can reach it."""
+        for name, port in self.ports.items():
+            ask = partial(asyncio.to_thread, _answers, f"http://127.0.0.1:{port}/readyz")
+            await until(ask, f"{name} is ready", seconds=90)
+
     def stop(self, *names: str) -> None:
         for name in names:
             _end(self._running.pop(name))
@@ -74,7 +82,8 @@ class Prometheus:
     """Asked over HTTP, as a dashboard does."""
 
     def __init__(self, port: int) -> None:
-        self._url = f"http://127.0.0.1:{port}/api/v1/"
+        self.address = f"127.0.0.1:{port}"
+        self._url = f"http://{self.address}/api/v1/"
 
     @classmethod
     @contextlib.contextmanager
@@ -151,6 +160,15 @@ class Prometheus:
         """The alerts that fire now, by name, with their labels; their annotations too."""
         alerts = (await self.get("alerts"))["alerts"]
         return {a["labels"]["alertname"]: {**a["labels"], **a["annotations"]} for a in alerts if a["state"] == "firing"}
+
+
+def _answers(url: str) -> bool:
+    """Whether it is 200 OK there."""
+    try:
+        with urlopen(url, timeout=10) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
 
 
 def _process(command: list[str], env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
