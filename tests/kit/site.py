@@ -14,6 +14,7 @@ class Site(ThreadingHTTPServer):
     """A server whose answers stand in a table, by path with query, else by path: status, headers, body."""
 
     daemon_threads = True
+    request_queue_size = 128  # with five, as it comes, who connects at once with others may wait a second for another try
 
     def __init__(self, *, certificate: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
