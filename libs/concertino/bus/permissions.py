@@ -1,12 +1,12 @@
 """Who may do what on the server, as data, from the same definitions that the code uses: users, and the accounts they live in.
 
-Two accounts. The one that is called like the installation owns the streams; orchestrators live in it, and the job that
-provisions. Everybody else lives at its edge: an account without JetStream, which imports, subject by subject, what they need.
+The account that is called like the installation owns the streams; orchestrators live in it, and the job that provisions.
+Every other role has an account of its own, without JetStream, which imports, subject by subject, what that role needs.
 
-The edge is what keeps roles apart, permissions alone do not: the server looks at the subject of what is published, and not
+Accounts are what keeps roles apart, permissions alone do not: the server looks at the subject of what is published, and not
 at the one that the answer is to go to. In one account, whoever may store a blob of his own can have the server's answer to a
-read of it, which is that blob, stored as the outcome of a task or as work for another kind. What crosses the border of
-accounts is answered at the edge, where nothing is stored.
+read of it, which is that blob, stored as the outcome of a task or as work for another kind, or sent to others as a signal.
+What crosses the border of accounts is answered in the account of who asked, where nothing is stored and nobody else listens.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from msgspec import Struct
 from concertino.bus import calls, topology
 from concertino.bus.puller import EXPIRES
 from concertino.bus.topology import Consumer
-from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.messages import Subtask
-from concertino.contracts.subjects import CLIENT, LANES, MONITOR, ORCHESTRATOR, PLAN, PROVISION, SYNTHESIZE, Subjects
+from concertino.contracts.subjects import CLIENT, INBOX, LANES, MONITOR, ORCHESTRATOR, PLAN, PROVISION, SYNTHESIZE, Subjects
 
 ANSWERED_WITHIN = EXPIRES + 10.0
 """Seconds for which the way back of a request that has many answers is kept at the border."""
@@ -32,7 +31,7 @@ class Role(Struct, frozen=True):
     """What one user may do, and nothing else. ``publish`` holds the calls of the server's API, too."""
 
     user: str
-    edge: bool
+    account: str
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
     responses: bool = False
@@ -51,7 +50,7 @@ def worker(subjects: Subjects, kind: str) -> Role:
     """Takes the work of ``kind`` and writes what comes of it: in the log under its kind, so nobody else's results."""
     return Role(
         user=f"{subjects.prefix}-{'synthesizer' if kind == SYNTHESIZE else f'worker-{kind}'}",
-        edge=True,
+        account=subjects.account_of(kind),
         publish=_working(subjects, kind),
         subscribe=(_inbox(subjects, kind), subjects.signal("*"), *calls.DISCOVERY),
         responses=True,
@@ -62,7 +61,7 @@ def client(subjects: Subjects) -> Role:
     """Submits, follows, cancels; reads logs and results, and who is there."""
     return Role(
         user=f"{subjects.prefix}-{CLIENT}",
-        edge=True,
+        account=subjects.account_of(CLIENT),
         publish=(
             subjects.fact("*", "submitted"),
             subjects.fact("*", "cancel"),
@@ -79,7 +78,7 @@ def orchestrator(subjects: Subjects) -> Role:
     triggers, tasks = topology.coordinator(subjects), subjects.tasks_stream
     return Role(
         user=f"{subjects.prefix}-{ORCHESTRATOR}",
-        edge=False,
+        account=subjects.account,
         publish=(
             *(subjects.fact("*", name) for name in ("dispatched.*", "outcome")),
             subjects.timer("*", "*"),
@@ -102,7 +101,7 @@ def provisioner(subjects: Subjects) -> Role:
     made = topology.installation(subjects)
     return Role(
         user=f"{subjects.prefix}-{PROVISION}",
-        edge=False,
+        account=subjects.account,
         publish=(
             calls.INFO,
             *(calls.create_stream(stream.name) for stream in made.streams),
@@ -122,7 +121,7 @@ def monitor(subjects: Subjects) -> Role:
     streams = [stream.name for stream in topology.installation(subjects).streams]
     return Role(
         user=f"{subjects.prefix}-{MONITOR}",
-        edge=False,
+        account=subjects.account,
         publish=(
             calls.INFO,
             *calls.DISCOVERY,
@@ -151,43 +150,49 @@ def roles(subjects: Subjects, kinds: Iterable[str]) -> dict[str, Role]:
 
 
 def accounts(subjects: Subjects, everybody: Iterable[Role]) -> dict[str, dict[str, Any]]:
-    """The server's configuration of both accounts, without their users."""
-    there = list(everybody)
-    bus, edge = subjects.account, subjects.edge_account
-    services = dict.fromkeys(s for role in there if role.edge for s in role.publish if not _stays(subjects, s))
-    heard = [s for role in there if role.edge for s in role.subscribe]
-    told = [s for role in there if not role.edge for s in role.publish]
-    streams = [s for s in dict.fromkeys([*told, subjects.due("*", "*")]) if any(matches(h, s) for h in heard)]
-    streams = [s for s in streams if s not in calls.DISCOVERY]
+    """The server's configuration of all accounts, without their users."""
+    bus = subjects.account
+    outside = [role for role in everybody if role.account != bus]
     return {
         bus: {
             "jetstream": "enabled",
-            "exports": [*(_service(subjects, s) for s in services), *({"stream": s, "accounts": [edge]} for s in streams)],
-            "imports": [{"service": {"account": edge, "subject": s}} for s in calls.DISCOVERY],
-        },
-        edge: {
-            "exports": [_many({"service": s, "accounts": [bus]}) for s in calls.DISCOVERY],
-            "imports": [
-                *({"service": {"account": bus, "subject": s}} for s in services),
-                *({"stream": {"account": bus, "subject": s}} for s in streams),
+            "exports": [
+                *(_service(subject) for subject in dict.fromkeys(s for role in outside for s in role.publish)),
+                *({"stream": subject} for subject in dict.fromkeys(s for role in outside for s in _heard(role))),
             ],
-        },
+            "imports": [
+                {"service": {"account": role.account, "subject": subject}} for role in outside for subject in _discovered(role)
+            ],
+        }
+    } | {
+        role.account: {
+            "exports": [_many({"service": subject}) for subject in _discovered(role)],
+            "imports": [
+                *({"service": {"account": bus, "subject": subject}} for subject in dict.fromkeys(role.publish)),
+                *({"stream": {"account": bus, "subject": subject}} for subject in _heard(role)),
+            ],
+        }
+        for role in outside
     }
 
 
-def _service(subjects: Subjects, subject: str) -> dict[str, Any]:
-    export: dict[str, Any] = {"service": subject, "accounts": [subjects.edge_account]}
+def _heard(role: Role) -> list[str]:
+    """What reaches a role's account from that of the streams, where it listens. (The inbox is of its own account.)"""
+    return [subject for subject in role.subscribe if subject not in calls.DISCOVERY and not subject.startswith(INBOX)]
+
+
+def _discovered(role: Role) -> list[str]:
+    return [subject for subject in role.subscribe if subject in calls.DISCOVERY]
+
+
+def _service(subject: str) -> dict[str, Any]:
+    export: dict[str, Any] = {"service": subject}
     return _many(export) if subject.startswith(calls.ANSWERED_BY_MANY) else export
 
 
 def _many(export: dict[str, Any]) -> dict[str, Any]:
     """An answer may be many messages."""
     return {**export, "response_type": "stream", "response_threshold": f"{ANSWERED_WITHIN:g}s"}
-
-
-def _stays(subjects: Subjects, subject: str) -> bool:
-    """Whether it is heard at the edge alone."""
-    return matches(subjects.progress("*"), subject)
 
 
 def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ LANES: tuple[Lane, ...] = ("interactive", "batch")
 PLAN, SYNTHESIZE = "plan", "synthesize"
 """The kinds that every installation has: planner and synthesizer are workers too."""
 
+INBOX = "_INBOX"
+"""How every subject begins that answers come to."""
+
 CLIENT, ORCHESTRATOR, PROVISION, MONITOR = "client", "orchestrator", "provision", "monitor"
 """The users of an installation that are no workers. A worker's role is its kind."""
 
@@ -79,10 +82,9 @@ class Subjects(Struct, frozen=True):
         """Owns the streams, where users are kept apart. See :mod:`concertino.bus.permissions`."""
         return self.prefix.upper()
 
-    @property
-    def edge_account(self) -> str:
-        """Where everybody lives who need not be in :attr:`account`."""
-        return f"{self.account}_EDGE"
+    def account_of(self, role: str) -> str:
+        """Where ``role`` lives who need not be in :attr:`account`."""
+        return f"{self.account}_{role}"
 
     @property
     def tasks_stream(self) -> str:
@@ -187,7 +189,7 @@ class Subjects(Struct, frozen=True):
 
     def inbox(self, role: str) -> str:
         """The prefix of the subjects that answers to ``role`` come to: its own, so that nobody else can listen to them."""
-        return f"_INBOX_{self.prefix}.{role}"
+        return f"{INBOX}_{self.prefix}.{role}"
 
     # --- blobs
 

@@ -35,8 +35,7 @@ def block(subjects: Subjects, kinds: Sequence[str], nkeys: Mapping[str, str]) ->
         raise BadSetting(f"there is no user {', '.join(unknown)}: {', '.join(role.user for role in everybody)}")
     found = accounts(subjects, everybody)
     for role in everybody:
-        account = subjects.edge_account if role.edge else subjects.account
-        found[account].setdefault("users", []).append({**_identity(role, nkeys), "permissions": role.permissions()})
+        found[role.account].setdefault("users", []).append({**_identity(role, nkeys), "permissions": role.permissions()})
     # The server's configuration is JSON, but for variables, which stand without quotes.
     return "accounts: " + _VARIABLE.sub(r"\1", json.dumps(found, indent=1)) + "\n"
 
@@ -51,7 +50,7 @@ def template() -> str:
             "roles": {
                 name: {
                     "user": role.user,
-                    "account": subjects.edge_account if role.edge else subjects.account,
+                    "account": role.account,
                     "permissions": role.permissions(),
                 }
                 for name, role in named.items()
