@@ -89,7 +89,7 @@ async def test_while_it_runs_and_when_it_is_over(up: Any, tmp_path: Path) -> Non
     ]
     [vain] = [part for part in ended["again"]["parts"] if part["doing"] == "in_vain"]
     assert (vain["attempt"], vain["why"]) == (1, "overloaded")
-    assert 0.3 <= vain["seconds"] < 5
+    assert 0.3 <= vain["seconds"] < 30
     assert ended["again"]["attempts"] == 2
     assert ended["last"]["after"] == ["result.moody.long", "result.moody.again"]
     assert ended["long"]["critical"] > 1.0  # it was told of after a second, and waited for longer
