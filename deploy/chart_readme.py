@@ -44,10 +44,10 @@ then.
 ## Who may do what on the bus
 
 Each service signs on to NATS as a user of its own (`ctn-orchestrator`, `ctn-worker-web`, ...), whose permissions name the
-subjects that it needs; streams are in the account `CTN`, and workers and applications in `CTN_EDGE`, which sees of it what
-they need ([docs/security.md](../../docs/security.md)). The ConfigMap `<release>-nats-authorization` holds all of that;
-passwords are in the Secret `<release>-nats-users`, are made once, and stay over upgrades. A pod gets the password of its own
-user alone. Applications are the user `ctn-client`:
+subjects that it needs. Streams are in the account `CTN`; workers of each kind and applications have accounts of their own
+that see of it what they need ([docs/security.md](../../docs/security.md)). The ConfigMap `<release>-nats-authorization`
+holds all of that; passwords are in the Secret `<release>-nats-users`, are made once, and stay over upgrades. A pod gets the
+password of its own user alone. Applications are the user `ctn-client`:
 
 ```
 kubectl get secret concertino-nats-users --namespace agents --output go-template='{{index .data "ctn-client" | base64decode}}'

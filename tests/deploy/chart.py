@@ -18,6 +18,9 @@ Object = dict[str, Any]
 class Rendered:
     """What one set of values makes of the chart. Raises :class:`helm_python.HelmError` where it refuses them."""
 
+    secrets: Mapping[str, Mapping[str, str]] = {}
+    """What is in secrets that the chart does not make, by name."""
+
     def __init__(self, values: Mapping[str, Any] | None = None, *, release: str = "demo", revision: int = 1) -> None:
         with helm.Chart.load(str(CHART)) as chart:
             chart.validate_schema(dict(values or {}))
@@ -57,7 +60,7 @@ class Rendered:
     def laid_out(self, name: str, root: Path) -> dict[str, str]:
         """The environment of what :meth:`pod` names, after its volumes were laid out below ``root`` as in its container.
 
-        Values that are paths in there lead to ``root``. Of a secret that is not rendered each key holds its own name.
+        Values that are paths in there lead to ``root``. What is in no secret that is known holds its key's name.
         """
         pod = self.pod(name)
         env = self.env(name)
@@ -71,9 +74,11 @@ class Rendered:
             env = {key: f"{root}{value}" if f"{value}/".startswith(f"{path}/") else value for key, value in env.items()}
         return env
 
-    def _held(self, volume: Object) -> dict[str, str]:
+    def _held(self, volume: Object) -> Mapping[str, str]:
         if configuration := volume.get("configMap"):
             return self._data("ConfigMap", configuration["name"])
+        if secret := volume.get("secret"):
+            return self._data("Secret", secret["secretName"])
         held: dict[str, str] = {}
         for source in volume.get("projected", {}).get("sources", ()):
             [(kind, named)] = source.items()
@@ -82,7 +87,9 @@ class Rendered:
             held |= {item["path"]: data.get(item["key"], item["key"]) for item in items}
         return held
 
-    def _data(self, kind: str, name: str) -> dict[str, str]:
+    def _data(self, kind: str, name: str) -> Mapping[str, str]:
+        if kind == "Secret" and name in self.secrets:
+            return self.secrets[name]
         for found in self.objects:
             if (found["kind"], found["metadata"]["name"]) == (kind, name):
                 data: dict[str, str] = found["data"]

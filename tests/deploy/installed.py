@@ -32,7 +32,8 @@ class Installation:
 
     @property
     def url(self) -> str:
-        return f"nats://127.0.0.1:{self._port}"
+        scheme = self.chart.env("provision")["CTN_NATS_URL"].partition("://")[0]
+        return f"{scheme}://127.0.0.1:{self._port}"
 
     @property
     def users(self) -> Path:
@@ -48,7 +49,7 @@ class Installation:
         self.chart.laid_out("nats", self._root / "nats")
         file = self._root / "nats" / "etc" / "nats-config" / "nats.conf"
         text = file.read_text(encoding="utf-8")
-        for path in ('"/data"', '"/var/run/'):
+        for path in ('"/data"', '"/var/run/', '"/etc/'):
             text = text.replace(path, f'"{self._root}/nats{path[1:]}')
         file.write_text(text, encoding="utf-8")
         return file

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Authority
 from chart import Rendered
 from installed import SERVER, Installation, exit_of
 from tests.kit.waiting import until
@@ -63,20 +64,16 @@ def test_users_are_those_that_the_code_asks_for() -> None:
     printed = block(Subjects("prod"), kinds, {}).removeprefix("accounts: ")
     wanted = json.loads(re.sub(r": (\$\w+)", r': "\1"', printed))
     decoder = json.JSONDecoder()
-    items = [decoder.raw_decode(line.strip())[0] for line in text.splitlines() if line.strip().startswith('{"')]
-    assert _sorted(items) == _sorted(
-        [item for account in wanted.values() for key in ("exports", "imports") for item in account.get(key, [])]
-    )
-    users = {
-        name: decoder.raw_decode(text, at)[0]
-        for name, at in ((m[1], m.end()) for m in re.finditer(r'user: "([\w-]+)"\n\s+include \S+\n\s+permissions: ', text))
-    }
-    assert users == {user["user"]: user["permissions"] for account in wanted.values() for user in account["users"]}
-    for account, has in wanted.items():
-        begin = text.index(f"\n  {account} {{")
-        mine = text[begin : text.index("\n  }\n", begin)]
-        assert {user["user"] for user in has["users"]} == set(re.findall(r'user: "([\w-]+)"', mine))
-        assert ('jetstream: "enabled"' in mine) == (has.get("jetstream") == "enabled")
+    accounts = re.split(r"^  (\w[\w-]*) \{$", text, flags=re.MULTILINE)
+    assert set(accounts[1::2]) == set(wanted)
+    for account, said in zip(accounts[1::2], accounts[2::2], strict=True):
+        has = wanted[account]
+        items = [decoder.raw_decode(line.strip())[0] for line in said.splitlines() if line.strip().startswith('{"')]
+        assert _sorted(items) == _sorted([*has.get("exports", []), *has.get("imports", [])])
+        users = re.finditer(r'user: "([\w-]+)"\n\s+include \./\1\.conf\n\s+permissions: ', said)
+        permissions = {name[1]: decoder.raw_decode(said, name.end())[0] for name in users}
+        assert permissions == {user["user"]: user["permissions"] for user in has["users"]}
+        assert ('jetstream: "enabled"' in said) == (has.get("jetstream") == "enabled")
 
 
 def _sorted(items: list[Any]) -> list[str]:
@@ -98,6 +95,25 @@ async def test_nobody_signs_on_without_the_password_of_a_user(tmp_path: Path) ->
             others = [file.read_text() for file in found.users.glob("*.conf") if file.stem not in (user, "authorization")]
             for file in (tmp_path / pod).rglob("*"):
                 assert not file.is_file() or not [o for o in others if o.split('"')[1] in file.read_text()]
+
+
+async def test_both_sides_show_certificates(tmp_path: Path) -> None:
+    authority = Authority()
+    tls = {"enabled": True, "secretName": "server"}
+    chart = Rendered(
+        {
+            **ALONE,
+            "bus": {"replicas": 1, "tls": {"caSecret": "server", "certSecret": "client"}},
+            "nats": {
+                "tlsCA": {"enabled": True, "secretName": "server"},
+                "config": {"cluster": {"enabled": False}, "nats": {"tls": {**tls, "merge": {"verify": True}}}},
+            },
+        }
+    )
+    chart.secrets = {"server": authority.signed("demo-nats.prod.svc"), "client": authority.signed("services")}
+    async with Installation(chart, tmp_path) as found:
+        assert await found.finished(found.run("provision")) == 0, found.said("provision")
+        assert await found.finished(found.run("provision", CTN_NATS_CERT="", CTN_NATS_KEY="")) == 1
 
 
 async def test_a_kind_that_is_added_gets_its_user_without_a_restart(tmp_path: Path) -> None:
