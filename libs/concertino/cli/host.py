@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from concertino.cli.display import Display
-from concertino.cli.fleet.fleet import Fleet
+from concertino.cli.fleet.fleet import Fleet, NotStarted
 from concertino.cli.fleet.logbook import LogFile
 from concertino.cli.fleet.services import Service
-from concertino.contracts.errors import ConcertinoError, Invalid, Transient
+from concertino.contracts.errors import BadSetting, ConcertinoError, Invalid, Transient
 from concertino.runtime.settings import Settings
 
 DRAIN = 5.0
@@ -65,9 +65,14 @@ async def host(
     except Invalid:
         keep = False
         raise
-    except ConcertinoError as e:
-        said = f": {log.last}" if log.last and mine is None else ""
+    except NotStarted as e:
+        said = f": {last}" if (last := log.last(e.service)) else ""
+        if e.misconfigured:
+            keep = False
+            raise BadSetting(f"{e}{said}") from e
         raise Transient(f"{e}{said}; the services' log is {log.path}") from e
+    except ConcertinoError as e:
+        raise Transient(f"{e}; the services' log is {log.path}") from e
     except BaseException as e:
         # An interrupted question has no failure to look into.
         keep = isinstance(e, Exception)

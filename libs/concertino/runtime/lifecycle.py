@@ -16,9 +16,9 @@ import uvloop
 from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.topology import installation
-from concertino.contracts.errors import ConcertinoError
+from concertino.contracts.errors import BadSetting, ConcertinoError
 from concertino.runtime.probes import Probes
-from concertino.runtime.settings import Settings, settings
+from concertino.runtime.settings import MISCONFIGURED, Settings, settings
 from concertino.telemetry import logs, metrics
 from concertino.telemetry.export import exporting
 
@@ -37,7 +37,10 @@ class Running(Protocol):
 
 
 def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]]) -> None:
-    """Run the service ``name`` until it is told to stop. Exits with 1 where it cannot start or loses the bus for good."""
+    """Run the service ``name`` until it is told to stop.
+
+    Exits with :data:`.MISCONFIGURED` where a setting is wrong, with 1 where it cannot start else or loses the bus for good.
+    """
     try:
         config = settings()
         logs.configure(name, config.log_level, config.log_format)
@@ -45,7 +48,7 @@ def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]]) -> No
             uvloop.run(_serve(name, config, start))
     except ConcertinoError as e:
         print(f"{name}: {e}", file=sys.stderr)  # noqa: T201  (logging may be what is misconfigured)
-        sys.exit(1)
+        sys.exit(MISCONFIGURED if isinstance(e, BadSetting) else 1)
 
 
 async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], Awaitable[Running]]) -> None:

@@ -15,6 +15,8 @@ from concertino.contracts.errors import BadSetting
 from concertino.contracts.subjects import Subjects
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
+MISCONFIGURED = 2
+"""Exit status of a service that no other start will help: somebody has to correct a setting."""
 
 
 def default_cache() -> str:

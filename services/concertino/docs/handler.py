@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from concertino.contracts.messages import Result, Subtask
+from concertino.contracts.messages import Announcement, Result, Subtask
 from concertino.docs.toolset import ABILITIES, DOCS
 from concertino.model import prompts
+from concertino.model.port import Model
+from concertino.runtime.settings import Settings
 from concertino.worker import Context, Worker
 from concertino.worker.reading import research
+
+
+def announced(announcement: Announcement, settings: Settings, model: Model) -> Announcement:
+    """As it stands. :class:`~concertino.contracts.errors.BadSetting` where a setting is wrong: better now than at its first
+    work."""
+    DOCS.abilities(settings, model)
+    return announcement
+
 
 worker = Worker(
     "docs",
@@ -16,6 +26,7 @@ worker = Worker(
     "files and at URLs, and quotes what answers.",
     sources=DOCS.sources,
     tools=ABILITIES,
+    adapt=announced,
 )
 _PROMPT = Path(__file__).with_name("docs.md")
 

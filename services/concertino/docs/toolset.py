@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from concertino.contracts.messages import Source
 from concertino.docs.tools import Docs
 from concertino.documents.addresses import networks
+from concertino.model.port import Model
+from concertino.runtime.settings import Settings
 from concertino.worker import Context
 from concertino.worker.toolsets import Toolset
 
@@ -19,9 +21,15 @@ ABILITIES = {
 }
 
 
+def abilities(settings: Settings, _: Model) -> Mapping[str, str]:
+    """The tools. :class:`~concertino.contracts.errors.BadSetting` where a setting of theirs is wrong."""
+    networks(settings.allow_networks)
+    return ABILITIES
+
+
 async def _open(context: Context, sources: Sequence[Source]) -> Docs:
     settings = context.settings
     return await Docs.open(sources, Path(settings.cache), networks(settings.allow_networks))
 
 
-DOCS = Toolset("docs", sources=("docs",), open=_open, abilities=lambda *_: ABILITIES)
+DOCS = Toolset("docs", sources=("docs",), open=_open, abilities=abilities)

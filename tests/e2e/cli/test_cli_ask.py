@@ -141,6 +141,21 @@ def test_services_that_do_not_start_are_named_with_their_log(cli: Any) -> None:
     assert not cli.processes()
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("CTN_SEARCH", "ask jeeves", "the service web did not start (exit status 2): web: CTN_SEARCH: 'ask jeeves'"),
+        ("CTN_ALLOW_NETWORKS", "home", "the service docs did not start (exit status 2): docs: CTN_ALLOW_NETWORKS: 'home'"),
+    ],
+)
+def test_a_setting_that_a_service_cannot_take(cli: Any, setting: str, value: str, said: str) -> None:
+    cli.extra = {setting: value}
+    code, out, err = cli.run("ask", "Why?", "--docs", "guide.md")
+    assert (code, out) == (2, "")
+    assert said in err.splitlines()[-1]
+    assert not list(cli.temporary.iterdir())
+
+
 def test_wrong_usage(cli: Any) -> None:
     for arguments, said in {
         ("ask",): "REQUEST",

@@ -156,10 +156,13 @@ def test_services_are_told_their_bus() -> None:
 def test_the_log_names_who_spoke(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "log")
     log.say("docs", "it broke \x1b[31m")
+    log.say("web", "all is well")
     log.say(OURS, "docs ended")
     log.close()
-    assert log.last == "it broke [31m"
-    assert (tmp_path / "log").read_text() == f"{prefixed('docs', 'it broke [31m')}\n{prefixed(OURS, 'docs ended')}\n"
+    assert [log.last(name) for name in ("docs", "web", "code")] == ["it broke [31m", "all is well", ""]
+    assert (tmp_path / "log").read_text() == "".join(
+        f"{prefixed(*said)}\n" for said in [("docs", "it broke [31m"), ("web", "all is well"), (OURS, "docs ended")]
+    )
 
 
 @pytest.mark.parametrize(

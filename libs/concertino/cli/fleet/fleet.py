@@ -10,17 +10,26 @@ from pathlib import Path
 from concertino.bus.jetstream import JetStream
 from concertino.cli.fleet.readiness import Readiness
 from concertino.cli.fleet.services import ALWAYS, Service, environment
-from concertino.cli.fleet.supervisor import OURS, Say, Supervisor
+from concertino.cli.fleet.supervisor import OURS, Say, Supervisor, described
 from concertino.contracts.errors import ConcertinoError, Transient
 from concertino.contracts.subjects import CLIENT
 from concertino.runtime.nats_server import NatsServer
-from concertino.runtime.settings import Settings
+from concertino.runtime.settings import MISCONFIGURED, Settings
 
 READY_WITHIN = 60.0
 """Seconds for all services to announce themselves, on a slow and busy machine."""
 SERVER_CHECK = 0.5
 """Seconds between looks at whether the embedded server still runs."""
 SERVER = "nats"
+
+
+class NotStarted(Transient):
+    """A service ended before it was ready: ``how`` says by what exit status or signal."""
+
+    def __init__(self, service: str, how: str) -> None:
+        super().__init__(f"the service {service} did not start ({how})")
+        self.service = service
+        self.misconfigured = how == described(MISCONFIGURED)
 
 
 class Fleet:
@@ -60,7 +69,8 @@ class Fleet:
         """Start everything, and return when every kind is announced.
 
         ``strict`` gives up where a service ends in the meantime; else it is started again. Raises :class:`BadSetting` and
-        :class:`BusUnavailable` for the server, and :class:`Transient` where the services are not ready in time.
+        :class:`BusUnavailable` for the server, and :class:`Transient` where the services are not ready in time:
+        :class:`NotStarted` where one has ended.
         """
         if self.server:
             await self.server.start()
@@ -104,8 +114,7 @@ class Fleet:
             if waiting.done():
                 return
             if strict and ended.done():
-                name, how = ended.result()
-                raise Transient(f"the service {name} did not start ({how})")
+                raise NotStarted(*ended.result())
             raise Transient(f"not ready after {within:g} s: nobody announced {', '.join(sorted(ready.missing))}")
         finally:
             waiting.cancel()

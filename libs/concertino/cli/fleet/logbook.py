@@ -9,7 +9,6 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from concertino.cli.fleet.supervisor import OURS
 from concertino.cli.show.text import clean
 
 COLOURS = ("cyan", "magenta", "blue", "green", "yellow", "bright_cyan", "bright_magenta", "bright_blue")
@@ -27,15 +26,18 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: TextIO = path.open("w", encoding="utf-8")
-        self.last = ""
-        """The last that a service said."""
+        self._last: dict[str, str] = {}
 
     def say(self, name: str, line: str) -> None:
         """Take one line."""
-        if name != OURS and line.strip():
-            self.last = clean(line).strip()
+        if line.strip():
+            self._last[name] = clean(line).strip()
         self._file.write(prefixed(name, line) + "\n")
         self._file.flush()
+
+    def last(self, name: str) -> str:
+        """The last that the service ``name`` said; empty if it said nothing."""
+        return self._last.get(name, "")
 
     def close(self) -> None:
         """No more lines."""

@@ -72,7 +72,7 @@ class Supervisor:
         while not self._stopping.is_set():
             started = clock()
             try:
-                how = _described(await self._run(service))
+                how = described(await self._run(service))
             except OSError as e:
                 how = f"it could not be started: {e.strerror}"
             if self._stopping.is_set():
@@ -140,7 +140,8 @@ def _kill_group(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _described(status: int) -> str:
+def described(status: int) -> str:
+    """How a process ended: its exit status, negative for a signal, as people say it."""
     if status >= 0:
         return f"exit status {status}"
     try:
