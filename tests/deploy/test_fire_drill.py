@@ -70,7 +70,7 @@ async def test_work_whose_workers_died_rings_until_somebody_does_it(drill: Drill
     async def begun() -> bool:
         return any(fact.name.type == "begun" for fact in await drill.client.facts(task))
 
-    await until(begun, "it is worked on")  # for two seconds
+    await until(begun, "it is worked on")
     drill.services.kill("trouble")
     alert = await drill.rings("ConcertinoNobodyServes")
     assert alert["kind"] == "trouble"

@@ -20,7 +20,7 @@ async def handle(brief: Subtask, context: Context) -> list[Finding]:
             _tried.add(context.work.task)
             raise Transient("on purpose")
         case "take long":
-            await asyncio.sleep(2)
+            await asyncio.sleep(4)  # the log tells after a second that it has begun
         case "take no notice of the time":
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(60)
