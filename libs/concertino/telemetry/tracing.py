@@ -81,6 +81,11 @@ def span(
     return _recorded(trace, tracer, name, kind, said, above, normal)
 
 
+def carrying(trace: Trace) -> AbstractContextManager[Span]:
+    """What is written inside belongs to ``trace``: for what is done beside it, by somebody who has no span of its own."""
+    return _Carried(trace) if trace else _NOTHING
+
+
 def sending(
     subject: str, task: str, attributes: Attributes | None = None, *, parent: Trace = NO_TRACE
 ) -> AbstractContextManager[Span]:

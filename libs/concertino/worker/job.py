@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concertino.contracts.messages import Work
+from concertino.contracts.trace import NO_TRACE, Trace
 from concertino.worker.context import Context
 
 
@@ -25,3 +26,5 @@ class Job:
     """When it got a slot, by a clock that never jumps. What has none when a replica leaves is handed back at once."""
     told: bool = False
     """Whether the log says that it has begun."""
+    trace: Trace = NO_TRACE
+    """The span of all that is done about this delivery."""

@@ -210,6 +210,7 @@ class Runtime:
         )
         lane = self._subjects.lane_of(delivery.message.subject)
         job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time, delivery.attempt)
+        job.trace = tracing.here()
         running = asyncio.ensure_future(self._call(job))
         self._running[running] = job
         try:
@@ -254,6 +255,8 @@ class Runtime:
         else:
             log.info("another attempt was first")
             span.event(Event.LATE)
+            if first := await self._log.read_one(work.task, work.id):
+                span.link(first.trace)
             metrics.LATE.labels(self._announcement.kind).inc()
             await self._book(job, "another attempt was first")
         await delivery.ack(confirm=bool(context.spent))

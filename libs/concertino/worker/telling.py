@@ -12,6 +12,7 @@ from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.messages import Begun
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.clock import Clock
+from concertino.telemetry import tracing
 from concertino.worker.job import Job
 
 TOLD_AFTER = 1.0
@@ -54,7 +55,8 @@ class Telling:
         """Where the bus is away it is told at one of the next looks, and still says since when."""
         begun = Begun(worker=job.replica, attempt=job.attempt, seconds=round(self._monotonic() - began, 4))
         try:
-            await self._log.write(job.work.task, self._subjects.begun(job.work.id, job.delivery), begun)
+            with tracing.carrying(job.trace):
+                await self._log.write(job.work.task, self._subjects.begun(job.work.id, job.delivery), begun)
         except ConcertinoError as e:
             log.debug("an attempt could not be told of yet", task=job.work.task, work=job.work.id, error=str(e))
         else:

@@ -230,7 +230,7 @@ async def test_tools_cancellation_and_failures_say_what_they_are(
         return len((await client.state(task)).results) == 2
 
     await until(two_done)
-    assert await client.cancel(task)
+    assert (await installation.run("-m", "concertino.cli", "cancel", task))[0] == 0
     assert (await client.wait(task, 60)).status == "cancelled"
     process = f"process {installation.config.prefix}.work.interactive.shaky"
     await until(lambda: len(spans.named(process)) == 3)
@@ -251,6 +251,12 @@ async def test_tools_cancellation_and_failures_say_what_they_are(
     # Its client traces nothing, so the trace begins with what the coordinator did first, and is one all the same.
     assert len({span.trace for span in spans.spans()}) == 1
     assert (await client.state(task)).trace.trace_id == outcome.trace
+    [cancel] = [span for span in spans.spans() if span.name.endswith(".cancel")]
+    assert (cancel.service, cancel.parent) == ("concertino-cli", outcome.parent)
+    assert (await installation.run("-m", "concertino.cli", "plan", "Say hush", "--docs", "."))[0] == 4
+    [asked] = spans.named("invoke_workflow concertino")
+    assert (asked.service, asked.parent, asked.error) == ("concertino-cli", "", "failed")  # nobody here reads documents
+    await until(lambda: any(span.trace == asked.trace and span.name.startswith("process") for span in spans.spans()))
     assert "hush" not in spans.raw()
 
 
