@@ -35,7 +35,7 @@ STRICT: dict[str, Any] = {
     "security_opt": ["no-new-privileges:true"],
     "mem_limit": "512m",
     "pids_limit": 256,
-    "tmpfs": {"/tmp": "size=64m", "/cache": "size=256m,uid=10001,gid=10001,mode=0700"},
+    "tmpfs": {"/tmp": "size=256m", "/cache": "size=256m,uid=10001,gid=10001,mode=0700"},
 }
 """As the chart runs them."""
 
@@ -85,7 +85,7 @@ def run(command: list[str], env: Mapping[str, str] | None = None, folder: Path =
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, "PWD": str(folder), **(env or {})},
         capture_output=True,
         text=True,
         timeout=_STEP_WITHIN,
@@ -117,17 +117,21 @@ def nats_image() -> str:
 
 
 @contextmanager
-def container(image: str, network: Network, name: str, *command: str, **options: Any) -> Iterator[DockerContainer]:
-    """``image`` at work as ``name``. Removed in the end; where a test fails, what it logged is printed."""
-    one = DockerContainer(image).with_network(network).with_network_aliases(name).with_kwargs(**{**STRICT, **options})
-    if command:
-        one = one.with_kwargs(**{**STRICT, **options, "command": list(command)})
-    with one:
+def container(
+    image: str, network: Network, name: str, *command: str, env: Mapping[str, str] | None = None, sources: Path | None = None
+) -> Iterator[DockerContainer]:
+    """``image`` at work as ``name``, with ``sources`` at ``/sources``. What it logged is printed."""
+    strict = dict(STRICT)
+    one = DockerContainer(image, command=list(command) or None, env=dict(env or {}), network=network, network_aliases=[name])
+    for path, options in strict.pop("tmpfs").items():
+        one.with_tmpfs_mount(path, options)
+    if sources:
+        one.with_volume_mapping(sources, "/sources", "ro")
+    with one.with_kwargs(**strict):
         try:
             yield one
-        except BaseException:
+        finally:
             print(f"--- {name} ---", *(part.decode(errors="replace") for part in one.get_logs()), sep="\n")
-            raise
 
 
 def health(one: DockerContainer) -> str:
@@ -146,6 +150,6 @@ def address(one: DockerContainer) -> str:
 
 async def healthy(*containers: DockerContainer) -> None:
     """Return when each says that it can take work."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(60):
         while not all(health(one) == "healthy" for one in containers):
             await asyncio.sleep(0.3)

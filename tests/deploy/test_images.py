@@ -136,7 +136,7 @@ async def installation(network: Network, tmp_path: Path) -> AsyncIterator[tuple[
     env = {"CTN_NATS_URL": "nats://nats:4222", "CTN_GRACE": "20", "CTN_LEASE": "5"}
     with ExitStack() as stack:
         nats = stack.enter_context(
-            engine.container(engine.nats_image(), network, "nats", "--jetstream", "--store_dir=/cache", "--http_port=8222")
+            engine.container(engine.nats_image(), network, "nats", "--jetstream", "--store_dir=/tmp/bus", "--http_port=8222")
         )
         url = f"nats://{engine.address(nats)}:4222"
         provisioned = docker.from_env().containers.run(
@@ -145,9 +145,7 @@ async def installation(network: Network, tmp_path: Path) -> AsyncIterator[tuple[
         )  # fmt: skip
         assert b"provisioned" in provisioned
         running = {
-            name: stack.enter_context(
-                engine.container(engine.built(name), network, name, environment=env, volumes=[f"{tmp_path}:/sources:ro"])
-            )
+            name: stack.enter_context(engine.container(engine.built(name), network, name, env=env, sources=tmp_path))
             for name in ("orchestrator", "synthesizer", "docs", "code")
         }
         await engine.healthy(*running.values())
@@ -178,7 +176,7 @@ async def test_a_task_goes_through_the_images(
         task = await client.ask(
             "How long does the relay wait before a retry?", sources=[Source(kind="code", location="file:///sources/relay")]
         )
-    assert task.status == "answered"
+    assert task.status == "answered", task.reason
     assert task.report
     assert "RETRY_AFTER" in task.report.text
 
@@ -241,7 +239,7 @@ async def test_a_worker_of_ones_own_is_built_as_the_docs_say_and_finishes_what_i
         f"WORKER={engine.built('worker')}",
     )
     env = {"CTN_NATS_URL": "nats://nats:4222", "CTN_GRACE": "20"}
-    own = stack.enter_context(engine.container(image, network, "slow", environment=env))
+    own = stack.enter_context(engine.container(image, network, "slow", env=env))
     await engine.healthy(own)
     inside = own.get_wrapped_container()
     async with Client(url) as client:
