@@ -49,6 +49,8 @@ async def handle(brief: Subtask, context: Context) -> list[Finding]:
                 lambda: context.tools.call("hush-made-up"),
             ):
                 await fails(failing)
+        case "take a while":
+            await asyncio.sleep(3)
         case "take long":
             await asyncio.sleep(60)
     return [Finding(claim="opentelemetry" if any(name.startswith("opentelemetry") for name in sys.modules) else "nothing")]

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from concertino.bus.jetstream import JetStream
+from concertino.bus.tasklog import TaskLog
 from concertino.client import Client, Limits, Plan, Subtask
+from concertino.contracts.messages import Result
+from concertino.contracts.trace import Trace
+from concertino.telemetry import tracing
 from concertino.testing import MessagesApi, Tool
 from conftest import Installation
 from kit import script
@@ -222,21 +227,31 @@ async def test_tools_cancellation_and_failures_say_what_they_are(
         plan=plan(
             Subtask(id="tools", kind="shaky", objective="use tools"),
             Subtask(id="fails", kind="shaky", objective="fail"),
+            Subtask(id="late", kind="shaky", objective="take a while"),
             Subtask(id="long", kind="shaky", objective="take long"),
         ),
     )
+    first = Trace("00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    bus = await JetStream.connect(installation.config.nats_url, "faster", installation.config.subjects)
+    log = TaskLog(bus, installation.config.subjects)
+    with tracing.carrying(first):
+        assert await log.write(task, "result.shaky.late", Result(worker="faster"))
+    await bus.close()
 
-    async def two_done() -> bool:
-        return len((await client.state(task)).results) == 2
+    async def done() -> bool:
+        return len((await client.state(task)).results) == 3
 
-    await until(two_done)
+    process = f"process {installation.config.prefix}.work.interactive.shaky"
+    await until(done)
+    await until(lambda: len(spans.named(process)) == 3)
     assert (await installation.run("-m", "concertino.cli", "cancel", task))[0] == 0
     assert (await client.wait(task, 60)).status == "cancelled"
-    process = f"process {installation.config.prefix}.work.interactive.shaky"
-    await until(lambda: len(spans.named(process)) == 3)
+    await until(lambda: len(spans.named(process)) == 4)
     by_work = {span.attributes["concertino.work"]: span for span in spans.named(process)}
     assert (by_work["result.shaky.fails"].error, by_work["result.shaky.tools"].error) == ("source", "")
     assert (by_work["result.shaky.long"].error, list(by_work["result.shaky.long"].events)) == ("", ["the task ended"])
+    late = by_work["result.shaky.late"]
+    assert (late.error, list(late.events), late.links) == ("", ["another attempt was first"], (first.span_id,))
     tools = [span for span in spans.spans() if span.name.startswith("execute_tool")]
     # A name that somebody made up is no name of a span.
     assert [(span.name, span.error) for span in tools] == [
