@@ -64,14 +64,14 @@ make the secret yourself and name it as `global.usersSecret`. It has two keys fo
 set --
 for user in client monitor orchestrator provision synthesizer worker-{code,docs,general,web}; do
   password=$(openssl rand -hex 20)
-  set -- "$@" --from-literal=ctn-$user=$password --from-literal=ctn-$user.conf="password: \"$password\""
+  set -- "$@" --from-literal=ctn-$user=$password --from-literal=ctn-$user.conf="password: \\"$password\\""
 done
 kubectl create secret generic nats-users --namespace agents "$@"
 ```
 
-An existing server is signed on to with the passwords of such a secret (its users are what `python -m
-concertino.runtime.users` prints), or with `bus.credentialsSecret`: a credentials file, an NKey, a token, or a name and a
-password, for all services or for each. Its TLS is `bus.tls`; that of this chart's server:
+An existing server is signed on to with the passwords of such a secret (for its users, which the command
+`python -m concertino.runtime.users` prints), or with `bus.credentialsSecret`: a credentials file, an NKey, a token, or a name
+and a password, for all services or for each. Its TLS is `bus.tls`; that of this chart's server:
 
 ```yaml
 bus: {tls: {caSecret: nats-tls}}                                      # its key ca.crt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import re
 import tomllib
 from importlib.metadata import version
 from ipaddress import ip_address, ip_network
@@ -543,3 +544,17 @@ def test_the_notes_say_what_to_do_next(values: dict[str, Any], says: list[str], 
 def test_the_readme_is_as_generated() -> None:
     values = (CHART / "values.yaml").read_text(encoding="utf-8")
     assert (CHART / "README.md").read_text(encoding="utf-8") == readme(values), "run `make docs`"
+
+
+def test_what_the_readme_shows_can_be_installed() -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(shown) == 3
+    worker, encrypted, private = (Rendered(yaml.safe_load(text)) for text in shown)
+    legal = worker.pod("legal")["containers"][0]
+    assert (legal["image"], legal["command"]) == ("registry.example.org/legal-worker:1", ["python", "legal.py"])
+    assert "legal" in worker.of("ScaledObject")
+    assert encrypted.env("web")["CTN_NATS_URL"].startswith("tls://")
+    egress = json.dumps(private.of("NetworkPolicy")["code"]["spec"]["egress"])
+    assert "10.1.0.10/32" in egress
+    assert "10.1.0.20/32" in egress
+    assert private.env("web")["CTN_ALLOW_NETWORKS"] == "10.2.0.0/16"

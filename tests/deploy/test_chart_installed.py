@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
-from chart import Rendered
+from chart import CHART, Rendered
 from installed import SERVER, Installation, exit_of
 from tests.kit.waiting import until
 
@@ -49,11 +49,22 @@ async def test_the_server_takes_its_configuration(values: dict[str, Any], tmp_pa
     file = found.configured()
     for secret in (tmp_path / "nats" / "etc" / "nats-users").glob("*.conf"):
         assert "accounts" in secret.read_text() or secret.read_text().startswith("password: ")
-    if "global" in values:  # as the README says to make it
-        for user in re.findall(r"include ./(\S+)\.conf", (found.users / "authorization.conf").read_text()):
-            (found.users / f"{user}.conf").write_text('password: "0123abcd"')
+    if "global" in values:
+        for key, text in (await _as_the_readme_says()).items():
+            (found.users / key).write_text(text)
     status, said = await exit_of([str(SERVER), "-t", "-c", str(file)], {"SERVER_NAME": "nats-0"})
     assert status == 0, said
+
+
+async def _as_the_readme_says() -> dict[str, str]:
+    """The secret that the README's commands make."""
+    [commands] = re.findall(r"```\n(set --\n.*?)```", (CHART / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    status, said = await exit_of(["bash", "-euc", f"kubectl() {{ printf '%s\\n' \"$@\"; }}\n{commands}"], {})
+    assert status == 0, said
+    given = [line.removeprefix("--from-literal=").partition("=") for line in said.splitlines() if line.startswith("--from-")]
+    held = {key: value for key, _, value in given}
+    assert all(held[f"{user}.conf"] == f'password: "{held[user]}"' for user in held if not user.endswith(".conf"))
+    return held
 
 
 def test_users_are_those_that_the_code_asks_for() -> None:
