@@ -322,7 +322,13 @@ class JetStream:
             await puller.stop()
         await self._api.requests.stop()
         with contextlib.suppress(nats.errors.Error):
-            await self._nc.close()
+            try:
+                await self._nc.close()
+            except OSError:
+                # The server went away with something still to be sent to it: nats-py gives up half way, and holds itself for
+                # closed. What was to be sent is forgotten by then, so that a second time gets through.
+                self._nc._status = Client.DISCONNECTED
+                await self._nc.close()
 
     # --- inside
 

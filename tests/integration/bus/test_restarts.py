@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -12,6 +13,7 @@ import pytest
 from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Delivery
 from concertino.bus.topology import installation, work
+from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
 from kit.inbox import Deliveries, Heard, ack
@@ -64,6 +66,21 @@ async def test_nothing_is_lost_when_the_server_is_killed_under_load(own_server: 
     assert {f.data.decode(): f.sequence for f in facts} == written, "each writer knows the sequence of its fact"
     await writer.close()
     await reader.close()
+
+
+@pytest.mark.parametrize("turns", [0, 4, 8, 16])
+async def test_who_leaves_as_the_server_dies_leaves_in_order(own_server: NatsServer, subjects: Subjects, turns: int) -> None:
+    bus = await connected(own_server.url, subjects)
+    await bus.subscribe("ctn.nothing", Heard())
+    before = asyncio.all_tasks()
+    own_server.kill()
+    for _ in range(turns):
+        await asyncio.sleep(0)  # the loop may have heard of it, and the client not yet
+    with contextlib.suppress(BusUnavailable):
+        await bus.publish("ctn.nothing", b"still to be sent")
+    await bus.close()
+    await until(lambda: all(task.done() for task in before - {asyncio.current_task()}), "nothing is left of the client")
+    await own_server.start()
 
 
 async def test_a_consumer_goes_on_within_seconds_of_a_restart(own_server: NatsServer, subjects: Subjects) -> None:
