@@ -13,21 +13,23 @@ import platform
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nats
 import uvloop
 from nats.aio.client import Client as Connection
+from tests.kit import script
 
 from concertino.cli.fleet.fleet import Fleet
-from concertino.cli.fleet.services import SERVICES, own_workers
+from concertino.cli.fleet.services import SERVICES, Service, own_workers
 from concertino.client import Client, Limits, Plan, Source, Subtask
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import nats_server_binary
 from concertino.runtime.settings import settings
+from concertino.testing import MessagesApi, Tool
 
 ROOT = Path(__file__).parents[2]
 ECHO = Path(__file__).parent.parent / "kit" / "echo.py"
@@ -152,37 +154,61 @@ async def research(client: Client, number: int) -> int:
     return len(view.subtasks)
 
 
-async def measured(seconds: float) -> list[Load]:
-    """Every load in turn, on a fleet of its own."""
-    os.environ["CTN_MODEL"] = "extractive"
+@asynccontextmanager
+async def installed(services: Sequence[Service], **environment: str) -> AsyncIterator[Site]:
+    """A fleet of its own."""
+    os.environ.update(environment)
     with tempfile.TemporaryDirectory(prefix="concertino-sizing-") as store, (Path(store) / "services.log").open("w") as lines:
         fleet = Fleet(
             settings(),
             lambda name, line: print(f"{name}: {line}", file=lines),
             store=Path(store) / "nats",
-            services=(*SERVICES, *own_workers([str(ECHO)])),
+            services=services,
         )
         try:
             await fleet.start(strict=True)
             async with await nats.connect(fleet.url) as connection, Client(fleet.url) as client:
-                while "echo" not in {worker.kind for worker in await client.workers()}:
-                    await asyncio.sleep(0.05)
-                return await loads(Site(fleet, client, connection), seconds)
+                yield Site(fleet, client, connection)
         finally:
             await fleet.stop(10.0)
 
 
-async def loads(site: Site, seconds: float) -> list[Load]:
-    """One after the other."""
-    client = site.client
-    return [
-        await site.idle(seconds),
-        await site.under("1 subtask", seconds, 32, lambda _: echo(client, 1, False)),
-        await site.under("10 subtasks", seconds, 16, lambda _: echo(client, 10, False)),
-        await site.under("10 subtasks, report", seconds, 16, lambda _: echo(client, 10, True)),
-        await site.under("questions", seconds, 4, lambda n: research(client, n)),
-        await site.idle(seconds),
+def scripted(api: MessagesApi) -> None:
+    """What a model says to each question: two workers, four calls of tools each, a finding, a report."""
+    briefs = (script.brief(kind, kind, f"What {kind} says", sources=str(n)) for n, kind in enumerate(("docs", "code"), start=1))
+    api.on(script.of("plan"), every=script.split(*briefs))
+    searches = [
+        Tool("search", query=words) for words in ("lease of a worker", "citation checked", "cost of a task", "settings")
     ]
+    found = script.findings(script.claim("A fact is written once.", ("concepts.md", "the first one counts")))
+    nothing = script.findings(gaps=["What the code says about it."])
+    api.on(script.researching("What docs says"), every=script.works(*searches, then=found))
+    api.on(script.of("research"), every=script.works(*searches, then=nothing))
+    api.on(script.of("weigh"), every=script.weighed)
+    api.on(script.of("write"), every=script.written)
+
+
+async def measured(seconds: float) -> list[Load]:
+    """Every load in turn: without a model, then with one that is scripted."""
+    found: list[Load] = []
+    async with installed((*SERVICES, *own_workers([str(ECHO)])), CTN_MODEL="extractive") as site:
+        client = site.client
+        while "echo" not in {worker.kind for worker in await client.workers()}:
+            await asyncio.sleep(0.05)
+        found += [
+            await site.idle(seconds),
+            await site.under("1 subtask", seconds, 32, lambda _: echo(client, 1, False)),
+            await site.under("10 subtasks", seconds, 16, lambda _: echo(client, 10, False)),
+            await site.under("10 subtasks, report", seconds, 16, lambda _: echo(client, 10, True)),
+            await site.under("questions", seconds, 4, lambda n: research(client, n)),
+        ]
+    async with MessagesApi() as api:
+        scripted(api)
+        async with installed(SERVICES, CTN_MODEL="anthropic", **api.environment()) as site:
+            model = site.client
+            await research(model, 0)  # with the first one each process loads the SDK
+            found.append(await site.under("questions, model", seconds, 4, lambda n: research(model, n)))
+    return found
 
 
 def table(loads: list[Load]) -> str:
