@@ -41,6 +41,14 @@ workers:
 for more decides. Which replica leaves is up to Kubernetes: what it works on goes on for `grace` seconds, and is handed back
 then.
 
+On one node, for a look:
+
+```yaml
+nats: {config: {cluster: {enabled: false}}}
+bus: {replicas: 1}
+defaults: {replicas: 1}
+```
+
 ## Who may do what on the bus
 
 Each service signs on to NATS as a user of its own (`ctn-orchestrator`, `ctn-worker-web`, ...), whose permissions name the

@@ -431,6 +431,16 @@ def test_services_make_streams_only_where_nobody_else_does(values: dict[str, Any
     assert {found.env(name)["CTN_PROVISION"] for name in found.of("Deployment")} == {makes}
 
 
+def test_a_new_kind_restarts_nobody_else_and_a_new_model_everybody() -> None:
+    def pods(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: o["spec"]["template"] for name, o in Rendered(values).of("Deployment").items()}
+
+    before, more = pods({}), pods({"workers": {"legal": LEGAL}})
+    assert before == {name: pod for name, pod in more.items() if name != "legal"}
+    changed = pods({"config": {"models": {"default": {"model": "claude-opus-5-5"}}}})
+    assert not [name for name, pod in before.items() if changed[name] == pod]
+
+
 def test_provisioning_is_no_hook_and_runs_again_with_each_upgrade() -> None:
     """A hook would wait for services to be ready, with ``--wait``, and they for what it makes."""
     jobs = [
@@ -548,11 +558,13 @@ def test_the_readme_is_as_generated() -> None:
 
 def test_what_the_readme_shows_can_be_installed() -> None:
     shown = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(shown) == 3
-    worker, encrypted, private = (Rendered(yaml.safe_load(text)) for text in shown)
+    assert len(shown) == 4
+    worker, small, encrypted, private = (Rendered(yaml.safe_load(text)) for text in shown)
     legal = worker.pod("legal")["containers"][0]
     assert (legal["image"], legal["command"]) == ("registry.example.org/legal-worker:1", ["python", "legal.py"])
     assert "legal" in worker.of("ScaledObject")
+    assert next(o for o in small.objects if o["kind"] == "StatefulSet")["spec"]["replicas"] == 1
+    assert {small.of("Deployment")[name]["spec"]["replicas"] for name in ("web", "orchestrator")} == {1}
     assert encrypted.env("web")["CTN_NATS_URL"].startswith("tls://")
     egress = json.dumps(private.of("NetworkPolicy")["code"]["spec"]["egress"])
     assert "10.1.0.10/32" in egress

@@ -89,6 +89,11 @@ the defaults.
 {{- if .Values.nats.namespaceOverride -}}
 {{- fail "nats.namespaceOverride: the server's users are in the release's namespace, and so must the server be" -}}
 {{- end -}}
+{{- $cluster := .Values.nats.config.cluster -}}
+{{- $servers := ternary (int $cluster.replicas) 1 $cluster.enabled -}}
+{{- if gt (int .Values.bus.replicas) $servers -}}
+{{- fail (printf "bus.replicas is %d, and there are as many copies of a stream as servers at the most: %d. Set bus.replicas, or nats.config.cluster" (int .Values.bus.replicas) $servers) -}}
+{{- end -}}
 true
 {{- else if not .Values.bus.url -}}
 {{- fail "there is no bus: set bus.url to an existing NATS server, or nats.enabled to true" -}}
