@@ -166,6 +166,24 @@ async def dial(
     return nc
 
 
+async def hang_up(nc: Client) -> None:
+    """Close ``nc`` for good, in whatever state its server left it."""
+    task = asyncio.current_task()
+    try:
+        with contextlib.suppress(nats.errors.Error):
+            try:
+                await nc.close()
+            except OSError:
+                # The server went away with something still to be sent to it: nats-py gives up half way, and holds itself for
+                # closed. What was to be sent is forgotten by then, so that a second time gets through.
+                nc._status = Client.DISCONNECTED
+                await nc.close()
+    except asyncio.CancelledError:
+        # Closing cancels the task that reads, and where that waits for the very same end, whoever closes is told so, too.
+        if task is None or task.cancelling():
+            raise
+
+
 def reason(error: Exception) -> str:
     """What ``error`` says, or its type where it says nothing."""
     return str(error) or type(error).__name__

@@ -27,7 +27,7 @@ from concertino.bus.api import (
     TooManyResults,
     expect_no_error,
 )
-from concertino.bus.connection import ANYBODY, dial, reason
+from concertino.bus.connection import ANYBODY, dial, hang_up, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
 from concertino.bus.port import Consumption, Handler, Headers, Listener, Stored, Subscription
 from concertino.bus.puller import Puller
@@ -321,14 +321,7 @@ class JetStream:
         for puller in list(self._pullers):
             await puller.stop()
         await self._api.requests.stop()
-        with contextlib.suppress(nats.errors.Error):
-            try:
-                await self._nc.close()
-            except OSError:
-                # The server went away with something still to be sent to it: nats-py gives up half way, and holds itself for
-                # closed. What was to be sent is forgotten by then, so that a second time gets through.
-                self._nc._status = Client.DISCONNECTED
-                await self._nc.close()
+        await hang_up(self._nc)
 
     # --- inside
 
