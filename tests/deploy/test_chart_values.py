@@ -377,7 +377,8 @@ def test_labels_of_ones_own_do_not_break_what_selects_pods() -> None:
 @pytest.mark.parametrize("release", ["a" * 53, "concertino", "x"])
 def test_long_names_stay_names_and_no_two_meet(release: str) -> None:
     kinds = {f"{'k' * 31}{i}": {"description": "x", "scaling": {"by": "queue"}} for i in range(2)}
-    found = Rendered({"workers": kinds, "monitoring": {"dashboards": {"enabled": True}}}, release=release)
+    nats = {"nats": {"fullnameOverride": "bus"}} if len(release) > 47 else {}
+    found = Rendered({"workers": kinds, "monitoring": {"dashboards": {"enabled": True}}, **nats}, release=release)
     names = [(o["kind"], o["metadata"]["name"]) for o in found.objects]
     assert len(names) == len(set(names))
     assert max(len(name) for _, name in names if not name.startswith(f"{release}-nats")) <= 63
@@ -388,11 +389,14 @@ def test_long_names_stay_names_and_no_two_meet(release: str) -> None:
 def test_two_releases_in_a_namespace_share_nothing() -> None:
     one, other = ({(o["kind"], o["metadata"]["name"]) for o in Rendered(release=name).objects} for name in ("one", "two"))
     assert not one & other
-    long = ("a" * 50 + "-one", "a" * 50 + "-two")
-    one, other = (
-        {(o["kind"], o["metadata"]["name"]) for o in Rendered(release=name[:53]).objects} for name in (long[0], "b" * 53)
-    )
+    long = [f"{'a' * 49}-{name}" for name in ("one", "two")]
+    one, other = ({(o["kind"], o["metadata"]["name"]) for o in Rendered(EXISTING, release=name).objects} for name in long)
     assert not one & other
+
+
+def test_a_name_too_long_for_the_server_is_refused() -> None:
+    with pytest.raises(helm.HelmError, match=r"nats\.fullnameOverride"):
+        Rendered(release="a" * 53)
 
 
 def test_values_of_the_command_line() -> None:

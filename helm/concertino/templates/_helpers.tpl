@@ -89,6 +89,9 @@ the defaults.
 {{- if .Values.nats.namespaceOverride -}}
 {{- fail "nats.namespaceOverride: the server's users are in the release's namespace, and so must the server be" -}}
 {{- end -}}
+{{- if gt (len (include "nats.fullname" .Subcharts.nats)) 52 -}}
+{{- fail "the server's name is too long: Kubernetes puts it, and a digest, into a label of its pods. Set nats.fullnameOverride to 52 characters at the most, or call the release otherwise" -}}
+{{- end -}}
 {{- $cluster := .Values.nats.config.cluster -}}
 {{- $servers := ternary (int $cluster.replicas) 1 $cluster.enabled -}}
 {{- if gt (int .Values.bus.replicas) $servers -}}
