@@ -254,13 +254,16 @@ def test_everything_said_arrives() -> None:
     assert {"CTN_SLOTS": "3", "CTN_LEASE": "20", "CTN_ATTEMPTS": "2", "CTN_SEARCH": "brave"}.items() <= found.env("web").items()
     assert found.env("web")["ANTHROPIC_BASE_URL"] == "https://gateway.example.org"
     assert found.env("web")["CTN_NATS_CREDS"] == "/etc/concertino/credentials"
-    from_secret = {v["name"]: v["valueFrom"]["secretKeyRef"] for v in container["env"] if "valueFrom" in v}
+    from_secret = {
+        v["name"]: v["valueFrom"]["secretKeyRef"] for v in container["env"] if "secretKeyRef" in v.get("valueFrom", ())
+    }
     assert from_secret == {
         "BRAVE_API_KEY": {"name": "brave", "key": "BRAVE_API_KEY"},
         "ANTHROPIC_API_KEY": {"name": "anthropic", "key": "ANTHROPIC_API_KEY"},
         "OTEL_EXPORTER_OTLP_HEADERS": {"name": "otlp", "key": "OTEL_EXPORTER_OTLP_HEADERS"},
     }
     assert found.env("web")["OTEL_TRACES_SAMPLER_ARG"] == "0.25"
+    assert found.env("web")["OTEL_RESOURCE_ATTRIBUTES"] == "k8s.pod.name=$(POD_NAME),k8s.namespace.name=prod"
     assert {"name": "data", "mountPath": "/data", "readOnly": True} in container["volumeMounts"]
     assert deployment["spec"]["template"]["metadata"]["labels"]["tier"] == "agents"
     assert (pod["nodeSelector"], pod["priorityClassName"]) == ({"pool": "agents"}, "low")
