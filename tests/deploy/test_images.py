@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from typing import Any
 import docker
 import engine
 import pytest
+from packaging.requirements import Requirement
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
@@ -31,6 +33,36 @@ images = pytest.mark.timeout(1200)
 """The first build on a machine takes minutes, later ones seconds."""
 
 INSIDE = Path(__file__).with_name("inside.py").read_text(encoding="utf-8")
+
+
+UV = str(Path(sys.executable).with_name("uv"))
+
+
+def test_the_lock_is_what_the_project_asks_for() -> None:
+    """Said without a look at any index."""
+    checked = subprocess.run(
+        [UV, "lock", "--check", "--offline"], cwd=engine.ROOT, capture_output=True, timeout=60, check=False
+    )
+    assert checked.returncode == 0, f"run `make lock`: {checked.stderr.decode()}"
+    exported = ["export", "--quiet", "--frozen", "--only-group", "build", "--no-annotate", "--no-header"]
+    assert engine.run([UV, *exported]) == (engine.ROOT / "deploy" / "build-tools.txt").read_text(), "run `make lock`"
+
+
+def test_what_an_image_needs_can_be_had_without_a_compiler() -> None:
+    """nkeys is published as source alone, of pure Python: deploy/install.sh knows of it."""
+    extras = [part for extra in ("anthropic", "otel", "mcp", "general") for part in ("--extra", extra)]
+    pinned = engine.run(
+        [UV, "export", "--quiet", "--frozen", "--no-default-groups", "--no-emit-project", "--no-hashes", *extras]
+    )
+    needed = [Requirement(line) for line in pinned.splitlines() if line and not line.lstrip().startswith("#")]
+    linux = {"sys_platform": "linux", "python_version": "3.11", "python_full_version": "3.11.14"}
+    names = {r.name for r in needed if r.marker is None or r.marker.evaluate(linux)} - {"nkeys"}
+    assert len(names) > 50
+    for package in tomllib.loads((engine.ROOT / "uv.lock").read_text())["package"]:
+        wheels = [wheel["url"] for wheel in package.get("wheels", ())]
+        for machine in ("x86_64", "aarch64"):
+            fits = rf"-(none-any|(cp311|abi3)-manylinux[\w.]*_{machine}[\w.]*)\.whl$"
+            assert package["name"] not in names or any(re.search(fits, url) for url in wheels), (package["name"], machine)
 
 
 @pytest.fixture(scope="session")
