@@ -125,6 +125,8 @@ async def test_both_sides_show_certificates(tmp_path: Path) -> None:
     async with Installation(chart, tmp_path) as found:
         assert await found.finished(found.run("provision")) == 0, found.said("provision")
         assert await found.finished(found.run("provision", CTN_NATS_CERT="", CTN_NATS_KEY="")) == 1
+        chart.secrets = {**chart.secrets, "server": Authority().signed("demo-nats.prod.svc")}  # of somebody else
+        assert await found.finished(found.run("provision")) == 1
 
 
 async def test_a_kind_that_is_added_gets_its_user_without_a_restart(tmp_path: Path) -> None:
