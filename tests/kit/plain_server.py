@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,12 +12,12 @@ from concertino.runtime.nats_server import nats_server_binary
 
 
 @contextmanager
-def plain_server(folder: Path, *options: str) -> Iterator[str]:
+def plain_server(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
     """``host:port`` of a server that runs for as long as the context does."""
     log = folder / "log"
     log.touch()
     command = [str(nats_server_binary()), "-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", str(folder), *options]
-    with log.open("wb") as out, subprocess.Popen(command, stderr=out) as process:
+    with log.open("wb") as out, subprocess.Popen(command, stderr=out, env={**os.environ, **(environment or {})}) as process:
         try:
             while "Server is ready" not in log.read_text():
                 assert process.poll() is None, log.read_text()

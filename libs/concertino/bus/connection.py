@@ -24,6 +24,8 @@ GREETED_WITHIN = 2.0
 
 ANYBODY = Access()
 
+CLOSED_WITHIN = 1.0
+
 _SPACE = " \t\x0b\x0c"
 _DENIED = re.compile(r"(?i)permissions violation for (?:publish|subscription) to \"([^\"]*)\"")
 
@@ -145,7 +147,9 @@ async def dial(
             break
         except (OSError, TimeoutError, nats.errors.Error) as e:
             with contextlib.suppress(OSError, TimeoutError, nats.errors.Error):
-                await nc.close()
+                # After a TLS handshake that failed, asyncio never says that the socket is closed.
+                async with asyncio.timeout(CLOSED_WITHIN):
+                    await nc.close()
             last = last if isinstance(e, nats.errors.NoServersError) else e
         if isinstance(last, ssl.SSLError | NoTlsError):
             raise Refused(

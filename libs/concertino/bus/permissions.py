@@ -11,6 +11,7 @@ What crosses the border of accounts is answered in the account of who asked, whe
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,7 @@ from msgspec import Struct
 from concertino.bus import calls, topology
 from concertino.bus.puller import EXPIRES
 from concertino.bus.topology import Consumer
+from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.messages import Subtask
 from concertino.contracts.subjects import CLIENT, INBOX, LANES, MONITOR, ORCHESTRATOR, PLAN, PROVISION, SYNTHESIZE, Subjects
@@ -153,31 +155,53 @@ def accounts(subjects: Subjects, everybody: Iterable[Role]) -> dict[str, dict[st
     """The server's configuration of all accounts, without their users."""
     bus = subjects.account
     outside = [role for role in everybody if role.account != bus]
-    return {
+    calls_of = {role.account: [s for s in dict.fromkeys(role.publish) if not _passes_by(subjects, s)] for role in outside}
+    found: dict[str, dict[str, Any]] = {
         bus: {
             "jetstream": "enabled",
             "exports": [
-                *(_service(subject) for subject in dict.fromkeys(s for role in outside for s in role.publish)),
+                *(_service(subject) for subject in dict.fromkeys(itertools.chain(*calls_of.values()))),
                 *({"stream": subject} for subject in dict.fromkeys(s for role in outside for s in _heard(role))),
             ],
             "imports": [
                 {"service": {"account": role.account, "subject": subject}} for role in outside for subject in _discovered(role)
             ],
         }
-    } | {
-        role.account: {
-            "exports": [_many({"service": subject}) for subject in _discovered(role)],
+    }
+    for role in outside:
+        found[role.account] = {
+            "exports": [
+                *(_many({"service": subject}) for subject in _discovered(role)),
+                *({"stream": subject} for subject in _told(role, outside)),
+            ],
             "imports": [
-                *({"service": {"account": bus, "subject": subject}} for subject in dict.fromkeys(role.publish)),
+                *({"service": {"account": bus, "subject": subject}} for subject in calls_of[role.account]),
                 *({"stream": {"account": bus, "subject": subject}} for subject in _heard(role)),
+                # A call that comes into the streams' account is not heard beyond it: listeners have it from where it is said.
+                *(
+                    {"stream": {"account": other.account, "subject": subject}}
+                    for other in outside
+                    if other is not role
+                    for subject in _told(other, [role])
+                ),
             ],
         }
-        for role in outside
-    }
+    return found
+
+
+def _passes_by(subjects: Subjects, subject: str) -> bool:
+    """Whether it is not stored, and only those listen who import it."""
+    return matches(subjects.progress("*"), subject)
+
+
+def _told(role: Role, others: Iterable[Role]) -> list[str]:
+    """What ``role`` says that one of ``others`` listens to."""
+    heard = [subject for other in others if other is not role for subject in _heard(other)]
+    return [subject for subject in dict.fromkeys(role.publish) if any(matches(pattern, subject) for pattern in heard)]
 
 
 def _heard(role: Role) -> list[str]:
-    """What reaches a role's account from that of the streams, where it listens. (The inbox is of its own account.)"""
+    """Where it listens, but for its inbox, which is of its own account."""
     return [subject for subject in role.subscribe if subject not in calls.DISCOVERY and not subject.startswith(INBOX)]
 
 
