@@ -64,11 +64,11 @@ async def drill(subjects: Subjects, tmp_path: Path) -> AsyncIterator[Drill]:
 
 
 async def test_work_whose_workers_died_rings_until_somebody_does_it(drill: Drill) -> None:
-    plan = Plan(subtasks=(Subtask(id="s1", kind="trouble", objective="take long"),), synthesize=False)
+    plan = Plan(subtasks=(Subtask(id="s1", kind="trouble", objective="take its time"),), synthesize=False)
     task = await drill.client.submit("Something that takes long", plan=plan)
 
     async def begun() -> bool:
-        return any(fact.name.type == "begun" for fact in await drill.client.facts(task))
+        return await drill.prometheus.value('concertino_in_flight{kind="trouble"}') == 1
 
     await until(begun, "it is worked on")
     drill.services.kill("trouble")
@@ -78,6 +78,12 @@ async def test_work_whose_workers_died_rings_until_somebody_does_it(drill: Drill
     drill.services.start("trouble")
     assert (await drill.client.wait(task, 60)).status == "answered"
     await drill.is_over()
+
+    async def grown() -> bool:
+        done = 'increase(concertino_results_total{kind="trouble", status="complete"}[5m])'
+        return await drill.prometheus.value(done) == pytest.approx(1, rel=0.3)  # Prometheus extrapolates
+
+    await until(grown, "what the process counts that came back grows, from the 0 that it shows at first")
 
 
 async def test_a_server_that_is_away_rings_until_it_is_back(drill: Drill) -> None:

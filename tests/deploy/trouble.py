@@ -21,6 +21,8 @@ async def handle(brief: Subtask, context: Context) -> list[Finding]:
             raise Transient("on purpose")
         case "take long":
             await asyncio.sleep(4)  # the log tells after a second that it has begun
+        case "take its time":
+            await asyncio.sleep(8)
         case "take no notice of the time":
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(60)
