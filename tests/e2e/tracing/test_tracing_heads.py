@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+from tracing_stage import Installation
 
 from concertino.bus.jetstream import JetStream
 from concertino.client import Client, Plan, Subtask
@@ -14,7 +15,6 @@ from concertino.contracts.codec import encode, schema_of
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Submitted
 from concertino.contracts.subjects import Header
-from conftest import Installation
 from kit.otlp import Collector
 from kit.waiting import until
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tracing_stage import Installation
 
 from concertino.bus.jetstream import JetStream
 from concertino.bus.tasklog import TaskLog
@@ -13,7 +14,6 @@ from concertino.contracts.messages import Result
 from concertino.contracts.trace import Trace
 from concertino.telemetry import tracing
 from concertino.testing import MessagesApi, Tool
-from conftest import Installation
 from kit import script
 from kit.otlp import Collector, Span
 from kit.waiting import until
