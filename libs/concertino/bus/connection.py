@@ -36,7 +36,8 @@ class FastClient(Client):
     """nats-py's client, with a header parser that takes a fifth of the time: half of what reading a log costs is headers.
 
     And with TLS where TLS was asked for: nats-py goes on in plain text, password and all, where a server (or somebody between)
-    does not offer it. Where a later nats-py has no such methods these are merely not called; a test would say so.
+    does not offer it. And it comes back where its credentials are no longer taken: nats-py ends for good, though they may have
+    been renewed meanwhile. Where a later nats-py has no such methods these are merely not called; tests would say so.
     """
 
     @staticmethod
@@ -55,6 +56,14 @@ class FastClient(Client):
         if wanted and not self._server_info.get("tls_required"):
             raise NoTlsError
         return super()._connect_command()  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+
+    async def _process_err(self, err_msg: str) -> None:
+        error = nats.errors.Error(f"nats: {err_msg}")
+        if not (self.is_connected and _refused(error)):
+            await super()._process_err(err_msg)
+            return
+        await self._error_cb(error)
+        await self._process_op_err(error)
 
 
 class NoTlsError(nats.errors.Error):

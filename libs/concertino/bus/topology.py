@@ -1,6 +1,7 @@
 """What has to exist on the server, as data: streams, consumers and buckets of one installation.
 
-Services provision what they need when they start; in a cluster a job does it for them and they need no right to.
+Services provision what they need when they start; in a cluster a job does it for them and they need no right to
+(``CTN_PROVISION=false``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """``python -m concertino.runtime.provision``: make the bus what an installation needs, and leave. Harmless when repeated.
 
-Every service makes what it needs itself. This is for what must be there before any service: the queues of kinds that are
-scaled to zero, whose depth an autoscaler reads (``[kinds.*]`` of the configuration file).
+Every service makes what it needs itself, unless it has no right to (``CTN_PROVISION=false``): then this does, as a user that
+has. And it makes what must be there before any service: the queues of kinds that are scaled to zero, whose depth an
+autoscaler reads (``[kinds.*]`` of the configuration file).
 """
 
 from __future__ import annotations

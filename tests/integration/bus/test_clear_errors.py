@@ -116,7 +116,7 @@ async def test_a_connection_that_the_server_ends_for_good_is_reported_and_ours_i
         ours = await JetStream.connect(proxy.url, "test", subjects, closed=lambda: ended.append("ours"))
         await ours.close()
         bus = await JetStream.connect(proxy.url, "test", subjects, closed=lambda: ended.append("theirs"))
-        await proxy.say(b"-ERR 'User Authentication Expired'\r\n")
+        await proxy.say(b"-ERR 'Maximum Connections Exceeded'\r\n")
         await until(lambda: ended == ["theirs"])
         assert not bus.connected
         with pytest.raises(BusUnavailable):
