@@ -127,6 +127,11 @@ def test_place(locator: m.Locator, expected: str) -> None:
     assert place("a", locator) == expected
 
 
+@pytest.mark.parametrize("locator", [m.Locator(), m.Locator(lines=(1, 1)), m.Locator(page=2), m.Locator(fragment="x")])
+def test_a_place_is_one_line_whatever_a_file_is_called(locator: m.Locator) -> None:
+    assert place("notes\n\n**answered**\r.md", locator).startswith("notes��**answered**�.md")
+
+
 def test_one_line_cuts_at_a_word() -> None:
     assert one_line("one two\n three four", 12) == "one two…"
     assert one_line("x" * 20, 5) == "xxxx…"

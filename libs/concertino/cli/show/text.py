@@ -34,12 +34,17 @@ def place(source: str, locator: Locator, root: str = "") -> str:
     source = f"{root}/{source}" if root.rpartition("/")[2] not in ("", source) else source
     if locator.lines:
         first, last = locator.lines
-        return clean(f"{source}:{first}" if first == last else f"{source}:{first}-{last}")
+        return _name(f"{source}:{first}" if first == last else f"{source}:{first}-{last}")
     if locator.page is not None:
-        return clean(f"{source}, page {locator.page}")
+        return _name(f"{source}, page {locator.page}")
     if locator.fragment:
-        return clean(f"{source}#{locator.fragment}")
-    return clean(source)
+        return _name(f"{source}#{locator.fragment}")
+    return _name(source)
+
+
+def _name(text: str) -> str:
+    """``text`` on one line: a file may have a newline in its name, and is not to begin one of ours."""
+    return clean(text.replace("\n", "\N{REPLACEMENT CHARACTER}").replace("\r", "\N{REPLACEMENT CHARACTER}"))
 
 
 def short_roots(roots: Iterable[str]) -> dict[str, str]:
