@@ -46,10 +46,11 @@ docs: $(VENV)/.ready ## write the parts of docs/ that are drawn from the code
 chart: $(VENV)/.ready ## the Helm chart in every combination that matters, by Helm's own code
 	$(BIN)/pytest -q tests/deploy/test_chart*.py
 
-observe: $(VENV)/.ready ## metrics, dashboards, alerts, fire drills and traces, in a real Prometheus (of Debian's package prometheus)
+observe: $(VENV)/.ready ## metrics, dashboards, alerts, traces, operations.md: in a real Prometheus (of Debian's package prometheus)
 	@command -v prometheus promtool >/dev/null || { echo "make: prometheus is missing: apt-get install prometheus" >&2; exit 1; }
 	$(BIN)/pytest -q tests/unit/telemetry tests/e2e/tracing tests/deploy/test_observability.py \
-		tests/deploy/test_dashboards_live.py tests/deploy/test_fire_drill.py
+		tests/deploy/test_dashboards_live.py tests/deploy/test_fire_drill.py \
+		tests/deploy/test_operations.py tests/deploy/test_backup.py
 
 sizing: $(VENV)/.ready ## what each service takes, idle and at work: memory, processor, bytes (Linux)
 	$(BIN)/python -m tests.benchmark.sizing
