@@ -145,7 +145,11 @@ def test_every_command_and_target_exists() -> None:
     for target in re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     helped = subprocess.run([sys.executable, "-m", "concertino.cli", "--help"], capture_output=True, text=True, check=True)
-    for command in set(re.findall(r"concertino ([a-z]+)", " ".join(re.findall(r"`([^`]+)`", README)))):
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^(```+).*?^\1$", "", README, flags=re.DOTALL | re.MULTILINE))
+    shown = [*inline, *commands("concertino ")]
+    named = {found[1] for words in shown if (found := re.match(r"concertino ([a-z]+)", words))}
+    assert named >= {"ask", "submit", "trace", "up"}
+    for command in named:
         assert re.search(rf"^│ {command} ", helped.stdout, re.MULTILINE), command
 
 
