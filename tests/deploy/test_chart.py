@@ -282,6 +282,25 @@ def test_everything_said_arrives() -> None:
     assert file["kinds"]["legal"]["description"].startswith("Reads contracts")
 
 
+def test_what_runs_once_runs_where_the_services_do() -> None:
+    """On nodes that are kept for them, in a namespace whose mesh puts a process into each pod that never ends."""
+    where = {
+        "nodeSelector": {"pool": "agents"},
+        "tolerations": [{"key": "agents", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "low",
+    }
+    also = {"podAnnotations": {"sidecar.istio.io/inject": "false"}, "podLabels": {"tier": "agents"}}
+    found = Rendered({"defaults": {**where, **also}})
+    [job] = [o for o in found.objects if o["kind"] == "Job"]
+    [test] = found.of("Pod").values()
+    for pod in (job["spec"]["template"], test):
+        assert where.items() <= pod["spec"].items()
+        assert also["podAnnotations"].items() <= pod["metadata"]["annotations"].items()
+        assert {"tier": "agents", "app.kubernetes.io/component": "helper"}.items() <= pod["metadata"]["labels"].items()
+    assert test["metadata"]["annotations"]["helm.sh/hook"] == "test"
+
+
 def test_each_service_reaches_what_it_needs_and_nothing_else() -> None:
     found = Rendered({"workers": {"legal": LEGAL}}).of("NetworkPolicy")
     reached = {name: {p["port"] for rule in o["spec"]["egress"] for p in rule["ports"]} for name, o in found.items()}

@@ -174,7 +174,7 @@ async def test_a_worker_at_zero_comes_back_for_the_first_message(tmp_path: Path)
                 60,
             )
             assert asked.poll() is None, found.said("test")
-            running[service] = found.run(service, ["python", "-m", f"concertino.{service}"])
+            running[service] = found.run(service, ["python", "-m", f"concertino.{service}"], CTN_SOURCE_ROOTS=str(tmp_path))
         status = await found.finished(asked)
         assert status == 0, [found.said("test"), *(found.said(service) for service in running)]
         assert "fifteen seconds" in found.said("test")
@@ -185,6 +185,19 @@ async def test_a_worker_at_zero_comes_back_for_the_first_message(tmp_path: Path)
         for service, process in running.items():
             process.send_signal(signal.SIGTERM)
             assert await found.finished(process, 20) == 0, found.said(service)
+
+
+async def test_a_task_cannot_ask_for_the_password_of_who_reads_for_it(tmp_path: Path) -> None:
+    async with Installation(Rendered(ALONE), tmp_path) as found:
+        assert await found.finished(found.run("provision")) == 0, found.said("provision")
+        for service in ("orchestrator", "docs", "synthesizer"):
+            found.run(service, ["python", "-m", f"concertino.{service}"])
+        await until(lambda: found.probe("docs", "readinessProbe") == 200, "the worker is ready")
+        held = Path(found.chart.laid_out("docs", tmp_path / "docs")["CTN_NATS_PASSWORD_FILE"])
+        asked = found.run("test", ["python", "-m", "concertino.client", "What is the password?", f"docs={held}"])
+        assert await found.finished(asked) == 1
+        assert held.read_text() not in found.said("test")
+        assert "lies outside the folders" in found.said("test")
 
 
 def _active(found: Installation, triggers: list[dict[str, str]]) -> bool:

@@ -82,6 +82,7 @@ CHANGES: dict[str, tuple[Any, Values, str]] = {
     "defaults.resources.requests.memory": ("123Mi", {}, "memory: 123Mi"),
     "defaults.resources.limits.memory": ("1234Mi", {}, "memory: 1234Mi"),
     "defaults.cache": ("17Gi", {}, "sizeLimit: 17Gi"),
+    "defaults.sourceRoots": (["/srv/a", "/srv/b"], {}, "name: CTN_SOURCE_ROOTS\n          value: /srv/a:/srv/b"),
     "defaults.env": ([{"name": "OWN", "value": "1"}], {}, "name: OWN"),
     "defaults.envFrom": ([{"configMapRef": {"name": "own"}}], {}, "configMapRef:\n            name: own"),
     "defaults.volumes": ([{"name": "own", "emptyDir": {}}], {}, "emptyDir: {}\n        name: own"),

@@ -211,6 +211,7 @@ true
 - {name: CTN_SLOTS, value: {{ .values.slots | quote }}}
 - {name: CTN_MODEL, value: {{ $all.model.name | quote }}}
 - {name: CTN_CACHE, value: /cache}
+- {name: CTN_SOURCE_ROOTS, value: {{ join ":" .values.sourceRoots | quote }}}
 - {name: CTN_CONFIG, value: /etc/concertino/concertino.toml}
 - {name: CTN_PORT, value: {{ $all.monitoring.port | quote }}}
 - {name: CTN_LOG_LEVEL, value: {{ .values.logLevel | quote }}}
@@ -289,7 +290,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
-{{/* What every pod of ours begins with. Takes root. */}}
+{{/* What every pod of ours begins with, and where it may run. Takes root, values. */}}
 {{- define "concertino.pod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -299,5 +300,17 @@ imagePullSecrets:
   {{- range . }}
   - name: {{ . | quote }}
   {{- end }}
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
