@@ -6,6 +6,7 @@ other variables (headers, sampler, resource, batches) mean what they mean everyw
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -13,6 +14,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from concertino.contracts.errors import BadSetting
 
@@ -22,6 +25,11 @@ FLUSH = 5.0
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _SAMPLERS = ("always_on", "always_off", "traceidratio")
+_FILES = tuple(
+    f"OTEL_EXPORTER_OTLP_{signal}{file}"
+    for signal in ("TRACES_", "")
+    for file in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")
+)
 _CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
@@ -39,6 +47,11 @@ def endpoint(environment: Mapping[str, str]) -> str:
     where = environment[name].strip()
     if not where.startswith(("http://", "https://")):
         raise BadSetting(f"{name}={where}: it begins with http:// or https://, as in http://collector:4318")
+    if not _has_a_host(where):
+        raise BadSetting(f"{name}={where}: it names no host and port, as http://collector:4318 does")
+    for file in _FILES:
+        if (path := environment.get(file, "").strip()) and not Path(path).is_file():
+            raise BadSetting(f"{file}={path}: there is no such file")
     _check_sampler(environment)
     return where
 
@@ -96,12 +109,53 @@ def _start(service: str) -> Callable[[], None]:
         "service.version": version("concertino"),
         "service.instance.id": f"{socket.gethostname().split('.')[0]}-{os.getpid()}-{secrets.token_hex(2)}",
     }
-    resource = Resource.create({**own, **OTELResourceDetector().detect().attributes})
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(Stamp())
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    with _settled():
+        resource = Resource.create({**own, **OTELResourceDetector().detect().attributes})
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        provider.add_span_processor(Stamp())
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return provider.shutdown
+
+
+class _Complaints(logging.Handler):
+    """What the SDK says of its variables, as often as it reads them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "opentelemetry.sdk.trace.sampling":
+            return  # that is checked here, and its defaults are as they should be
+        headers = record.name == "opentelemetry.util.re"  # they are secrets, and the SDK says them whole
+        said = "OTEL_EXPORTER_OTLP_HEADERS: name=value, with commas between several" if headers else record.getMessage()
+        self.said[" ".join(said.split())] = None
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Around what reads variables of OpenTelemetry: the SDK would log what it cannot read, and go on with a default."""
+    sdk, complaints = logging.getLogger("opentelemetry"), _Complaints()
+    propagated, sdk.propagate = sdk.propagate, False
+    sdk.addHandler(complaints)
+    try:
+        yield
+    except ValueError as e:
+        raise BadSetting(f"the OTEL_ variables cannot be used: {e}") from e
+    finally:
+        sdk.removeHandler(complaints)
+        sdk.propagate = propagated
+    if complaints.said:
+        raise BadSetting(f"the OTEL_ variables cannot be read: {'; '.join(complaints.said)}")
+
+
+def _has_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_sampler(environment: Mapping[str, str]) -> None:

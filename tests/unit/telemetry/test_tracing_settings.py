@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from concertino.contracts.errors import BadSetting
-from concertino.telemetry.export import captured, endpoint
+from concertino.telemetry.export import captured, endpoint, exporting
 
 WHERE = "http://collector:4318"
 ON = {"OTEL_EXPORTER_OTLP_ENDPOINT": WHERE}
@@ -43,6 +43,9 @@ def test_it_is_off(environment: dict[str, str]) -> None:
     ("environment", "named"),
     [
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "begins with http"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://"}, "names no host"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:http"}, "names no host"),
+        ({**ON, "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY": "/nowhere/key.pem"}, "/nowhere/key.pem: there is no such file"),
         ({**ON, "OTEL_TRACES_EXPORTER": "console"}, "OTEL_TRACES_EXPORTER=console"),
         ({**ON, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc"),
         ({**ON, "OTEL_TRACES_SAMPLER": "jaeger_remote"}, "parentbased_traceidratio"),
@@ -53,6 +56,31 @@ def test_it_is_off(environment: dict[str, str]) -> None:
 def test_what_cannot_be_done_is_said(environment: dict[str, str], named: str) -> None:
     with pytest.raises(BadSetting, match=named):
         endpoint(environment)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many", "OTEL_BSP_MAX_QUEUE_SIZE"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-1", "max_queue_size must be a positive integer"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100000", "less than or equal to max_queue_size"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "Invalid timeout value 'soon'"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip", "Unsupported compression type: zip"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization s3cret", "OTEL_EXPORTER_OTLP_HEADERS: name=value"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "production", "resource attribute pair production"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "few", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+    ],
+)
+def test_what_the_sdk_cannot_read_is_not_replaced_in_silence(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", WHERE)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadSetting) as refused, exporting("docs"):
+        pass
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "s3cret" not in str(refused.value) + caplog.text
 
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
