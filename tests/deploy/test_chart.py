@@ -552,10 +552,14 @@ def test_what_cannot_work_is_refused_with_a_word_about_it(values: dict[str, Any]
     ("values", "says", "not_"),
     [
         ({}, ["helm test demo --namespace prod", "secret generic anthropic", "CTN_NATS_USER=ctn-client", "Nobody watches"], []),
-        ({"model": {"existingSecret": "x"}}, ["port-forward service/demo-nats 4222"], ["create secret"]),
+        (
+            {"model": {"existingSecret": "x"}, "nats": {"config": {"nats": {"port": 4333}}}},
+            ["port-forward service/demo-nats 4333", "export CTN_NATS_URL=nats://127.0.0.1:4333\n"],
+            ["create secret"],
+        ),
         ({"model": {"name": "extractive"}}, [], ["create secret"]),
         ({"monitoring": {"podMonitor": {"enabled": True}}}, [], ["Nobody watches"]),
-        (EXISTING, ["--nats nats://nats.bus:4222"], ["CTN_NATS_USER", "port-forward"]),
+        (EXISTING, ["CTN_NATS_URL=nats://nats.bus:4222\n"], ["CTN_NATS_USER", "port-forward"]),
         ({**EXISTING, "global": {"usersSecret": "mine"}}, ["kubectl get secret mine"], []),
         ({"model": {"baseUrl": "https://gateway"}}, ["set networkPolicy.model"], []),
         (
@@ -571,6 +575,12 @@ def test_the_notes_say_what_to_do_next(values: dict[str, Any], says: list[str], 
     notes = Rendered(values).notes
     assert not [word for word in says if word not in notes]
     assert not [word for word in not_ if word in notes]
+
+
+def test_what_the_notes_ask_for_may_be_read() -> None:
+    found = Rendered()
+    [source] = re.findall(r"concertino ask .* --source docs=(\S+)", found.notes)
+    assert source in found.env("docs")["CTN_SOURCE_ROOTS"].split(":")
 
 
 def test_the_readme_is_as_generated() -> None:
