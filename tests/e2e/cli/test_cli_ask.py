@@ -128,6 +128,13 @@ def test_a_plan_for_kinds_that_nobody_does(cli: Any) -> None:
     assert not list(cli.temporary.iterdir())
 
 
+def test_a_source_that_nobody_reads_is_named_in_the_report(cli: Any) -> None:
+    code, out, err = cli.run("ask", "How often does the client retry?", "--docs", "guide.md", "--source", "foo=bar")
+    assert code == 3, err
+    assert "- bar (foo) was not read: nobody who reads foo was asked" in out.splitlines()
+    assert out.splitlines()[-1].startswith("**partial** (1 of 1 subtask came to something: bar (foo) was not read")
+
+
 def test_services_that_do_not_start_are_named_with_their_log(cli: Any) -> None:
     broken = cli.folder / "sitecustomize.py"
     broken.write_text("import sys\nif 'concertino.docs' in sys.orig_argv: sys.exit('no such luck')\n")
