@@ -591,7 +591,8 @@ def test_the_readme_is_as_generated() -> None:
 def test_what_the_readme_shows_can_be_installed() -> None:
     shown = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(shown) == 4
-    worker, small, encrypted, private = (Rendered(yaml.safe_load(text)) for text in shown)
+    elsewhere = {"image": {"registry": "mirror.example.org", "tag": "2"}}
+    worker, small, encrypted, private = (Rendered({**elsewhere, **yaml.safe_load(text)}) for text in shown)
     legal = worker.pod("legal")["containers"][0]
     assert (legal["image"], legal["command"]) == ("registry.example.org/legal-worker:1", ["python", "legal.py"])
     assert "legal" in worker.of("ScaledObject")
