@@ -1,7 +1,7 @@
 """``python -m concertino.client REQUEST [KIND=LOCATION ...]``: submit a task, wait for its outcome, print it as JSON.
 
-For probes and scripts in an image that holds no command line. Exits with 0 for an answer, 3 for a part of one, 2 for wrong usage,
-1 otherwise.
+For probes and scripts in an image that holds no command line. Exits with 0 for an answer, 3 for a part of one, 2 for wrong
+usage, 1 otherwise.
 """
 
 from __future__ import annotations
