@@ -122,5 +122,9 @@ def _console() -> Any:
 
     from concertino.cli.show.report import THEME
 
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # (rich would exit with 1, as if something had gone wrong)
+
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(theme=THEME, width=width, highlight=False, markup=False, emoji=False)
+    return Ours(theme=THEME, width=width, highlight=False, markup=False, emoji=False)
