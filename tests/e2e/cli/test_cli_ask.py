@@ -169,6 +169,8 @@ def test_wrong_usage(cli: Any) -> None:
         ("ask", " "): "the request is empty",
         ("ask", "Why?", "--docs", "nope"): "does not exist",
         ("ask", "Why?", "--deadline", "soon"): "--deadline",
+        ("ask", "Why?", "--deadline", "-5s"): "--deadline '-5s' is no duration: write 90s",
+        ("list", "--since", "-5m"): "--since '-5m' is no duration: write 90s",
         ("ask", "Why?", "--effort", "huge"): "--effort",
         ("ask", "Why?", "--nope"): "--nope",
         ("nope",): "nope",
