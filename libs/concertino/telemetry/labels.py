@@ -30,6 +30,7 @@ STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 """Of answers over HTTP."""
 TOKEN_TYPES: Final = ("input", "output", "cache_write", "cache_read")
 CHECKS: Final = ("passed", "failed")
+HEDGE_ENDS: Final = ("won", "lost")
 
 Closed = Callable[[str], str]
 
@@ -70,5 +71,6 @@ CLOSED: Mapping[str, Closed] = {
     "state": fixed("waiting", "taken"),
     "type": fixed(*TOKEN_TYPES),
     "check": fixed(*CHECKS),
+    "hedge": fixed(*HEDGE_ENDS),
 }
 """By label."""
