@@ -215,7 +215,7 @@ TASKS = Board(
                 ),
                 Panel(
                     "Hedges",
-                    "Second attempts beside a slow first: sent, won (they were first) and lost. All lost: CTN_HEDGE is too short.",
+                    "Second attempts beside a slow first: sent, won (it was first) and lost. All lost: they come too early.",
                     "ops",
                     [
                         Query(_rate("concertino_hedges_total", "kind"), "{{kind}} sent"),
