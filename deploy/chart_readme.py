@@ -17,7 +17,7 @@ _SAYS = re.compile(r"^ *# -- (?P<text>.+)$")
 _HEAD = """# The chart `concertino`
 
 ```
-helm install concertino helm/concertino --namespace agents --create-namespace
+helm install concertino helm/concertino --namespace agents --create-namespace --wait --timeout 15m
 helm test concertino --namespace agents
 ```
 

@@ -372,6 +372,8 @@ def test_private_servers_are_reached_by_a_rule() -> None:
     assert rules[-1] == git
     assert {rule["ports"][0]["port"]: rule["to"] for rule in rules if rule["to"] == gateway} == {8080: gateway, 4318: gateway}
     assert git not in found["docs"]["spec"]["egress"]
+    # A trace begins with the caller: what `helm test` runs reaches the collector, and no model.
+    assert [rule["ports"][0]["port"] for rule in found["helper"]["spec"]["egress"] if rule.get("to") == gateway] == [4318]
 
 
 def test_the_server_that_comes_with_it_is_durable() -> None:

@@ -127,6 +127,11 @@ CHANGES: dict[str, tuple[Any, Values, str]] = {
     "monitoring.podMonitor.interval": ("17s", {"monitoring": {"podMonitor": {"enabled": True}}}, "interval: 17s"),
     "monitoring.rules.enabled": (True, {}, "kind: PrometheusRule"),
     "monitoring.rules.labels": ({"own": "label"}, {"monitoring": {"rules": {"enabled": True}}}, "own: label"),
+    "monitoring.rules.runbooks": (
+        "https://wiki.example.org/agents",
+        {"monitoring": {"rules": {"enabled": True}}},
+        "runbook_url: https://wiki.example.org/agents#nobody-serves",
+    ),
     "monitoring.port": (9999, {}, "containerPort: 9999"),
     "monitoring.dashboards.enabled": (True, {}, "name: demo-concertino-fleet"),
     "monitoring.dashboards.labels.grafana_dashboard": (

@@ -66,6 +66,15 @@ def test_its_question_is_about_what_the_chart_lets_workers_read() -> None:
     assert folder in rendered.env(kind)["CTN_SOURCE_ROOTS"].split(":")
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md", "helm/concertino/README.md"])
+def test_what_is_installed_is_waited_for_before_it_is_tested(page: str) -> None:
+    """The test asks once: the servers take a minute to come up."""
+    text = re.sub(r"\\\n\s*", "", (ROOT / page).read_text(encoding="utf-8"))
+    typed = re.findall(r"^(helm (?:install|upgrade) concertino .*)\n(?:kubectl .*\n)?helm test concertino", text, re.MULTILINE)
+    assert typed
+    assert all("--wait" in command for command in typed)
+
+
 def test_its_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)]+)\)", PAGE)
     assert len(links) > 20

@@ -25,7 +25,7 @@ from concertino.worker.handlers import settle
 _HERE = Path(__file__).parent
 
 log = structlog.get_logger(__name__)
-worker = Worker(SYNTHESIZE, "Weighs findings and writes the report.", internal=True, slots=8)
+worker = Worker(SYNTHESIZE, "Weighs findings and writes the report.", internal=True, service="synthesizer", slots=8)
 
 
 class Material(Struct, frozen=True):

@@ -31,6 +31,13 @@ def test_an_answer_with_its_evidence(cli: Any) -> None:
     assert not list(cli.temporary.iterdir())
 
 
+def test_a_terminal_without_the_characters_gets_plain_ones(cli: Any) -> None:
+    cli.extra = {"PYTHONIOENCODING": "ascii"}
+    code, out, err = cli.run("ask", "How often does the client retry a failed request?", "--docs", "guide.md")
+    assert (code, (out + err).isascii()) == (0, True), err
+    assert out.splitlines()[-1].startswith("**answered** - ")
+
+
 def test_json_is_what_the_schema_says(cli: Any) -> None:
     from jsonschema import Draft202012Validator
 
