@@ -133,7 +133,7 @@ def _line(row: Row | Folded, found: Timeline, layout: _Layout, glyphs: Glyphs, m
 def _beside(row: Row, found: Timeline, layout: _Layout, glyphs: Glyphs) -> Text:
     """A bar below that of ``row``, of what was done at the same time."""
     cells = bar(row.beside, found.seconds, layout.chart)
-    line = Text(" " * 4 + _sized("  beside it", layout.name) + " ", style="dim", no_wrap=True, overflow="crop")
+    line = Text(" " * 4 + _sized("+", layout.name) + " ", style="dim", no_wrap=True, overflow="crop")
     return line.append(" " * (layout.kind + 1 if layout.kind else 0)).append(_drawn(cells, glyphs))
 
 

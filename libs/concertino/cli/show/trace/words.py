@@ -107,7 +107,7 @@ def _goes_on(part: Part, row: Row) -> bool:
 
 def attempt(part: Part) -> str:
     """``attempt 2 on web-7f``."""
-    number = "a second attempt beside it" if part.hedge else f"attempt {part.attempt}" if part.attempt else "a delivery"
+    number = "a second attempt" if part.hedge else f"attempt {part.attempt}" if part.attempt else "a delivery"
     return f"{number} on {one_line(part.worker, 40)}" if part.worker else number
 
 
