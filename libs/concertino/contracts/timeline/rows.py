@@ -142,10 +142,10 @@ def _beside(times: Times, work: Work, attempts: Sequence[Attempt], taken: float)
     for attempt in attempts:
         if attempt.final or not (attempt.hedge or won):
             continue
-        start = max(times.since(attempt.began if attempt.hedge or won is None else won.began), taken)
+        start = min(max(times.since(attempt.began if attempt.hedge or won is None else won.began), taken), times.end)
         stop = min(times.since(attempt.ended), times.end) if attempt.ended is not None else times.ended(work.id)
         if attempt.hedge or stop > start:
-            yield _part(times, work, attempt, False, min(start, times.end), max(start, stop))
+            yield _part(times, work, attempt, False, start, max(start, stop))
 
 
 def _part(times: Times, work: Work, attempt: Attempt, followed: bool, start: float, stop: float) -> Part:
@@ -160,7 +160,7 @@ def _part(times: Times, work: Work, attempt: Attempt, followed: bool, start: flo
             why = CUT_OFF
         else:
             doing = "working"
-    return Part(doing, start, round(max(stop - start, 0.0), 6), attempt.number, attempt.worker, why, attempt.hedge)
+    return Part(doing, start, round(stop - start, 6), attempt.number, attempt.worker, why, attempt.hedge)
 
 
 def _wait(doing: Doing, start: float, stop: float) -> Iterable[Part]:
