@@ -264,8 +264,9 @@ worker = Worker("slow", "Takes its time.")
 
 @worker.handle
 async def wait(brief, context):
-    await context.progress("at work")
-    await asyncio.sleep(4)
+    for _ in range(8):  # said again for whoever listens only now
+        await context.progress("at work")
+        await asyncio.sleep(0.5)
 
 worker.run()
 """
