@@ -151,8 +151,8 @@ class Bus(Protocol):
         """The newest value that the replica which answers has seen."""
 
     async def swap_key(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
-        """Store ``value`` where the key still stands at ``revision`` (0: there is none). The new revision, or None where somebody
-        else was first: then nothing changes.
+        """Store ``value`` where the key still stands at ``revision`` (0: there is none). The new revision, or None where
+        somebody else was first: then nothing changes.
 
         Where the server's answer was lost, a value equal in bytes counts as the one that this call wrote: no two should be.
         """
