@@ -210,6 +210,7 @@ true
 - {name: CTN_GRACE, value: {{ .values.grace | quote }}}
 - {name: CTN_SLOTS, value: {{ .values.slots | quote }}}
 - {name: CTN_MODEL, value: {{ $all.model.name | quote }}}
+- {name: CTN_MAX_COST, value: {{ $all.model.maxCost | quote }}}
 - {name: CTN_CACHE, value: /cache}
 - {name: CTN_SOURCE_ROOTS, value: {{ join ":" .values.sourceRoots | quote }}}
 - {name: CTN_CONFIG, value: /etc/concertino/concertino.toml}

@@ -95,7 +95,9 @@ FULL: dict[str, m.Message] = {
     "result": RESULT,
     "synthesis": m.Synthesized(**SETTLED, report=REPORT),
     "cancel": m.Cancel(reason="enough"),
-    "outcome": m.Outcome(status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE),
+    "outcome": m.Outcome(
+        status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE, max_tokens=1000, max_cost=2.5
+    ),
     "work": m.Work(
         task="t1",
         id="result.code.s1",

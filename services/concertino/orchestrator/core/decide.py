@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from itertools import count
 
+from msgspec import structs
+
 from concertino.contracts.errors import InvalidId
 from concertino.contracts.messages import Input, Outcome, ResultStatus, Source, Subtask, Work
 from concertino.contracts.plans import problems
@@ -176,4 +178,7 @@ def _end(state: State, outcome: Outcome) -> WriteOutcome:
         *state.results,
         *(f"synthesis.{n}" for n in state.syntheses),
     }
+    if state.submitted:
+        limits = state.submitted.limits
+        outcome = structs.replace(outcome, max_tokens=limits.max_tokens, max_cost=limits.max_cost)
     return WriteOutcome(outcome, abort=bool(set(state.sent) - done), timers=tuple(sorted(state.timers - state.due)))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
+from concertino.contracts.budget import amount, left_for_work
+from concertino.contracts.messages import Amount, Settled, Spent
 from concertino.contracts.plans import max_subtasks
 from concertino.contracts.state import State
 from concertino.orchestrator.core.policies import join
 
 _PACE = 0.5
-"""Of the time that a round took: at least as much must be left for the next, or what it begins is only cut off."""
+"""Of the time that a round took, and of what it cost: at least as much must be left for the next, or what it begins is only
+cut off."""
 
 
 def current(state: State) -> int:
@@ -32,7 +38,7 @@ def gaps_worth_a_round(state: State, number: int) -> tuple[str, ...]:
     seen = {gap for i in range(number) if (s := state.syntheses.get(i)) and s.report for gap in s.report.open}
     if number > 0 and not _found_something_new(state, number):
         return ()
-    if not _in_time(state, number):
+    if not _in_time(state, number) or not _affordable(state, number):
         return ()
     return tuple(gap for gap in synthesis.report.open if gap not in seen)
 
@@ -42,6 +48,30 @@ def _in_time(state: State, number: int) -> bool:
     began = state.times[f"synthesis.{number - 1}"] if number else state.submitted_at
     ended = state.times[f"synthesis.{number}"]
     return join.join_at(state) - ended >= (ended - began) * _PACE
+
+
+def _affordable(state: State, number: int) -> bool:
+    """Whether another round can come to something, by what round ``number`` cost."""
+    assert state.submitted is not None
+    spent = spent_by(state, number)
+    before = spent_by(state, number - 1) if number else Amount()
+    tokens, dollars = left_for_work(state.submitted.limits, spent)
+    enough = tokens >= (spent.tokens - before.tokens) * _PACE and dollars >= (spent.cost - before.cost) * _PACE
+    return enough and tokens > 0 and dollars > 0
+
+
+def spent_by(state: State, number: int) -> Amount:
+    """What the log knew of spending when the report of round ``number`` came. What it learns later changes nothing."""
+    report = f"synthesis.{number}"
+    until = state.times[report]
+    settled: dict[str, Settled | Spent] = {
+        **{f"plan.{n}": planned for n, planned in state.plans.items()},
+        **{s.work_id: state.results[s.work_id] for s in state.subtasks if s.work_id in state.results},
+        **{f"synthesis.{n}": synthesis for n, synthesis in state.syntheses.items()},
+        **{f"spent.{about}": lost for about, lost in state.lost.items()},
+    }
+    counted = [amount(one.usage) for name, one in settled.items() if name == report or state.times.get(name, until) < until]
+    return functools.reduce(operator.add, counted, Amount())
 
 
 def _found_something_new(state: State, number: int) -> bool:
