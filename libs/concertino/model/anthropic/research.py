@@ -263,8 +263,10 @@ class _Inquiry:
         while True:
             try:
                 message = await self._session.whole(request)
-            except ModelRejected as e:
-                if not (too_long(e) and self._history.lighten()):
+            except (BudgetSpent, ModelRejected) as e:
+                # With less to read it may be paid for, too; with nothing to read there is nothing to write up.
+                dear = isinstance(e, BudgetSpent)
+                if not ((dear or too_long(e)) and self._history.lighten()) or (dear and not self._history.material):
                     raise
                 self._job.tools.forget()
             else:
