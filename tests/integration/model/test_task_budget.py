@@ -132,9 +132,13 @@ async def test_a_worker_at_the_limit_writes_up_what_it_has_and_the_report_is_wri
 
 
 async def test_a_subtask_with_a_budget_of_its_own_leaves_the_rest_to_the_others(sources: list[Source], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "other.md").write_text("# Other\n\nA retry is another try.\n")
+    elsewhere = (Source(kind="docs", location=str(other)),)
     plan = Plan(
         subtasks=(
-            Subtask(id="poor", kind="docs", objective="What retries are", sources=tuple(sources), max_tokens=1_000),
+            Subtask(id="poor", kind="docs", objective="What retries are", sources=elsewhere, max_tokens=1_000),
             Subtask(id="rich", kind="docs", objective="What the handbook says", sources=tuple(sources)),
         )
     )
@@ -142,7 +146,7 @@ async def test_a_subtask_with_a_budget_of_its_own_leaves_the_rest_to_the_others(
         a_good_day(api)
         view = await ask(api, sources, tmp_path, Limits(deadline=60, max_tokens=300_000, max_rounds=1), plan)
     poor, rich = view.subtasks
-    assert (rich.status, rich.error) == ("complete", "")
+    assert (rich.status, rich.error) == ("complete", ""), rich.error
     assert "0 of the 1,000 tokens of the subtask are gone" in poor.error
     assert poor.usage.model_calls == 0
 
