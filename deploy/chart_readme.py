@@ -17,7 +17,7 @@ _SAYS = re.compile(r"^ *# -- (?P<text>.+)$")
 _HEAD = """# The chart `concertino`
 
 ```
-helm install concertino helm/concertino --namespace agents --create-namespace
+helm install concertino helm/concertino --namespace agents --create-namespace --wait --timeout 15m
 helm test concertino --namespace agents
 ```
 
@@ -30,7 +30,7 @@ A worker of your own is five lines:
 ```yaml
 workers:
   legal:
-    image: {repository: registry.example.org/legal-worker, tag: "1"}
+    image: {registry: registry.example.org, repository: legal-worker, tag: "1"}
     command: [python, legal.py]
     description: Reads contracts and names clauses that carry risk.
     scaling: {by: queue}

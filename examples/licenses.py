@@ -9,7 +9,9 @@ from concertino.worker import Context, Finding, Findings, Locator, Passage, Subt
 from concertino.worker.reading import folders
 
 METADATA = re.compile(r"(^|/)(pyproject\.toml|setup\.(cfg|py)|Cargo\.toml|package\.json|pom\.xml)$")
-LICENCE = re.compile(r"(^|/)(LICEN[CS]E|COPYING)[^/]*$")
+LICENCE = re.compile(r"(^|/)(UNLICENSE|LICEN[CS]E|COPYING)[^/]*$")
+WORDING = {"MIT": "Permission is hereby granted", "ISC": "Permission to use, copy", "BSD": "Redistribution and use in source"}
+TITLE = re.compile(rf"(?i).*(\blicen[cs]e\b|public domain|{'|'.join(WORDING.values())}).*")  # not every text has one
 
 worker = Worker(
     "licenses",
@@ -26,10 +28,11 @@ def declared(brief: Subtask, context: Context) -> list[Finding] | Findings:
         for file in folder.files(lambda path: bool(METADATA.search(path) or LICENCE.search(path))):
             text = folder.text(file.path) or ""
             context.evidence.saw(Passage(source=file.path, text=text, locator=Locator(lines=(1, text.count("\n") + 1))))
-            line = r"\A\s*\S.*" if LICENCE.search(file.path) else r".*(\blicen[cs]e\b\W*[=:>]|License ::).*"
-            for match in re.finditer(line, text):
+            title = LICENCE.search(file.path) and TITLE.search(text)
+            for match in [title] if title else re.finditer(r".*(\blicen[cs]e\b\W*[=:>]|License ::).*", text):
                 quote = context.evidence.quote(file.path, match[0])
-                claim = f"`{file.path}` declares: {match[0].strip().rstrip(',')}"
+                known = "".join(f" {name}, by its words" for name, words in WORDING.items() if words in match[0])
+                claim = f"`{file.path}` declares{known}: {match[0].strip().rstrip(',')}"
                 found.append(Finding(claim=claim, evidence=(quote,), quality=0.95, confidence=0.8))
     return found or Findings(gaps=("No file of the project declares a licence.",))
 

@@ -26,7 +26,7 @@ class Installation:
 
     def __init__(self, chart: Rendered, root: Path) -> None:
         self.chart, self._root = chart, root
-        self._port, self._monitoring = _free_port(), _free_port()
+        self._port, self._monitoring = free_port(), free_port()
         self._probes: dict[str, int] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -58,13 +58,17 @@ class Installation:
         command = [SERVER, "-c", self.configured(), "-a", "127.0.0.1", "-p", str(self._port), "-m", str(self._monitoring)]
         self.server = self._started("nats", [str(part) for part in command], {"SERVER_NAME": "nats-0"})
         health = f"http://127.0.0.1:{self._monitoring}/healthz"
-        await until(lambda: _status(health) == 200 or self.server.poll() is not None, "the server is up")
+        await until(lambda: status(health) == 200 or self.server.poll() is not None, "the server is up")
         assert self.server.poll() is None, self.log
         return self
 
     async def __aexit__(
         self, type_: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End what was started."""
         for process in reversed(self._processes):
             process.terminate()
         for process in reversed(self._processes):
@@ -76,7 +80,7 @@ class Installation:
 
     def run(self, pod: str, command: list[str] | None = None, **also: str) -> subprocess.Popen[bytes]:
         """A process with the pod's environment and files, and its command unless there is another."""
-        self._probes[pod] = _free_port()
+        self._probes[pod] = free_port()
         env = self.chart.laid_out(pod, self._root / pod)
         env |= {"CTN_NATS_URL": self.url, "CTN_PORT": str(self._probes[pod]), **also}
         said = command or self.chart.pod(pod)["containers"][0]["command"]
@@ -91,15 +95,15 @@ class Installation:
         """The status that a probe of the pod gets; 0 where nobody answers."""
         asked = self.chart.pod(pod)["containers"][0][which]["httpGet"]
         assert asked["port"] == "metrics"
-        return _status(f"http://127.0.0.1:{self._probes[pod]}{asked['path']}")
+        return status(f"http://127.0.0.1:{self._probes[pod]}{asked['path']}")
 
     def said(self, pod: str) -> str:
         """What the processes of a pod wrote."""
         return (self._root / f"{pod}.log").read_text(encoding="utf-8")
 
-    def lag(self, trigger: dict[str, str]) -> int | None:
+    def lag(self, trigger: dict[str, str], monitoring: int | None = None) -> int | None:
         """What KEDA's scaler makes of a trigger's metadata: pending and unacknowledged messages; None without the consumer."""
-        url = f"http://127.0.0.1:{self._monitoring}/jsz?acc={trigger['account']}&consumers=true&config=true"
+        url = f"http://127.0.0.1:{monitoring or self._monitoring}/jsz?acc={trigger['account']}&consumers=true&config=true"
         with urllib.request.urlopen(url, timeout=10) as answer:
             found = json.load(answer)
         for account in found.get("account_details", ()):
@@ -125,7 +129,7 @@ class Installation:
         return process
 
 
-def _status(url: str) -> int:
+def status(url: str) -> int:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return int(answer.status)
@@ -136,7 +140,7 @@ def _status(url: str) -> int:
         return 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

@@ -372,6 +372,8 @@ def test_private_servers_are_reached_by_a_rule() -> None:
     assert rules[-1] == git
     assert {rule["ports"][0]["port"]: rule["to"] for rule in rules if rule["to"] == gateway} == {8080: gateway, 4318: gateway}
     assert git not in found["docs"]["spec"]["egress"]
+    # A trace begins with the caller: what `helm test` runs reaches the collector, and no model.
+    assert [rule["ports"][0]["port"] for rule in found["helper"]["spec"]["egress"] if rule.get("to") == gateway] == [4318]
 
 
 def test_the_server_that_comes_with_it_is_durable() -> None:
@@ -552,10 +554,14 @@ def test_what_cannot_work_is_refused_with_a_word_about_it(values: dict[str, Any]
     ("values", "says", "not_"),
     [
         ({}, ["helm test demo --namespace prod", "secret generic anthropic", "CTN_NATS_USER=ctn-client", "Nobody watches"], []),
-        ({"model": {"existingSecret": "x"}}, ["port-forward service/demo-nats 4222"], ["create secret"]),
+        (
+            {"model": {"existingSecret": "x"}, "nats": {"config": {"nats": {"port": 4333}}}},
+            ["port-forward service/demo-nats 4333", "export CTN_NATS_URL=nats://127.0.0.1:4333\n"],
+            ["create secret"],
+        ),
         ({"model": {"name": "extractive"}}, [], ["create secret"]),
         ({"monitoring": {"podMonitor": {"enabled": True}}}, [], ["Nobody watches"]),
-        (EXISTING, ["--nats nats://nats.bus:4222"], ["CTN_NATS_USER", "port-forward"]),
+        (EXISTING, ["CTN_NATS_URL=nats://nats.bus:4222\n"], ["CTN_NATS_USER", "port-forward"]),
         ({**EXISTING, "global": {"usersSecret": "mine"}}, ["kubectl get secret mine"], []),
         ({"model": {"baseUrl": "https://gateway"}}, ["set networkPolicy.model"], []),
         (
@@ -573,6 +579,12 @@ def test_the_notes_say_what_to_do_next(values: dict[str, Any], says: list[str], 
     assert not [word for word in not_ if word in notes]
 
 
+def test_what_the_notes_ask_for_may_be_read() -> None:
+    found = Rendered()
+    [source] = re.findall(r"concertino ask .* --source docs=(\S+)", found.notes)
+    assert source in found.env("docs")["CTN_SOURCE_ROOTS"].split(":")
+
+
 def test_the_readme_is_as_generated() -> None:
     values = (CHART / "values.yaml").read_text(encoding="utf-8")
     assert (CHART / "README.md").read_text(encoding="utf-8") == readme(values), "run `make docs`"
@@ -581,7 +593,8 @@ def test_the_readme_is_as_generated() -> None:
 def test_what_the_readme_shows_can_be_installed() -> None:
     shown = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(shown) == 4
-    worker, small, encrypted, private = (Rendered(yaml.safe_load(text)) for text in shown)
+    elsewhere = {"image": {"registry": "mirror.example.org", "tag": "2"}}
+    worker, small, encrypted, private = (Rendered({**elsewhere, **yaml.safe_load(text)}) for text in shown)
     legal = worker.pod("legal")["containers"][0]
     assert (legal["image"], legal["command"]) == ("registry.example.org/legal-worker:1", ["python", "legal.py"])
     assert "legal" in worker.of("ScaledObject")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -126,6 +127,11 @@ CHANGES: dict[str, tuple[Any, Values, str]] = {
     "monitoring.podMonitor.interval": ("17s", {"monitoring": {"podMonitor": {"enabled": True}}}, "interval: 17s"),
     "monitoring.rules.enabled": (True, {}, "kind: PrometheusRule"),
     "monitoring.rules.labels": ({"own": "label"}, {"monitoring": {"rules": {"enabled": True}}}, "own: label"),
+    "monitoring.rules.runbooks": (
+        "https://wiki.example.org/agents",
+        {"monitoring": {"rules": {"enabled": True}}},
+        "runbook_url: https://wiki.example.org/agents#nobody-serves",
+    ),
     "monitoring.port": (9999, {}, "containerPort: 9999"),
     "monitoring.dashboards.enabled": (True, {}, "name: demo-concertino-fleet"),
     "monitoring.dashboards.labels.grafana_dashboard": (
@@ -285,9 +291,34 @@ def test_every_value_can_be_set_as_the_schema_says() -> None:
     assert set(worker) == {*resolved(known["defaults"])["properties"], "description", "sources", "tools"}
 
 
+def test_the_values_of_the_server_are_those_of_its_chart() -> None:
+    """Its own chart has no schema: ours knows every table of it, but for those that take any key."""
+    [archive] = (CHART / "charts").glob("nats-*.tgz")
+    with tarfile.open(archive) as held:
+        text = held.extractfile("nats/values.yaml")
+        assert text
+        shipped = yaml.safe_load(text)
+    known = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"]["nats"]
+    assert known["properties"].pop("enabled") == {"type": "boolean"}
+
+    def same(value: Values, known: Values, path: str) -> None:
+        assert known["additionalProperties"] is False, path
+        assert set(known["properties"]) == set(value), path
+        for name, inner in known["properties"].items():
+            if inner:
+                same(value[name], inner, f"{path}.{name}")
+
+    same(shipped, known, "nats")
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
+        ({"nats": {"confg": {}}}, r"at '/nats': additional properties 'confg' not allowed"),
+        (
+            {"nats": {"config": {"jetstream": {"fileStore": {"pvc": {"storageClass": "fast"}}}}}},
+            r"at '/nats/config/jetstream/fileStore/pvc': additional properties 'storageClass' not allowed",
+        ),
         ({"workers": {"web": {"replics": 3}}}, r"at '/workers/web': additional properties 'replics' not allowed"),
         ({"defaults": {"scalling": {}}}, r"at '/defaults': additional properties 'scalling' not allowed"),
         ({"bus": {"tls": {"ca": "x"}}}, r"at '/bus/tls': additional properties 'ca' not allowed"),

@@ -23,9 +23,9 @@ from testcontainers.core.network import Network
 from concertino.client import Client, Plan, Source, Subtask
 from concertino.contracts.messages import Progress
 
-SERVICES = ("orchestrator", "synthesizer", "code", "docs", "worker")
-MEGABYTES = {"orchestrator": 85, "synthesizer": 85, "worker": 110, "docs": 190, "code": 290}
+MEGABYTES = {"orchestrator": 85, "synthesizer": 85, "worker": 110, "web": 190, "docs": 190, "code": 290, "general": 360}
 """Beyond the base, at the most."""
+SERVICES = tuple(MEGABYTES)
 VERSION = tomllib.loads((engine.ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 needs_engine = pytest.mark.skipif(bool(engine.missing()), reason=engine.missing())
@@ -87,16 +87,16 @@ def test_an_image_holds_what_its_service_needs_and_no_more(service: str) -> None
     found = looked_at(service)
     assert found["ids"] == [10001, 10001, [10001]]
     assert found["python"] == "/opt/concertino/bin/python"
-    assert found["programs"] == (["git"] if service == "code" else [])
+    assert found["programs"] == (["git"] if service in {"code", "general"} else [])
     assert found["installers"] == []
     assert found["importable"] == []
     assert found["uncompiled"] == []
     assert found["writable"] == []
     assert found["refused"] == {"/a": "Read-only file system", "/tmp/a": None, "/cache/a": None}
     theirs = {
-        "tree-sitter": {"code"},
-        "pypdf": {"docs"},
-        "mcp": {"code", "docs", "worker"},
+        "tree-sitter": {"code", "general"},
+        "pypdf": {"web", "docs", "general"},
+        "mcp": {"web", "code", "docs", "general", "worker"},
         "cyclopts": set(),
         "hypothesis": set(),
     }
@@ -164,7 +164,7 @@ def test_a_service_that_there_is_not_is_refused_at_once() -> None:
 
 @pytest.fixture
 async def installation(network: Network, tmp_path: Path) -> AsyncIterator[tuple[str, ExitStack, dict[str, DockerContainer]]]:
-    """A server, what it is to have, and four services that are ready; its URL, and what runs."""
+    """A server, what it is to have, and every service, ready; its URL, and what runs."""
     env = {"CTN_NATS_URL": "nats://nats:4222", "CTN_GRACE": "20", "CTN_LEASE": "5"}
     with ExitStack() as stack:
         nats = stack.enter_context(
@@ -178,7 +178,8 @@ async def installation(network: Network, tmp_path: Path) -> AsyncIterator[tuple[
         assert b"provisioned" in provisioned
         running = {
             name: stack.enter_context(engine.container(engine.built(name), network, name, env=env, sources=tmp_path))
-            for name in ("orchestrator", "synthesizer", "docs", "code")
+            for name in SERVICES
+            if name != "worker"
         }
         await engine.healthy(*running.values())
         yield url, stack, running

@@ -60,6 +60,21 @@ def test_objects_that_it_names_are_those_of_the_chart() -> None:
     assert pod_monitor["metadata"]["labels"]["release"] == "monitoring"
 
 
+def test_its_question_is_about_what_the_chart_lets_workers_read() -> None:
+    rendered = Rendered(yaml.safe_load(blocks("yaml")[0]), release="concertino")
+    [(kind, folder)] = re.findall(r"^concertino ask .* --source (\w+)=(\S+)$", PAGE, re.MULTILINE)
+    assert folder in rendered.env(kind)["CTN_SOURCE_ROOTS"].split(":")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md", "helm/concertino/README.md"])
+def test_what_is_installed_is_waited_for_before_it_is_tested(page: str) -> None:
+    """The test asks once: the servers take a minute to come up."""
+    text = re.sub(r"\\\n\s*", "", (ROOT / page).read_text(encoding="utf-8"))
+    typed = re.findall(r"^(helm (?:install|upgrade) concertino .*)\n(?:kubectl .*\n)?helm test concertino", text, re.MULTILINE)
+    assert typed
+    assert all("--wait" in command for command in typed)
+
+
 def test_its_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)]+)\)", PAGE)
     assert len(links) > 20
@@ -92,15 +107,17 @@ class Installation:
 @pytest.fixture
 async def installation(nats_server: NatsServer, subjects: Subjects, tmp_path: Path) -> AsyncIterator[Installation]:
     """With one task that has ended."""
-    env = {"CTN_NATS_URL": nats_server.url, "CTN_PREFIX": subjects.prefix, "CTN_CACHE": str(tmp_path / "cache")}
-    env |= {"CTN_MODEL": "extractive", "NO_COLOR": "1"}
-    services = Services(SERVICES, env, tmp_path)
+    env = {"CTN_PREFIX": subjects.prefix, "CTN_CACHE": str(tmp_path / "cache"), "CTN_MODEL": "extractive", "NO_COLOR": "1"}
+    services = Services(SERVICES, {**env, "CTN_NATS_URL": nats_server.url}, tmp_path)
     with services.all(), Prometheus.watching(services.ports, tmp_path) as prometheus:
         await prometheus.sees(len(SERVICES))
         async with Client(config=Settings(nats_url=nats_server.url, prefix=subjects.prefix)) as client:
             sources = [Source(kind="docs", location=str(ROOT / "docs"))]
             view = await client.ask("How long is work leased to a worker?", sources=sources)
         (tmp_path / "typed").mkdir()
+        # Without its address, `concertino ask` would start an installation of its own.
+        [address] = re.findall(r"^export CTN_NATS_URL=(\S+)$", PAGE, re.MULTILINE)
+        env["CTN_NATS_URL"] = address.replace("nats://127.0.0.1:4222", nats_server.url)
         yield Installation({**env, "TASK": view.task}, prometheus, tmp_path / "typed")
 
 
@@ -115,7 +132,7 @@ async def test_its_commands_run_and_its_queries_answer(installation: Installatio
     }
     assert len([command for command in typed if command.startswith(("for", "curl"))]) == 2
     for command in typed:
-        here = command.replace("https://example.org/handbook", str(ROOT / "docs"))
+        here = command.replace("/usr/share/doc/concertino", str(ROOT / "docs"))
         here = here.replace("127.0.0.1:9090", installation.prometheus.address)
         status, said = await installation.shell(here)
         assert status == 0, f"{command}\n{said}"

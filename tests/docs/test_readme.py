@@ -106,7 +106,7 @@ async def test_the_fleet_answers_discovery(url: str) -> None:
     await nc.publish("$SRV.PING", reply=inbox)
     names = {json.loads((await answers.next_msg(timeout=30)).data)["name"] for _ in range(6)}
     await nc.close()
-    assert names == {"orchestrator", "synthesize", "docs", "code", "web", "general"}
+    assert names == {"orchestrator", "synthesizer", "docs", "code", "web", "general"}
 
 
 def test_a_question_needs_no_bus(handbook: Path, tmp_path: Path) -> None:

@@ -40,6 +40,11 @@ class FastClient(Client):
     been renewed meanwhile. Where a later nats-py has no such methods these are merely not called; tests would say so.
     """
 
+    @property
+    def clustered(self) -> bool:
+        """Whether the server is one of several."""
+        return bool(self._server_info.get("cluster"))
+
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
         headers = {}
@@ -91,7 +96,7 @@ async def dial(
     closed: Callable[[], None] = _nothing,
     denied: Callable[[str], None] = _not_denied,
     access: Access = ANYBODY,
-) -> Client:
+) -> FastClient:
     """A connection to one of the servers in ``url`` (separated by commas).
 
     ``lost`` is called when it breaks, ``back`` when it stands again (both may come often), ``closed`` when it ends for good,

@@ -76,8 +76,10 @@ class JetStream:
 
         Without the right to make streams and consumers (not ``provisions``) those that are asked for are only looked up.
 
-        Every call of the bus is repeated for ``patience`` seconds before it fails. Raises :class:`BusUnavailable` where nothing
-        answers for as long, :class:`Refused` for wrong credentials, :class:`BadSetting` for a URL that is none.
+        Every call of the bus is repeated for ``patience`` seconds before it fails, on a cluster for :data:`PATIENCE` at least:
+        where one of its servers goes, nobody answers until the others have chosen who leads, which takes up to ten.
+        Raises :class:`BusUnavailable` where nothing answers for as long, :class:`Refused` for wrong credentials,
+        :class:`BadSetting` for a URL that is none.
         """
         bus: JetStream | None = None
 
@@ -99,6 +101,8 @@ class JetStream:
                 bus._api.requests.denied(subject)
 
         nc = await dial(url, name, patience=patience, lost=lost, back=back, closed=ended, denied=denied, access=access)
+        if nc.clustered:
+            patience = max(patience, PATIENCE)
         bus = cls(nc, subjects, patience, heartbeat, provisions)
         await bus._api.requests.start()
         return bus

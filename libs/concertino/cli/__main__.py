@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
+from concertino.cli.plain import forgiving
+
 WRONG_USAGE, OTHER, INTERRUPTED, BROKEN_PIPE = 2, 1, 130, 141
 
 
@@ -14,6 +16,7 @@ def main() -> None:
     # Where a stream was closed by whoever started us, nobody wants what goes there.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123  (open for as long as the process lives)
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
+    forgiving(sys.stdout, sys.stderr)
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # while all that a command needs is imported

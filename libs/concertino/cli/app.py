@@ -204,7 +204,7 @@ def cancel(task: str, /, *, reason: str = "", nats: Nats = None) -> int:
 
 
 @app.command(name="list")
-def list_(*, since: str = "1d", json: Json = False, nats: Nats = None) -> int:
+def list_(*, since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d", json: Json = False, nats: Nats = None) -> int:
     """List tasks, newest first.
 
     Parameters

@@ -25,15 +25,22 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
+def write_utf8(text: bytes) -> None:
+    """What says of itself that it is UTF-8, as JSON and pages do, whatever the terminal speaks."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text)
+    sys.stdout.flush()
+
+
 def write_json(value: Any) -> None:
     """``value`` as indented JSON, every field present."""
-    write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    write_utf8(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
 def write_page(text: str, file: str) -> None:
     """``text`` into ``file``, whose name is printed; ``-`` is standard output."""
     if file == STANDARD:
-        write(text)
+        write_utf8(text.encode())
         return
     Path(file).write_text(text, encoding="utf-8")
     write(f"{file}\n")
@@ -43,7 +50,7 @@ def show_report(state: State, *, as_json: bool) -> int:
     """The report of ``state``, or all of it as JSON; the exit status that says how the task ended."""
     task = view(state)
     if as_json:
-        write(task.to_json().decode() + "\n")
+        write_utf8(task.to_json() + b"\n")
     else:
         _show(task, _seconds(state))
     return STATUS_EXITS[task.status]
@@ -122,5 +129,9 @@ def _console() -> Any:
 
     from concertino.cli.show.report import THEME
 
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # (rich would exit with 1, as if something had gone wrong)
+
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(theme=THEME, width=width, highlight=False, markup=False, emoji=False)
+    return Ours(theme=THEME, width=width, highlight=False, markup=False, emoji=False)

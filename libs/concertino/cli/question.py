@@ -31,7 +31,7 @@ class TaskOptions:
     """A page on the web, to be read first. May be repeated."""
     source: Annotated[Sequence[str], Parameter(negative="")] = ()
     """`KIND=LOCATION`: a source for a worker of your own. May be repeated."""
-    deadline: str | None = None
+    deadline: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """The most time it may take: `90s`, `2m`, `1h30m` (default: 10m)."""
     max_tokens: int | None = None
     """The most tokens that models may read and write for it, all together. What is there by then is written up."""

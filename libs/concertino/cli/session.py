@@ -11,12 +11,15 @@ import msgspec
 
 from concertino.bus.jetstream import JetStream
 from concertino.client import Client
+from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.subjects import CLIENT, Subjects
-from concertino.runtime.settings import Settings, settings
+from concertino.runtime.settings import DEFAULT_URL, Settings, settings
 from concertino.telemetry.export import exporting
 
 PATIENCE = 3.0
 """Seconds to wait for a server that is not there (yet)."""
+UP = "or run `concertino up`, which keeps its tasks: what an `ask` without a bus brings up, its log included, ends with it"
+"""Said to who named no bus and finds none: they may just have asked, and want to look into it."""
 FLUSH = 2.0
 """Seconds that somebody at a terminal is kept waiting for a collector of traces."""
 
@@ -54,9 +57,14 @@ def tracing() -> AbstractContextManager[None]:
 @asynccontextmanager
 async def connect(config: Settings, url: str | None = None) -> AsyncIterator[Session]:
     """A session on ``url``, or on the bus of the settings. Raises :class:`BusUnavailable`."""
-    bus = await JetStream.connect(
-        url or config.nats_url, "cli", config.subjects, patience=PATIENCE, access=config.access(CLIENT)
-    )
+    try:
+        bus = await JetStream.connect(
+            url or config.nats_url, "cli", config.subjects, patience=PATIENCE, access=config.access(CLIENT)
+        )
+    except BusUnavailable as e:
+        if url or config.nats_url != DEFAULT_URL:
+            raise
+        raise BusUnavailable(f"{e}; {UP}") from e
     try:
         yield Session(Client(config=config, bus=bus), bus, config.subjects)
     finally:

@@ -59,9 +59,12 @@ async def up(*, nats: str | None, port: int | None, store: Path | None, workers:
     finally:
         starting.cancel()
         stopping.cancel()
-        view.say(OURS, f"draining, for {config.grace:g} s at most; Ctrl-C again stops at once")
+        running = bool(fleet.pids)  # nothing does where the start failed at once, and the error is all there is to say
+        if running:
+            view.say(OURS, f"draining, for {config.grace:g} s at most; Ctrl-C again stops at once")
         await fleet.stop(config.grace + MARGIN)
-        view.say(OURS, "stopped")
+        if running:
+            view.say(OURS, "stopped")
     return 0
 
 

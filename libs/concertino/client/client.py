@@ -187,7 +187,10 @@ class Client:
         """The log of ``task`` as it is now, in order. Raises :class:`TaskNotFound`."""
         facts = await self._log.read(check_id(task))
         if not facts:
-            raise TaskNotFound(f"no task {task!r} in the log: see `concertino list`")
+            raise TaskNotFound(
+                f"no task {task!r} in this log: see `concertino list`. It may be on another bus (CTN_NATS_URL), older than the "
+                "log keeps, or of a `concertino ask` without a bus: what that brought up, its log included, ended with it"
+            )
         return facts
 
     async def state(self, task: str) -> State:

@@ -438,6 +438,8 @@ class Work(Message, frozen=True, kw_only=True):
     """Results of ``depends_on``; for synthesis every result; for another round's plan every result so far."""
     gaps: tuple[str, ...] = ()
     """For the plan of another round: what it is to close."""
+    unread: tuple[str, ...] = ()
+    """For synthesis: which of the caller's sources no subtask was to read, in words for the report."""
 
 
 # --------------------------------------------------------------------------------------------------- not in any stream

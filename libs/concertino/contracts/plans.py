@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from concertino.contracts.messages import Announcement, Limits, Plan, Submitted, Subtask
+from concertino.contracts.messages import Announcement, Limits, Plan, Source, Submitted, Subtask
 
 PLANNED_SUBTASKS = 20
 """Subtasks at the most, where a model plans and the caller sets no limit."""
@@ -20,6 +21,7 @@ PUBLIC = "web"
 """The kind that reads the open web."""
 PRIVATE = ("code", "docs")
 """Kinds that read what may be private."""
+_USER = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def max_subtasks(limits: Limits, *, brought: bool) -> int:
@@ -122,6 +124,29 @@ def _against(offers: Collection[Announcement], plan: Plan) -> Iterator[str]:
                 f"subtask {subtask.id!r} wants tools that {subtask.kind!r} does not have: {', '.join(strange)}; it has: "
                 f"{', '.join(sorted(there))}"
             )
+
+
+def sources_of(subtask: Subtask, given: tuple[Source, ...]) -> tuple[Source, ...]:
+    """What ``subtask`` may read of a task whose sources are ``given``."""
+    return tuple(s for s in given if s.kind == subtask.kind) if subtask.sources is None else subtask.sources
+
+
+def unread(given: tuple[Source, ...], subtasks: Collection[Subtask]) -> tuple[str, ...]:
+    """Those of the ``given`` sources that no subtask was to read, in words for the caller, who named them to have them read."""
+    read = {source for subtask in subtasks for source in sources_of(subtask, given)}
+    asked = {source.kind for source in read} | {subtask.kind for subtask in subtasks}
+    return tuple(
+        f"{_shown(source)} was not read: "
+        + ("no subtask was given it" if source.kind in asked else f"nobody who reads {source.kind} was asked")
+        for source in dict.fromkeys(given)
+        if source not in read
+    )
+
+
+def _shown(source: Source) -> str:
+    """Without the user and the password that its address may hold."""
+    place = _USER.sub("", source.location)
+    return f"{place}@{source.ref} ({source.kind})" if source.ref else f"{place} ({source.kind})"
 
 
 def brief(subtask: Subtask) -> tuple[str, str, tuple[str, ...]]:

@@ -13,7 +13,11 @@ from msgspec import Struct
 from concertino.contracts.subjects import Header
 
 _PARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.DOTALL)
-_STATE = re.compile(r"[ -~]{1,512}")
+# Members by the letter of the standard; spaces beside them are free, and so are empty ones.
+_NAME = r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+_VALUE = r"[ -+\--<>-~]{0,255}[!-+\--<>-~]"
+_MEMBER = f" *(?:{_NAME}={_VALUE} *)?"
+_STATE = re.compile(f"(?=.{{1,512}}$){_MEMBER}(?:,{_MEMBER}){{0,31}}")
 _LENGTH = 55
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -146,15 +146,46 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return ModelChoice(**chosen)
 
 
+_SECTIONS: dict[str, tuple[Any, type[Struct]]] = {
+    "models": (str, ModelChoice),
+    "prices": (str, Price),
+    "mcp": (Alias, McpServer),
+    "kinds": (Kind, OnDemand),
+}
+_FIELD = "unknown field"
+
+
 def load(path: str) -> Config:
     """The configuration in the file at ``path``; an empty path is an empty one. Raises :class:`BadSetting`."""
     if not path:
         return Config()
     try:
-        return msgspec.convert(tomllib.loads(Path(path).read_text("utf-8")), Config)
+        given = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as e:
         raise BadSetting(f"CTN_CONFIG: {path} cannot be read: {e.strerror}") from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise BadSetting(f"CTN_CONFIG: {path} is not TOML: {e}") from e
+    try:
+        return msgspec.convert(given, Config)
     except msgspec.ValidationError as e:
-        raise BadSetting(f"CTN_CONFIG: {path}: {e}") from e
+        raise BadSetting(f"CTN_CONFIG: {path}: {_where(given) or e}") from e
+
+
+def _where(given: dict[str, Any]) -> str:
+    """What is wrong with the first table that is, by the table's name, which the error of the whole does not say."""
+    if strange := sorted(given.keys() - _SECTIONS.keys()):
+        return f"it has no section {strange[0]!r}: there are {', '.join(f'[{section}.NAME]' for section in _SECTIONS)}"
+    for section, (key, type_) in _SECTIONS.items():
+        tables = given[section] if isinstance(given.get(section), dict) else {}
+        for name, table in tables.items():
+            try:
+                msgspec.convert(name, key)
+            except msgspec.ValidationError:
+                return f"[{section}.{name}]: a name is a letter from a to z, then at most 31 of a to z, 0 to 9 and -"
+            try:
+                msgspec.convert(table, type_)
+            except msgspec.ValidationError as e:
+                message, _, inside = str(e).partition(" - at ")
+                fields = "" if inside or _FIELD not in message else f": it has {', '.join(type_.__struct_fields__)}"
+                return f"[{section}.{name}]: {e}{fields}"
+    return ""

@@ -36,8 +36,8 @@ class Running(Protocol):
         """Take nothing new; finish what runs, or hand it back after ``grace`` seconds."""
 
 
-def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]]) -> None:
-    """Run the service ``name`` until it is told to stop.
+def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]], role: str = "") -> None:
+    """Run the service ``name`` until it is told to stop. ``role`` is whose permissions it has on the bus, if not its own.
 
     Exits with :data:`.MISCONFIGURED` where a setting is wrong, with 1 where it cannot start else or loses the bus for good.
     """
@@ -45,13 +45,13 @@ def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]]) -> No
         config = settings()
         logs.configure(name, config.log_level, config.log_format)
         with exporting(name):
-            uvloop.run(_serve(name, config, start))
+            uvloop.run(_serve(name, config, start, role or name))
     except ConcertinoError as e:
         print(f"{name}: {e}", file=sys.stderr)  # noqa: T201  (logging may be what is misconfigured)
         sys.exit(MISCONFIGURED if isinstance(e, BadSetting) else 1)
 
 
-async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], Awaitable[Running]]) -> None:
+async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], Awaitable[Running]], role: str) -> None:
     stop = asyncio.Event()
     lost = False
 
@@ -63,7 +63,7 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, stop.set)
     bus = await JetStream.connect(
-        config.nats_url, name, config.subjects, closed=closed, access=config.access(name), provisions=config.provision
+        config.nats_url, name, config.subjects, closed=closed, access=config.access(role), provisions=config.provision
     )
     if config.provision:
         await bus.provision(installation(config.subjects, replicas=config.replicas, keep=config.keep))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -69,11 +69,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The client's certificate (PEM), where the server asks for one."""
     nats_key: str = ""
     """Its key (PEM)."""
-    nats_inbox: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$")] = ""
+    nats_inbox: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$", description="letters, digits, _ and -, in parts joined by dots"
+        ),
+    ] = ""
     """The prefix of subjects that answers come to, where the server's permissions prescribe one. Else ``_INBOX_ctn.<role>``."""
     provision: bool = True
     """Whether a service makes the streams and queues that it needs. False where its user may not: a job does it then."""
-    prefix: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,15}$")] = "ctn"
+    prefix: Annotated[
+        str, Meta(pattern="^[a-z][a-z0-9_]{0,15}$", description="a letter from a to z, then at most 15 of a to z, 0 to 9 and _")
+    ] = "ctn"
     """Of every subject, stream and bucket: installations with different prefixes can share an account."""
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
     """Copies of each stream, in a cluster."""
@@ -145,7 +152,18 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
         return msgspec.convert(given, Settings, strict=False, dec_hook=lambda type_, value: type_(value))
     except msgspec.ValidationError as e:
         message, _, path = str(e).partition(" - at `$.")
-        raise BadSetting(f"CTN_{path.rstrip('`').upper()}: {message}") from e
+        name = path.rstrip("`")
+        raise BadSetting(f"CTN_{name.upper()}: {_wanted(name, given[name]) or message}") from e
+
+
+def _wanted(name: str, value: str) -> str:
+    """What the field ``name`` takes in place of ``value``, where there are better words for it than the type has."""
+    hint = get_type_hints(Settings, include_extras=True)[name]
+    if get_origin(hint) is Literal:
+        *others, last = get_args(hint)
+        return f"{value!r} is none of its values: write {', '.join(others)} or {last}"
+    forms = [meta.description for meta in getattr(hint, "__metadata__", ()) if meta.description]
+    return f"{value!r} is not what it has to be: {forms[0]}" if forms else ""
 
 
 def _content(variable: str, file: str) -> str:

@@ -5,13 +5,15 @@ A line that is written while something is done about a task says so by itself: w
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 from msgspec import Struct
+from structlog.typing import ExcInfo
 
 from concertino.telemetry import tracing
 from concertino.telemetry.names import Field
@@ -40,7 +42,7 @@ def configure(service: str, level: str = "info", format_: Literal["auto", "human
     ]
     last: list[Any] = (
         # The renderer's own tracebacks show local variables: what workers read, and secrets, would be in the log.
-        [structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)]
+        [_harmless, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, exception_formatter=_traceback)]
         if human
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -59,6 +61,23 @@ def configure(service: str, level: str = "info", format_: Literal["auto", "human
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[libraries])
+
+
+def _harmless(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """What libraries log may repeat what was read. (The renderer quotes values of fields, and JSON quotes everything.)"""
+    event["event"] = _shown(str(event["event"]))
+    return event
+
+
+def _traceback(out: TextIO, raised: ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, raised)
+    out.write(_shown(text.getvalue()))
+
+
+def _shown(text: str) -> str:
+    """``text`` as it can be shown on a terminal: nothing in it is a command to that, or looks like a line of the log."""
+    return "".join("\n    " if c == "\n" else c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in text)
 
 
 class About(Struct):

@@ -32,7 +32,8 @@ class Worker:
     ``kind`` is its name on the bus: lower case, up to 32 letters, digits, ``-`` or ``_``. ``description`` is what a planner
     reads when it chooses whom to ask. ``sources`` are the kinds of source it reads, ``tools`` are the names of its tools, or
     their names with what each is for in a line, ``slots`` is how much it does at once.
-    ``adapt`` makes of all this what is true of one installation: its settings and its model.
+    ``service`` is what its process is called, in logs, traces and metrics, where that is not the kind. ``adapt`` makes of all
+    this what is true of one installation: its settings and its model.
 
     A handler that awaits can be interrupted: when its task is cancelled, its time is up, or its replica has to leave. One that
     computes for long belongs into a plain function, which gets a thread of its own and looks at ``context.cancelled`` now and
@@ -50,6 +51,7 @@ class Worker:
         tools: Sequence[str] | Mapping[str, str] = (),
         slots: int = SLOTS,
         internal: bool = False,
+        service: str = "",
         adapt: Adapt = lambda announcement, *_: announcement,
     ) -> None:
         self._announcement = Announcement(
@@ -62,6 +64,7 @@ class Worker:
             sources=tuple(sources),
             internal=internal,
         )
+        self._service = service or kind
         self._adapt = adapt
         self._handler: Handler | None = None
 
@@ -110,4 +113,4 @@ class Worker:
         async def start(bus: Bus, settings: Settings) -> Running:
             return await self.start(bus, settings)
 
-        serve(self.kind, start)
+        serve(self._service, start, role=self.kind)

@@ -34,6 +34,10 @@ _ABBREVIATED = re.compile(r"[0-9a-f]{7,63}")
 _PRIVATE = re.compile(r"could not read (username|password)|authentication failed|permission denied|host key", re.IGNORECASE)
 _NOT_SHALLOW = re.compile(r"shallow|not our ref|unadvertised|does not allow", re.IGNORECASE)
 
+_SERVED_HERE = "--upload-pack=git -c 'safe.directory=*' upload-pack"
+"""Git is the server, too, of a repository on this machine, and to that one passes on no settings of ours. Whose the repository
+is, which in a container is seldom us, does not matter: its own configuration makes it run nothing."""
+
 
 class Limits(Struct, frozen=True):
     """What one copy may take."""
@@ -180,6 +184,8 @@ async def _judge(repository: Repository, commit: str, here: dict[str, str], limi
 
 async def _remote(repository: Repository, *arguments: str, limits: Limits, environment: dict[str, str] | None = None) -> bytes:
     """Git, talking to the repository's server."""
+    if repository.url.startswith("file://"):
+        arguments = (arguments[0], _SERVED_HERE, *arguments[1:])
     try:
         return await git(
             *arguments, personal=True, environment=environment, seconds=limits.seconds, most_written=limits.bytes, cwd=os.sep

@@ -25,7 +25,7 @@ from concertino.worker.handlers import settle
 _HERE = Path(__file__).parent
 
 log = structlog.get_logger(__name__)
-worker = Worker(SYNTHESIZE, "Weighs findings and writes the report.", internal=True, slots=8)
+worker = Worker(SYNTHESIZE, "Weighs findings and writes the report.", internal=True, service="synthesizer", slots=8)
 
 
 class Material(Struct, frozen=True):
@@ -75,7 +75,7 @@ async def _job(context: Context, exhibits: tuple[Exhibit, ...]) -> Writing:
         exhibits=exhibits,
         assertions=evidence.assertions(inputs),
         gaps=evidence.gaps(inputs, {exhibit.subtask for exhibit in exhibits}),
-        missing=(*evidence.missing(inputs), *evidence.notes(inputs)),
+        missing=(*evidence.missing(inputs), *context.work.unread, *evidence.notes(inputs)),
         kinds=await _kinds(context),
         prompts=WritingPrompts(*(prompts.load(_HERE / f"{step}.md") for step in ("digest", "weigh", "write"))),
         hooks=context.hooks,

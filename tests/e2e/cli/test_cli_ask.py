@@ -31,6 +31,13 @@ def test_an_answer_with_its_evidence(cli: Any) -> None:
     assert not list(cli.temporary.iterdir())
 
 
+def test_a_terminal_without_the_characters_gets_plain_ones(cli: Any) -> None:
+    cli.extra = {"PYTHONIOENCODING": "ascii"}
+    code, out, err = cli.run("ask", "How often does the client retry a failed request?", "--docs", "guide.md")
+    assert (code, (out + err).isascii()) == (0, True), err
+    assert out.splitlines()[-1].startswith("**answered** - ")
+
+
 def test_json_is_what_the_schema_says(cli: Any) -> None:
     from jsonschema import Draft202012Validator
 
@@ -128,6 +135,13 @@ def test_a_plan_for_kinds_that_nobody_does(cli: Any) -> None:
     assert not list(cli.temporary.iterdir())
 
 
+def test_a_source_that_nobody_reads_is_named_in_the_report(cli: Any) -> None:
+    code, out, err = cli.run("ask", "How often does the client retry?", "--docs", "guide.md", "--source", "foo=bar")
+    assert code == 3, err
+    assert "- bar (foo) was not read: nobody who reads foo was asked" in out.splitlines()
+    assert out.splitlines()[-1].startswith("**partial** (1 of 1 subtask came to something: bar (foo) was not read")
+
+
 def test_services_that_do_not_start_are_named_with_their_log(cli: Any) -> None:
     broken = cli.folder / "sitecustomize.py"
     broken.write_text("import sys\nif 'concertino.docs' in sys.orig_argv: sys.exit('no such luck')\n")
@@ -162,6 +176,8 @@ def test_wrong_usage(cli: Any) -> None:
         ("ask", " "): "the request is empty",
         ("ask", "Why?", "--docs", "nope"): "does not exist",
         ("ask", "Why?", "--deadline", "soon"): "--deadline",
+        ("ask", "Why?", "--deadline", "-5s"): "--deadline '-5s' is no duration: write 90s",
+        ("list", "--since", "-5m"): "--since '-5m' is no duration: write 90s",
         ("ask", "Why?", "--effort", "huge"): "--effort",
         ("ask", "Why?", "--nope"): "--nope",
         ("nope",): "nope",

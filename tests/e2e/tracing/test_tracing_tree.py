@@ -164,6 +164,8 @@ async def test_a_task_is_one_tree_from_the_callers_span_to_its_outcome(
 
     # The report; and what is an error is so of its own.
     [writing] = tree.under(waves[3])
+    said = {planning.service, writing.service, *(research.service for research in researches)}
+    assert said == {"concertino-orchestrator", "concertino-synthesizer", "concertino-docs"}
     assert {span.name for span in tree.under(tree.child(writing, "invoke_agent synthesize"))} == {"anthropic.messages.create"}
     assert outcome.begin >= writing.begin
     failed = sorted((span.name, span.error) for span in tree.spans if span.error)

@@ -19,7 +19,7 @@ from concertino.model.anthropic import Anthropic
 from concertino.model.anthropic.world import World
 from concertino.runtime.config import Config
 from concertino.runtime.settings import Settings
-from concertino.testing import Asked, Break, CutOff, Fault, Hang, MessagesApi, Pause, Refuse, Reply, Say, Tool
+from concertino.testing import Asked, Break, CutOff, Fault, Hang, MessagesApi, Pause, Raw, Refuse, Reply, Say, Tool
 from kit import script
 from kit.team import Team, in_memory
 
@@ -58,6 +58,10 @@ FAULTS = {
     "broken stream": Case(Break(5), "connection .* broke|broke off"),
     "no connection": Case(Break(0), "connection .* broke|could not be made"),
     "bad JSON": Case(Say('{"subtasks": "none", '), "form", ("plan", "code midway", "weigh")),
+    "a proxy's page": Case(
+        Raw(b"<html>Log in first</html>", type="text/html; charset=utf-8"),
+        "was not reached: text/html came .* ANTHROPIC_BASE_URL",
+    ),
     "invalid key": Case(Fault(401, message="invalid x-api-key"), "does not accept the key"),
 }
 LASTING = [(name, role) for name, case in FAULTS.items() for role in case.roles]

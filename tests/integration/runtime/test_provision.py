@@ -67,7 +67,7 @@ async def test_kinds_on_demand_are_known_until_they_are_not_configured_any_more(
 @pytest.mark.processes
 @pytest.mark.parametrize(
     ("text", "status", "says"),
-    [(FILE, 0, "provisioned"), ("[kinds.web]\nsources = ['web']", 1, "kinds"), ("[kind.web]", 1, "unknown field `kind`")],
+    [(FILE, 0, "provisioned"), ("[kinds.web]\nsources = ['web']", 1, "kinds"), ("[kind.web]", 1, "no section 'kind'")],
 )
 def test_the_command_says_what_is_wrong(
     nats_server: NatsServer, subjects: Subjects, tmp_path: Path, text: str, status: int, says: str

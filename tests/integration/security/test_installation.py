@@ -139,7 +139,7 @@ async def test_a_whole_installation_runs_on_exactly_its_permissions(stage: Stage
     assert asked.returncode == 0, asked.stderr
     assert "five times" in asked.stdout
     assert await asyncio.to_thread(_gauges, stage.port) == {"code", "docs", "echo", "plan", "synthesize"}
-    assert await _discovered(stage.server) == {"orchestrator", "synthesize", *KINDS}
+    assert await _discovered(stage.server) == {"orchestrator", "synthesizer", *KINDS}
 
     # A worker that leaves hands back what it holds; nobody was refused anything, and no secret is in any log.
     del stage.services["dead"]

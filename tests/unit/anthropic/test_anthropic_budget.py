@@ -13,12 +13,12 @@ from concertino.bus.memory import MemoryBus
 from concertino.bus.topology import installation
 from concertino.contracts.budget import amount
 from concertino.contracts.codec import decode
-from concertino.contracts.errors import BudgetSpent, DeadlineExceeded, ModelUnavailable, Refused
+from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded, ModelUnavailable, Refused
 from concertino.contracts.messages import Amount, Evidence, Ledger, Limits, Locator, Passage, Plan, Usage, Work
 from concertino.contracts.subjects import Subjects
 from concertino.model.port import Answer, Exhibit, Findings, Planning, Prompt, Research, Writing, WritingPrompts
 from concertino.runtime.config import Config, ModelChoice
-from concertino.testing import Asked, Break, CutOff, Fault, Hang, MessagesApi, Refuse, Say, Tool, UseTools
+from concertino.testing import Asked, Break, CutOff, Fault, Hang, MessagesApi, Raw, Refuse, Say, Tool, UseTools
 from concertino.worker.evidence import EvidenceLog
 from concertino.worker.purse import Purse
 from concertino.worker.tools import Toolbox
@@ -198,11 +198,12 @@ async def test_a_report_may_use_what_is_kept_for_it(api: MessagesApi, claude: Ma
     [
         (Fault(429), ModelUnavailable, False),
         (Fault(500), ModelUnavailable, False),
+        (Raw(b"<html>Log in</html>", type="text/html"), ConcertinoError, False),
         (Break(0), ModelUnavailable, True),
         (Break(4), ModelUnavailable, True),
         (Hang(after=4), ModelUnavailable, True),
     ],
-    ids=["throttled", "fails", "no answer", "broken stream", "silence in midstream"],
+    ids=["throttled", "fails", "a page of a proxy", "no answer", "broken stream", "silence in midstream"],
 )
 async def test_what_may_be_charged_for_counts_and_what_is_not_does_not(
     api: MessagesApi, claude: Make, reply: Any, error: type[Exception], counted: bool

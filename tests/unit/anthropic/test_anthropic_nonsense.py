@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from concertino.contracts.errors import ModelUnavailable, Unusable
+from concertino.contracts.errors import DeadlineExceeded, ModelUnavailable, Unusable
 from concertino.contracts.messages import Locator, Passage
 from concertino.model.port import Prompt, Research
-from concertino.testing import Asked, Blocks, MessagesApi, Raw, Reply, Say, Tool, UseTools
+from concertino.testing import Asked, Blocks, Hang, MessagesApi, Raw, Reply, Say, Tool, UseTools
 from concertino.worker.tools import Toolbox
 from kit import script
 from kit.claude import Claude, work
@@ -92,6 +93,14 @@ async def test_nothing_but_nonsense_is_no_model(api: MessagesApi, claude: Callab
     with pytest.raises(ModelUnavailable):
         await model.model.research(job(model))
     assert len(model.calls) == len(api.asked) == 10
+
+
+async def test_a_deadline_does_not_hide_what_went_wrong_before_it(api: MessagesApi, claude: Callable[..., Claude]) -> None:
+    model = claude()
+    api.on("", NONSENSE["a proxy's page"], every=Hang())
+    late = structs.replace(job(model), work=work(seconds=1.5))
+    with pytest.raises(DeadlineExceeded, match=r"the time was up .*; before that, the API of .* was not reached: text/html"):
+        await model.model.research(late)
 
 
 @pytest.mark.parametrize("name", FORGETFUL)

@@ -216,6 +216,20 @@ async def test_the_operators_environment_does_not_lead_git_elsewhere(
     assert not (tmp_path / "elsewhere").exists()
 
 
+async def test_a_repository_on_this_machine_may_belong_to_somebody_else(
+    repo: Make, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin = repo("origin")
+    commit = origin.commit({"a": "1"})
+    # Git's own way to test this without being root.
+    monkeypatch.setattr("concertino.code.git._KEPT", {"GIT_TEST_ASSUME_DIFFERENT_OWNER"})
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert origin.url.startswith("file://")
+    for ref in (None, commit, commit[:9]):
+        assert (await clone(Repository(origin.url, ref), cache)).commit == commit
+
+
 async def test_odd_names(repo: Make, cache: Path) -> None:
     origin = repo("origin")
     odd = {"-rf", "new\nline.py", "glob*[a].py", "ümlaut.py", "sp ace"}

@@ -372,3 +372,29 @@ def test_an_outcome_that_cannot_be_read_is_an_outcome() -> None:
     assert story.state.outcome is not None
     assert story.state.outcome.status == FAILED
     assert story.state.outcome.reason.startswith("the outcome in the log cannot be read: outcome: JSON is malformed")
+
+
+def test_a_source_that_no_subtask_reads_is_told_to_the_synthesizer_and_in_the_reason() -> None:
+    web, code, odd = (
+        Source(kind="web", location="https://a.example"),
+        Source(kind="code", location="src"),
+        Source(kind="odd", location="x"),
+    )
+    other = Source(kind="web", location="https://me:secret@b.example/x", ref="v2")
+    parts = structs.replace(subtask("a"), sources=(web,)), subtask("b", kind="code")
+    story = Story(Submitted(request="What is it?", limits=LIMITS, sources=(web, odd, code, other, odd), plan=plan(*parts)))
+    story.sent()
+    story.then("result.web.a", FOUND).then("result.code.b", FOUND)
+
+    [writing] = story.sent()
+
+    missed = (
+        "x (odd) was not read: nobody who reads odd was asked",
+        "https://b.example/x@v2 (web) was not read: no subtask was given it",
+    )
+    assert writing.unread == missed
+    assert outcome(story.then("synthesis.0", report()).ended()) == (
+        PARTIAL,
+        f"2 of 2 subtasks came to something: {'; '.join(missed)}",
+        True,
+    )

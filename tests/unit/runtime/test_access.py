@@ -9,6 +9,7 @@ import pytest
 
 from concertino.bus.access import Access
 from concertino.contracts.errors import BadSetting
+from concertino.runtime.config import load
 from concertino.runtime.settings import Settings, settings
 
 
@@ -53,6 +54,52 @@ def test_what_contradicts_itself_or_is_not_there_is_named(environment: dict[str,
     with pytest.raises(BadSetting, match=why) as caught:
         settings(environment).access("web").options()
     assert "hidden" not in str(caught.value).replace("/nowhere/hidden", "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("CTN_LOG_LEVEL", "foo", "'foo' is none of its values: write debug, info, warning or error"),
+        ("CTN_MODEL", "gpt", "'gpt' is none of its values: write auto, extractive or anthropic"),
+        (
+            "CTN_PREFIX",
+            "My.Team",
+            "'My.Team' is not what it has to be: a letter from a to z, then at most 15 of a to z, 0 to 9 and _",
+        ),
+        ("CTN_NATS_INBOX", "..", "'..' is not what it has to be: letters, digits, _ and -, in parts joined by dots"),
+        ("CTN_REPLICAS", "9", "Expected `int` <= 5"),
+    ],
+)
+def test_a_wrong_value_is_told_what_would_be_right(variable: str, value: str, why: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        settings({variable: value})
+    assert str(caught.value) == f"{variable}: {why}"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "[models.a]\n[models.plan]\nmodle = 'x'",
+            "[models.plan]: Object contains unknown field `modle`: it has model, effort, ",
+        ),
+        ("[prices.'a b']\ninput = -1\noutput = 1", "[prices.a b]: Expected `float` >= 0.0 - at `$.input`"),
+        (
+            "[prices.x]\ninput=1\noutput=1\nlong={over=1, more=2}",
+            "[prices.x]: Object contains unknown field `more` - at `$.long`",
+        ),
+        ("[mcp.Tickets]\nurl = 'http://x'", "[mcp.Tickets]: a name is a letter from a to z, then "),
+        ("[mcp.tickets]\nurl = 'tickets'", "[mcp.tickets]: its url begins with http:// or https://"),
+        ("[modles.x]", "it has no section 'modles': there are [models.NAME], [prices.NAME], [mcp.NAME], [kinds.NAME]"),
+        ("models = 3", "Expected `object`, got `int` - at `$.models`"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named_with_its_table(text: str, why: str, tmp_path: Path) -> None:
+    file = tmp_path / "concertino.toml"
+    file.write_text(text)
+    with pytest.raises(BadSetting) as caught:
+        load(str(file))
+    assert str(caught.value).startswith(f"CTN_CONFIG: {file}: {why}")
 
 
 def test_a_file_of_the_wrong_kind_is_named_and_not_told_of(tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ FULL: dict[str, m.Message] = {
         deadline=1_800_000_000.5,
         inputs=(m.Input(subtask=SUBTASK, result=RESULT), m.Input(subtask=SUBTASK, result=None)),
         gaps=("Who set it.",),
+        unread=("src (code) was not read: no subtask was given it",),
     ),
     "progress": m.Progress(
         doing="searching", at=1_800_000_000.0, work="result.code.s1", attempt=2, worker="code-1", text="Retries"

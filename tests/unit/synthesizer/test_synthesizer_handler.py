@@ -95,6 +95,7 @@ async def synthesized(
     kept: tuple[str, ...] = (TEXT,),
     id_: str = "synthesis.0",
     left: float = 300.0,
+    unread: tuple[str, ...] = (),
     last_attempt: bool = False,
     clock: Callable[[], float] = lambda: NOW,
 ) -> Synthesized:
@@ -114,6 +115,7 @@ async def synthesized(
         brief=brief,
         deadline=NOW + left,
         inputs=inputs,
+        unread=unread,
         limits=Limits(max_rounds=2),
     )
 
@@ -174,6 +176,17 @@ async def test_the_model_is_given_all_there_is() -> None:
     assert job.prompts is not None
     assert [job.prompts.digest.name, job.prompts.weigh.name, job.prompts.write.name] == ["digest", "weigh", "write"]
     assert job.work.deadline < NOW + 300  # some of it is kept for the case that the model does not come to an end
+
+
+@pytest.mark.parametrize("severity", ["", "high"])
+async def test_a_source_that_nobody_was_asked_to_read_is_a_gap_of_every_report(severity: Any) -> None:
+    unread = "x (odd) was not read: nobody who reads odd was asked"
+    inputs = result(structs.replace(found(), severity=severity))
+    made = await synthesized(Extractive(), inputs, unread=(unread,))
+    assert made.report is not None
+    assert made.report.gaps == (unread,)
+    assert made.report.text.count(f"- {unread}\n") == 1
+    assert unread not in made.report.open  # nobody would read it in another round either
 
 
 async def test_nobody_can_be_asked_after_the_last_round() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.trace import TraceState
 
 from concertino.contracts.errors import SourceError
 from concertino.contracts.facts import Fact
@@ -19,7 +21,8 @@ from concertino.telemetry import tracing
 
 IDS = st.tuples(st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 255))
 PARENTS = IDS.map(lambda ids: f"00-{ids[0]:032x}-{ids[1]:016x}-{ids[2]:02x}")
-STATES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=512)
+MEMBERS = st.from_regex(r"\A([a-z][a-z0-9_*/-]{0,9}|[0-9a-z]{1,5}@[a-z]{1,5})=[ -+\--<>-~]{0,5}[!-+\--<>-~]\Z")
+STATES = st.lists(MEMBERS, max_size=15).map(", ".join)
 
 
 @given(PARENTS, STATES)
@@ -37,10 +40,36 @@ def test_what_is_none_counts_for_nothing(parent: str) -> None:
     assert not trace or trace.parent == parent
 
 
-@pytest.mark.parametrize("state", ["a" * 513, "a=1\r\nNats-Msg-Id: x", "ä=1"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        "a=" + "b" * 513,
+        "a=1\r\nNats-Msg-Id: x",
+        "a=1\n",
+        "ä=1",
+        "a",
+        "A=1",
+        "a=1=2",
+        "=1",
+        ",".join(f"k{i}=1" for i in range(33)),
+    ],
+)
 def test_a_state_that_is_none_is_left_out(state: str) -> None:
     parent = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
     assert trace_of({"traceparent": parent, "tracestate": state}) == Trace(parent)
+
+
+@given(PARENTS, STATES)
+def test_who_records_has_nothing_to_complain_of(parent: str, state: str) -> None:
+    """What we take for one is one for OpenTelemetry, too: it would say so for each message that names it."""
+    complaints = logging.Handler()
+    complaints.emit = lambda record: pytest.fail(record.getMessage())  # type: ignore[method-assign]
+    opentelemetry = logging.getLogger("opentelemetry")
+    opentelemetry.addHandler(complaints)
+    try:
+        TraceState.from_header([trace_of({"traceparent": parent, "tracestate": state}).state])
+    finally:
+        opentelemetry.removeHandler(complaints)
 
 
 def test_of_a_later_version_the_part_counts_that_it_promises_to_keep() -> None:

@@ -16,7 +16,7 @@ from concertino.contracts.budget import Line
 from concertino.contracts.errors import BudgetSpent, DeadlineExceeded
 from concertino.contracts.facts import failure
 from concertino.model.anthropic.defaults import Chosen
-from concertino.model.anthropic.faults import Broken, Declined, fault_of, free
+from concertino.model.anthropic.faults import Broken, Declined, NoApi, fault_of, free
 from concertino.model.anthropic.material import size
 from concertino.model.anthropic.usage import usage_of
 from concertino.model.anthropic.world import World
@@ -30,6 +30,7 @@ Heard = Callable[[Any], Awaitable[None]]
 
 TRIES = 5
 """Of one call on one model, for faults that pass."""
+_EVENTS = "text/event-stream"
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _SEARCH = 10_000
 """Tokens that a search by the provider may add to what it reads."""
@@ -75,19 +76,20 @@ class Calls:
         Raises :class:`ModelUnavailable`, :class:`ModelRefused`, :class:`ModelRejected`, and :class:`DeadlineExceeded` when it
         is ``until``.
         """
-        tries = 0
+        tries, before = 0, ""
         while True:
             model = self.model
             if self.world.clock() >= until:
-                raise DeadlineExceeded("the time is up: no model is asked any more")
+                raise DeadlineExceeded(f"the time is up: no model is asked any more{before}")
             try:
-                return await self._in_time(attempt(model), until)
+                return await self._in_time(attempt(model), until, before)
             except Exception as e:
                 fault = fault_of(e, model)
                 if fault is None:
                     raise
                 log.debug("a call of the model failed", model=model, fault=str(fault.error), error=repr(e))
                 tries += 1
+                before = f"; before that, {fault.error}"
                 pause = self._pause(tries, fault.wait)
                 bearable = pause <= _LONGEST_ASKED or self._last(model)
                 if fault.passes and tries < TRIES and self.world.clock() + pause < until and bearable:
@@ -154,8 +156,11 @@ class Calls:
     async def read(
         self, call: Metered, model: str, stream: BetaAsyncMessageStream[Any], heard: Heard | None = None
     ) -> BetaMessage:
-        """``stream`` to its end. Raises :class:`Broken` and :class:`Declined` besides what the SDK raises, and
+        """``stream`` to its end. Raises :class:`NoApi`, :class:`Broken` and :class:`Declined` besides what the SDK raises, and
         :class:`BudgetSpent` where the answer was cut off for want of money."""
+        kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in ("", _EVENTS):
+            raise NoApi(kind)
         async for event in _events(stream):
             if event.type == "message_start" or call.message is not None:
                 call.message = stream.current_message_snapshot
@@ -172,7 +177,7 @@ class Calls:
         self.answered[model] = None
         return message
 
-    async def _in_time(self, doing: Awaitable[T], until: float) -> T:
+    async def _in_time(self, doing: Awaitable[T], until: float, before: str) -> T:
         scope = asyncio.timeout(max(until - self.world.clock(), 0.0))
         try:
             async with scope:
@@ -180,7 +185,7 @@ class Calls:
         except TimeoutError as e:
             if not scope.expired():
                 raise
-            raise DeadlineExceeded("the time was up while the model was answering") from e
+            raise DeadlineExceeded(f"the time was up while the model was answering{before}") from e
 
     def _pause(self, tries: int, asked: float | None) -> float:
         backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tries - 1))

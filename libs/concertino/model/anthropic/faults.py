@@ -41,6 +41,10 @@ class Broken(Exception):
     """An answer that ends before its end, or that makes no sense. The text says how."""
 
 
+class NoApi(Exception):
+    """A success that is no answer of the API, but of something in front of it. The text is its media type."""
+
+
 class Declined(Exception):
     """The stop reason ``refusal``, with the API's category of what was declined, if it names one."""
 
@@ -81,6 +85,9 @@ def fault_of(error: Exception, model: str) -> Fault | None:
             return _passing(f"the connection to the API of {model} broke, or could not be made", None)
         case Broken():
             return _passing(f"the answer of {model} broke off: {error}", None)
+        case NoApi():
+            wrong = f"{error} came in its place, as from a proxy that wants a login: is ANTHROPIC_BASE_URL right?"
+            return _passing(f"the API of {model} was not reached: {wrong}", None)
         case anthropic.AnthropicError():
             return Fault(ModelRejected(f"the API cannot be used: {_cut(str(error))}"))
         case _:
@@ -103,7 +110,9 @@ def _of_status(error: anthropic.APIStatusError, model: str) -> Fault:
 def free(error: Exception) -> bool:
     """Whether a call that ended so before any answer is not charged for: the API says no to it, or never heard of it."""
     never_sent = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
-    return isinstance(error, anthropic.APIStatusError) or (isinstance(error, anthropic.APIConnectionError) and never_sent)
+    return isinstance(error, anthropic.APIStatusError | NoApi) or (
+        isinstance(error, anthropic.APIConnectionError) and never_sent
+    )
 
 
 def too_long(error: BaseException) -> bool:

@@ -195,6 +195,7 @@ def _gaps(job: Writing, found: Audit) -> Iterator[str]:
     for repository in found.repositories:
         if repository.missing:
             yield f"{repository.name}: {repository.missing}"
+    yield from job.work.unread
     for gap, where in found.left_out.items():
         names = list(dict.fromkeys(where))
         yield f"{gap} ({_names(names)})" if several and len(names) < audited else gap

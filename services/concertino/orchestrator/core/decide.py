@@ -12,8 +12,8 @@ from itertools import count
 from msgspec import structs
 
 from concertino.contracts.errors import InvalidId
-from concertino.contracts.messages import Input, Outcome, ResultStatus, Source, Subtask, Work
-from concertino.contracts.plans import problems
+from concertino.contracts.messages import Input, Outcome, ResultStatus, Subtask, Work
+from concertino.contracts.plans import problems, sources_of, unread
 from concertino.contracts.state import Round, State
 from concertino.contracts.subjects import PLAN, SYNTHESIZE, check_id
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
@@ -139,7 +139,8 @@ def _planning(state: State, number: int) -> Work:
 def _writing(state: State, number: int) -> Work:
     assert state.submitted is not None
     brief = Subtask(id=f"{SYNTHESIZE}-{number}", kind=SYNTHESIZE, objective=state.submitted.request, sources=())
-    return _work(state, f"synthesis.{number}", brief, join.ends_at(state), _everything(state))
+    work = _work(state, f"synthesis.{number}", brief, join.ends_at(state), _everything(state))
+    return structs.replace(work, unread=unread(state.submitted.sources, state.subtasks))
 
 
 def _everything(state: State) -> tuple[Input, ...]:
@@ -160,16 +161,12 @@ def _work(
         attempt=1,
         request=state.submitted.request,
         brief=brief,
-        sources=_sources(state.submitted.sources, brief),
+        sources=sources_of(brief, state.submitted.sources),
         limits=state.submitted.limits,
         deadline=deadline,
         inputs=inputs,
         gaps=gaps,
     )
-
-
-def _sources(given: tuple[Source, ...], brief: Subtask) -> tuple[Source, ...]:
-    return tuple(s for s in given if s.kind == brief.kind) if brief.sources is None else brief.sources
 
 
 def _end(state: State, outcome: Outcome) -> WriteOutcome:

@@ -9,7 +9,7 @@ from concertino.contracts.budget import left_for_work
 from concertino.contracts.errors import InvalidId
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Submitted, Work
-from concertino.contracts.plans import max_subtasks, problems
+from concertino.contracts.plans import max_subtasks, problems, unread
 from concertino.contracts.state import Round, State, fold
 from concertino.contracts.subjects import check_id
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
@@ -206,6 +206,8 @@ def _of_outcome(state: State, outcome: Outcome) -> Iterator[str]:
         yield "answered, though a plan was a makeshift"
     if state.submitted and state.submitted.until == "plan":
         return
+    if state.submitted and unread(state.submitted.sources, state.subtasks):
+        yield "answered, though nobody was asked to read a source"
     results = [state.results.get(subtask.work_id) for subtask in state.subtasks]
     if not results or not all(r and r.status == ResultStatus.COMPLETE for r in results):
         yield "answered, though a part is missing, failed or incomplete"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from concertino.contracts.messages import Outcome, OutcomeStatus, Report, ResultStatus, Subtask
+from concertino.contracts.plans import unread
 from concertino.contracts.state import Round, State
 from concertino.orchestrator.core.policies import join
 
@@ -55,6 +56,8 @@ def _concluded(state: State, rounds: Sequence[Round], notes: Sequence[str]) -> O
     subtasks = [subtask for round_ in rounds for subtask in round_.plan.subtasks]
     settled = [r for s in subtasks if (r := state.results.get(s.work_id)) and r.status != ResultStatus.FAILED]
     troubles = [note for round_ in rounds for note in _troubles(state, round_)] + list(notes)
+    if state.submitted:
+        troubles += unread(state.submitted.sources, subtasks)
     report = _last_report(state)
     if not settled:
         status, reason = OutcomeStatus.FAILED, "no subtask succeeded"
