@@ -75,7 +75,7 @@ def problems(
             if s.max_calls and s.max_calls > PLANNED_CALLS
         ]
     found += [
-        f"subtask {s.id!r} allows itself {_shown(name, mine)}, and the task has {_shown(name, whole)}"
+        f"subtask {s.id!r} allows itself {_spends(name, mine)}, and the task has {_spends(name, whole)}"
         for s in plan.subtasks
         for name in ("max_tokens", "max_cost")
         if (mine := getattr(s, name)) is not None and (whole := getattr(task.limits, name)) is not None and mine > whole
@@ -94,7 +94,7 @@ def problems(
     return found
 
 
-def _shown(limit: str, amount: float) -> str:
+def _spends(limit: str, amount: float) -> str:
     return f"{amount:,} tokens" if limit == "max_tokens" else f"${amount:,.2f}"
 
 
