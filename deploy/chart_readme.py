@@ -86,6 +86,9 @@ bus: {tls: {caSecret: nats-tls}}                                      # its key 
 nats: {config: {nats: {tls: {enabled: true, secretName: nats-tls}}}}  # for <release>-nats.<namespace>.svc
 ```
 
+Through `kubectl port-forward` the server is 127.0.0.1, which its certificate does not name: clients there set
+`CTN_NATS_TLS_NAME` to the name that it has, as the notes of the installation say (`helm get notes concertino`).
+
 Lists of `nats` (`container.patch`, `podTemplate.patch`) hold what mounts the users: one of your own must hold it, too.
 Without it the server does not start.
 

@@ -24,12 +24,13 @@ class Authority:
         builder = _builder(self._name, self._name, self._key).add_extension(constraints, critical=True)
         self._certificate = builder.sign(self._key, hashes.SHA256())
 
-    def signed(self, name: str) -> Files:
-        """For a server on 127.0.0.1, or for a client."""
+    def signed(self, name: str, *addresses: str) -> Files:
+        """For a server of that name, and on those addresses, or for a client."""
         key = ec.generate_private_key(ec.SECP256R1())
-        here = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(IPv4Address("127.0.0.1"))])
+        here: list[x509.GeneralName] = [x509.IPAddress(IPv4Address(address)) for address in addresses]
+        names = x509.SubjectAlternativeName([x509.DNSName(name), *here])
         certificate = (
-            _builder(_name(name), self._name, key).add_extension(here, critical=False).sign(self._key, hashes.SHA256())
+            _builder(_name(name), self._name, key).add_extension(names, critical=False).sign(self._key, hashes.SHA256())
         )
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import signal
@@ -108,24 +109,59 @@ async def test_nobody_signs_on_without_the_password_of_a_user(tmp_path: Path) ->
                 assert not file.is_file() or not [o for o in others if o.split('"')[1] in file.read_text()]
 
 
-async def test_both_sides_show_certificates(tmp_path: Path) -> None:
-    authority = Authority()
-    tls = {"enabled": True, "secretName": "server"}
-    chart = Rendered(
-        {
-            **ALONE,
-            "bus": {"replicas": 1, "tls": {"caSecret": "server", "certSecret": "client"}},
-            "nats": {
-                "tlsCA": {"enabled": True, "secretName": "server"},
-                "config": {"cluster": {"enabled": False}, "nats": {"tls": {**tls, "merge": {"verify": True}}}},
-            },
-        }
-    )
+ENCRYPTED: dict[str, Any] = {
+    **ALONE,
+    "bus": {"replicas": 1, "tls": {"caSecret": "server", "certSecret": "client"}},
+    "nats": {
+        "tlsCA": {"enabled": True, "secretName": "server"},
+        "config": {
+            "cluster": {"enabled": False},
+            "nats": {"tls": {"enabled": True, "secretName": "server", "merge": {"verify": True}}},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("values", [ALONE, ENCRYPTED], ids=["in plain", "encrypted"])
+async def test_from_outside_the_bus_is_reached_as_the_notes_say(values: dict[str, Any], tmp_path: Path) -> None:
+    """Through a tunnel to 127.0.0.1, which the server's certificate does not name."""
+    authority, chart = Authority(), Rendered(values)
     chart.secrets = {"server": authority.signed("demo-nats.prod.svc"), "client": authority.signed("services")}
+    async with Installation(chart, tmp_path) as found:
+        named = {"CTN_NATS_TLS_NAME": "demo-nats.prod.svc"} if values is ENCRYPTED else {}
+        assert await found.finished(found.run("provision", **named)) == 0, found.said("provision")
+        typed = re.findall(r"^  (?!helm|concertino ask)(\S.*)$", chart.notes.partition("There is no model")[0], re.MULTILINE)
+        assert typed[-1] == "concertino workers"
+        script = "\n".join(typed).replace("127.0.0.1:4222", found.url.partition("://")[2])
+        status, said = await exit_of(_shell(found, tmp_path / "secrets", f"cd {tmp_path}\n{script}"), {})
+        assert (status, "web" in said) == (0, True), said
+        if values is ENCRYPTED:
+            without = "\n".join(line for line in script.splitlines() if "CTN_NATS_TLS_NAME" not in line)
+            status, said = await exit_of(_shell(found, tmp_path / "secrets", f"cd {tmp_path}\n{without}"), {})
+            assert status != 0
+            assert "IP address mismatch" in said
+            assert "CTN_NATS_TLS_NAME" in said
+
+
+def _shell(found: Installation, folder: Path, script: str) -> list[str]:
+    """``script`` where kubectl knows the secrets of the release."""
+    made = {o["metadata"]["name"]: o["data"] for o in found.chart.of("Secret").values()}["demo-nats-users"]
+    users = {"demo-nats-users": {key: base64.b64decode(text).decode() for key, text in made.items()}}
+    for name, held in {**found.chart.secrets, **users}.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for key, text in held.items():
+            (folder / name / key).write_text(text)
+    kubectl = f"""kubectl() {{ key=${{!#}}; key=${{key#*\\"}}; cat "{folder}/$3/${{key%%\\"*}}"; }}"""
+    return ["bash", "-euc", f"PATH={SERVER.parent}:$PATH\n{kubectl}\n{script}"]
+
+
+async def test_both_sides_show_certificates(tmp_path: Path) -> None:
+    authority, chart = Authority(), Rendered(ENCRYPTED)
+    chart.secrets = {"server": authority.signed("demo-nats.prod.svc", "127.0.0.1"), "client": authority.signed("services")}
     async with Installation(chart, tmp_path) as found:
         assert await found.finished(found.run("provision")) == 0, found.said("provision")
         assert await found.finished(found.run("provision", CTN_NATS_CERT="", CTN_NATS_KEY="")) == 1
-        chart.secrets = {**chart.secrets, "server": Authority().signed("demo-nats.prod.svc")}  # of somebody else
+        chart.secrets = {**chart.secrets, "server": Authority().signed("demo-nats.prod.svc", "127.0.0.1")}  # of somebody else
         assert await found.finished(found.run("provision")) == 1
 
 

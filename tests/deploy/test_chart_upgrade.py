@@ -59,11 +59,18 @@ def test_a_secret_of_ones_own_is_left_alone(prod: Cluster) -> None:
     ("before", "after"),
     [
         (PREVIOUS, {}),
+        ({}, {}),
         ({}, LEGAL),
         ({}, {"image": {"tag": "2"}, "bus": {"keep": 3600}, "defaults": {"podLabels": {"a": "b"}}, "commonLabels": {"c": "d"}}),
         (LEGAL, {"defaults": {"scaling": {"by": "cpu"}}}),
     ],
-    ids=["from the release before", "one kind more", "almost everything", "scaled otherwise"],
+    ids=[
+        "from the release before",
+        "the same again, for a job that failed",
+        "one kind more",
+        "almost everything",
+        "scaled otherwise",
+    ],
 )
 def test_an_upgrade_goes_through(prod: Cluster, before: dict[str, Any], after: dict[str, Any]) -> None:
     helm = prod.helm()

@@ -122,7 +122,7 @@ def variables(image: dict[str, Any]) -> set[str]:
     return {variable.partition("=")[0] for variable in image["Config"]["Env"] or []}
 
 
-OURS = {"PATH", "HOME", "LANG", "CTN_CACHE", "CTN_PORT", "CONCERTINO_SERVICE", "PYTHONDONTWRITEBYTECODE"}
+OURS = {"PATH", "HOME", "LANG", "CTN_CACHE", "CTN_PORT", "CTN_SOURCE_ROOTS", "CONCERTINO_SERVICE", "PYTHONDONTWRITEBYTECODE"}
 
 
 @needs_engine
@@ -162,6 +162,10 @@ def test_a_service_that_there_is_not_is_refused_at_once() -> None:
     assert "SERVICE is orchestrator, synthesizer, web, code, docs, general or worker, not 'dosc'" in done.stdout + done.stderr
 
 
+READS = {"code": {"CTN_SOURCE_ROOTS": "/sources"}}
+"""The others may have read what their image says."""
+
+
 @pytest.fixture
 async def installation(network: Network, tmp_path: Path) -> AsyncIterator[tuple[str, ExitStack, dict[str, DockerContainer]]]:
     """A server, what it is to have, and every service, ready; its URL, and what runs."""
@@ -177,7 +181,9 @@ async def installation(network: Network, tmp_path: Path) -> AsyncIterator[tuple[
         )  # fmt: skip
         assert b"provisioned" in provisioned
         running = {
-            name: stack.enter_context(engine.container(engine.built(name), network, name, env=env, sources=tmp_path))
+            name: stack.enter_context(
+                engine.container(engine.built(name), network, name, env={**env, **READS.get(name, {})}, sources=tmp_path)
+            )
             for name in SERVICES
             if name != "worker"
         }
@@ -213,6 +219,21 @@ async def test_a_task_goes_through_the_images(
     assert task.report
     assert "RETRY_AFTER" in task.report.text
 
+    # What a worker could read itself is not for whoever asks it: no password, no environment, nothing that is mounted unsaid.
+    (tmp_path / "secret.md").write_text("The password is swordfish.\n")
+    for worker, kind, location in (
+        *(("docs", "docs", path) for path in ("/proc/self/environ", "/etc/passwd", "/sources/secret.md")),
+        *(("docs", "docs", path) for path in ("file:///proc/self/environ", "/usr/share/doc/concertino/../../../../etc/passwd")),
+        *(("general", "docs", path) for path in ("/proc/self/environ", "/sources/secret.md")),
+        *(("code", "code", path) for path in ("/proc/self", "/etc", "/usr/share/doc/concertino")),
+    ):
+        read = Subtask(id="s1", kind=worker, objective="What is the password?", sources=(Source(kind=kind, location=location),))
+        async with Client(url) as client:
+            task = await client.ask("What is the password?", plan=Plan(subtasks=(read,)))
+        [subtask] = task.subtasks
+        assert subtask.status == "failed", (worker, location)
+        assert "lies outside the folders that workers may read here (CTN_SOURCE_ROOTS)" in subtask.error, location
+
     for name, one in running.items():
         inside = one.get_wrapped_container()
         await asyncio.to_thread(inside.stop, timeout=25)
@@ -243,8 +264,9 @@ worker = Worker("slow", "Takes its time.")
 
 @worker.handle
 async def wait(brief, context):
-    await context.progress("at work")
-    await asyncio.sleep(4)
+    for _ in range(8):  # said again for whoever listens only now
+        await context.progress("at work")
+        await asyncio.sleep(0.5)
 
 worker.run()
 """

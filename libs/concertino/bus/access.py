@@ -26,6 +26,8 @@ class Access(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     cert: str = ""
     key: str = ""
     """The client's own certificate and its key (PEM)."""
+    tls_name: str = ""
+    """Whom the server's certificate must name, in place of the URL's host. Where it is given, the connection is TLS or none."""
     inbox: str = ""
     """The prefix of subjects that answers come to."""
 
@@ -53,6 +55,8 @@ class Access(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
             options["user_credentials"] = _holding(self.creds, "the credentials file", "NATS USER JWT", "USER NKEY SEED")
         if tls := self.tls():
             options["tls"] = tls
+        if self.tls_name:
+            options["tls_hostname"] = self.tls_name
         if self.inbox:
             options["inbox_prefix"] = self.inbox
         return options
@@ -61,7 +65,7 @@ class Access(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
         """None: nothing is said about it, and a ``tls://`` URL is verified by the system's certificates."""
         if bool(self.cert) != bool(self.key):
             raise BadSetting("a client's certificate needs its key, and a key its certificate: CTN_NATS_CERT and CTN_NATS_KEY")
-        if not self.ca and not self.cert:
+        if not self.ca and not self.cert and not self.tls_name:
             return None
         try:
             context = ssl.create_default_context(cafile=self.ca or None)

@@ -167,7 +167,8 @@ async def dial(
             last = last if isinstance(e, nats.errors.NoServersError) else e
         if isinstance(last, ssl.SSLError | NoTlsError):
             raise Refused(
-                f"no TLS with the NATS server at {_public(url)} ({reason(last)}): correct CTN_NATS_CA or the server"
+                f"no TLS with the NATS server at {_public(url)} ({reason(last)}): "
+                "correct CTN_NATS_CA, CTN_NATS_TLS_NAME or the server"
             ) from last
         if _refused(last):
             raise Refused(f"the NATS server at {_public(url)} refuses the user: correct the credentials") from last

@@ -44,8 +44,9 @@ class _Request(Struct):
 class Puller:
     """Messages of ``subject`` (``$JS.API.CONSUMER.MSG.NEXT.<stream>.<consumer>``) to ``handle``, ``slots`` at once.
 
-    ``hand_back`` gives a message back, to be delivered again after some seconds. ``restore`` makes the consumer anew; it is
-    called when the server says that there is none. ``heartbeat`` is in seconds.
+    ``hand_back`` gives a message back, to be delivered again after some seconds. ``restore`` sees to it that there is the
+    consumer (who may not make one looks for it) or raises; it is called when the server says that there is none, as it also
+    does for a while after a restart. ``heartbeat`` is in seconds.
     """
 
     def __init__(
@@ -143,9 +144,9 @@ class Puller:
         self._missing = False  # the next request says if it still is
         try:
             await self._restore()
-            log.warning("consumer was gone and was made anew", consumer=self._subject)
+            log.warning("nobody answered for a consumer; it is there now", consumer=self._subject)
         except ConcertinoError as e:
-            log.warning("consumer is gone and cannot be made anew yet", consumer=self._subject, error=str(e))
+            log.warning("nobody answers for a consumer; it is not there yet", consumer=self._subject, error=str(e))
         self._pause = RETRY_PAUSE
 
     async def _on_message(self, message: Msg) -> None:

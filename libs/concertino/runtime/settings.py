@@ -69,6 +69,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The client's certificate (PEM), where the server asks for one."""
     nats_key: str = ""
     """Its key (PEM)."""
+    nats_tls_name: Annotated[
+        str, Meta(pattern=r"^([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*)?$", description="a server's name, without its port")
+    ] = ""
+    """The name that the server's certificate has, where the URL has another: through a tunnel or ``kubectl port-forward``."""
     nats_inbox: Annotated[
         str,
         Meta(
@@ -133,6 +137,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             ca=self.nats_ca,
             cert=self.nats_cert,
             key=self.nats_key,
+            tls_name=self.nats_tls_name,
             inbox=self.nats_inbox or self.subjects.inbox(role),
         )
 

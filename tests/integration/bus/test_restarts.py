@@ -9,10 +9,11 @@ import signal
 
 import nats
 import pytest
+from structlog.testing import capture_logs
 
 from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Delivery
-from concertino.bus.topology import installation, work
+from concertino.bus.topology import Topology, installation, work
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
@@ -195,6 +196,33 @@ async def test_a_queue_that_is_provisioned_later_is_consumed_then(own_server: Na
     assert (await got.next()).message.data == b"1"
     await bus.close()
     await late.close()
+
+
+async def test_who_may_not_make_a_consumer_says_no_more_than_that_it_is_there(
+    own_server: NatsServer, subjects: Subjects
+) -> None:
+    """It is there, made by others: as after all servers were away, when for a while nobody answers for it."""
+    job, consumer, got = await connected(own_server.url, subjects), work(subjects, "web", "batch"), Deliveries(ack)
+    there = Topology(consumers=(consumer,))
+    await job.provision(there)
+    async with Proxy(own_server.url) as proxy:
+        bus = await JetStream.connect(proxy.url, "test", subjects, heartbeat=HEARTBEAT, provisions=False)
+        bus.consume(consumer, got, 4)
+        await job.enqueue(subjects.work("batch", "web"), b"1", "1")
+        await got.next()
+        with capture_logs() as logs:
+            proxy.hold()
+            admin = await nats.connect(own_server.url)
+            await admin.jetstream().delete_consumer(consumer.stream, consumer.name)
+            await admin.close()
+            await job.provision(there)
+            await job.enqueue(subjects.work("batch", "web"), b"2", "2")
+            proxy.release()
+            async with asyncio.timeout(12):
+                assert (await got.next()).message.data == b"2"
+        assert [log["event"] for log in logs] == ["nobody answered for a consumer; it is there now"]
+        await bus.close()
+    await job.close()
 
 
 async def test_a_server_that_froze_is_noticed_and_so_is_its_return(own_server: NatsServer, subjects: Subjects) -> None:

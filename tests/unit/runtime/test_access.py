@@ -67,6 +67,7 @@ def test_what_contradicts_itself_or_is_not_there_is_named(environment: dict[str,
             "'My.Team' is not what it has to be: a letter from a to z, then at most 15 of a to z, 0 to 9 and _",
         ),
         ("CTN_NATS_INBOX", "..", "'..' is not what it has to be: letters, digits, _ and -, in parts joined by dots"),
+        ("CTN_NATS_TLS_NAME", "nats:4222", "'nats:4222' is not what it has to be: a server's name, without its port"),
         ("CTN_REPLICAS", "9", "Expected `int` <= 5"),
     ],
 )
