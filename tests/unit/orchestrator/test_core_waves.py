@@ -201,7 +201,10 @@ def test_another_round_is_begun_only_with_enough_left_for_it(limits: Limits, goe
         assert [work.id for work in story.sent()] == ["plan.1"]
     else:
         ended = story.ended()
-        assert (ended.reason, ended.max_tokens, ended.max_cost) == ("1 subtask done", limits.max_tokens, limits.max_cost)
+        assert (ended.status, ended.max_tokens, ended.max_cost) == ("partial", limits.max_tokens, limits.max_cost)
+        assert ended.reason == (
+            "1 of 1 subtask came to something: too little of the budget is left for another round on what is still open"
+        )
 
 
 def second_round(*gaps: str, found: bool = True) -> Story:

@@ -90,7 +90,7 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
     if round_.synthesis is None:
         # What is finished counts, however late it is looked at: only what is still to be done can be too late.
         return ending.concluded(state, ending.OUT_OF_TIME) if join.over(state, now) else [_writing(state, number)]
-    return ending.concluded(state)
+    return ending.concluded(state, *(ending.TOO_DEAR for _ in rounds.too_dear(state, number)[:1]))
 
 
 def _started(state: State, round_: Round) -> bool:

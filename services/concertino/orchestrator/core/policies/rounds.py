@@ -26,6 +26,17 @@ def current(state: State) -> int:
 
 def gaps_worth_a_round(state: State, number: int) -> tuple[str, ...]:
     """The gaps that round ``number + 1`` is to close; none where it would not be worth it or may not be."""
+    gaps = _gaps_to_close(state, number)
+    return gaps if gaps and _affordable(state, number) else ()
+
+
+def too_dear(state: State, number: int) -> tuple[str, ...]:
+    """The gaps that round ``number + 1`` would have closed, had enough of the budget been left."""
+    gaps = _gaps_to_close(state, number)
+    return gaps if gaps and not _affordable(state, number) else ()
+
+
+def _gaps_to_close(state: State, number: int) -> tuple[str, ...]:
     assert state.submitted is not None
     limits = state.submitted.limits
     synthesis = state.syntheses.get(number)
@@ -38,7 +49,7 @@ def gaps_worth_a_round(state: State, number: int) -> tuple[str, ...]:
     seen = {gap for i in range(number) if (s := state.syntheses.get(i)) and s.report for gap in s.report.open}
     if number > 0 and not _found_something_new(state, number):
         return ()
-    if not _in_time(state, number) or not _affordable(state, number):
+    if not _in_time(state, number):
         return ()
     return tuple(gap for gap in synthesis.report.open if gap not in seen)
 
