@@ -40,6 +40,7 @@ LEGAL = {
     "description": "Reads contracts and names clauses that carry risk.",
     **QUEUE,
 }
+KEYED = {"env": [{"name": "ANTHROPIC_API_KEY", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "key"}}}]}
 EVERYTHING: dict[str, Any] = {
     "fullnameOverride": "demo-concertino",
     "commonLabels": {"team": "search"},
@@ -543,11 +544,52 @@ def test_an_existing_server_is_signed_on_to_in_every_way(
         ({"orchestrator": QUEUE}, "orchestrator.scaling.by"),
         ({"workers": {"legal": QUEUE}}, "workers.legal.description: say"),
         ({"workers": {"legal": {"command": ["x"]}}}, "workers.legal.description: say"),
+        ({"nats": {"config": {"jetstream": {"enabled": False}}}}, "nats.config.jetstream.enabled"),
+        ({"nats": {"config": {"monitor": {"enabled": False}}}, "workers": {"web": QUEUE}}, "set nats.config.monitor.enabled"),
+        ({"model": {"name": "anthropic"}}, "orchestrator has no key: set model.existingSecret"),
+        ({"model": {"name": "anthropic"}, "orchestrator": KEYED, "synthesizer": KEYED}, "code has no key: set model.existing"),
+        (
+            {"search": {"provider": "brave"}},
+            "general has no key for it: set search.existingSecret .or BRAVE_API_KEY in its env",
+        ),
+        ({"search": {"provider": "tavily"}, "workers": {"general": KEYED}}, "general has no key for it: .* .or TAVILY_API_KEY"),
+        ({"tracing": {"endpoint": "http://collector:4318/v1/traces"}}, "leave out /v1/traces"),
+        ({"tracing": {"endpoint": "https://collector/otlp/v1/traces/"}}, "leave out /v1/traces"),
+        ({"bus": None}, "missing property 'bus'"),
+        ({"orchestrator": None}, "missing property 'orchestrator'"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_word_about_it(values: dict[str, Any], says: str) -> None:
     with pytest.raises(helm.HelmError, match=says):
         Rendered(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model": {"name": "anthropic"}, "defaults": KEYED},
+        {"model": {"name": "anthropic"}, "defaults": {"env": [{"name": "ANTHROPIC_AUTH_TOKEN", "value": "x"}]}},
+        {"model": {"name": "anthropic"}, "defaults": {"envFrom": [{"secretRef": {"name": "keys"}}]}},
+        {"search": {"provider": "brave"}, "defaults": {"env": [{"name": "BRAVE_API_KEY", "value": "x"}]}},
+        {"search": {"provider": "tavily"}, "defaults": {"envFrom": [{"secretRef": {"name": "keys"}}]}},
+        {"search": {"provider": "searxng:https://search.example.org"}},
+        {"tracing": {"endpoint": "https://collector.example.org/otlp"}},
+        {"nats": {"config": {"monitor": {"enabled": False}}}},
+        {
+            "nats": {"config": {"monitor": {"enabled": False}}},
+            "bus": {"monitoring": "nats.elsewhere:8222"},
+            "workers": {"web": QUEUE},
+        },
+    ],
+)
+def test_what_works_in_another_way_is_not_refused(values: dict[str, Any]) -> None:
+    assert Rendered(values).of("Deployment")
+
+
+def test_who_gets_no_key_does_not_insist_on_the_model() -> None:
+    """It would end at its start: a worker of one's own need not think."""
+    found = Rendered({"model": {"name": "anthropic", "existingSecret": "anthropic"}, "workers": {"legal": LEGAL}})
+    assert {name: found.env(name)["CTN_MODEL"] for name in ("web", "legal")} == {"web": "anthropic", "legal": "auto"}
 
 
 @pytest.mark.parametrize(

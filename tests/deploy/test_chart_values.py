@@ -31,6 +31,7 @@ EXISTING: Values = {"nats": {"enabled": False}, "bus": {"url": "nats://nats.bus:
 QUEUE: Values = {"defaults": {"scaling": {"by": "queue"}}, "orchestrator": {"scaling": {"by": "fixed"}}}
 PUBLIC: Values = {"defaults": {"egress": {"public": True}}}
 TRACED: Values = {"tracing": {"endpoint": "http://collector:4318"}}
+SECRETS: Values = {"defaults": {"envFrom": [{"secretRef": {"name": "keys-of-ones-own"}}]}}
 PEER = {"namespaceSelector": {"matchLabels": {"name": "elsewhere"}}}
 
 # What each value is changed to, what must be set for it to matter, and what then stands in what is rendered (by default the
@@ -66,8 +67,8 @@ CHANGES: dict[str, tuple[Any, Values, str]] = {
     "model.name": ("extractive", {}, "value: extractive"),
     "model.maxCost": (2.5, {}, "name: CTN_MAX_COST\n          value: '2.5'"),
     "model.baseUrl": ("https://gateway:8443", {}, "value: https://gateway:8443"),
-    "search.provider": ("brave", {}, "value: brave"),
-    "search.existingSecret": ("keys", {"search": {"provider": "tavily"}}, "key: TAVILY_API_KEY"),
+    "search.provider": ("brave", {"search": {"existingSecret": "keys"}}, "value: brave"),
+    "search.existingSecret": ("keys", {"search": {"provider": "tavily"}, **SECRETS}, "key: TAVILY_API_KEY"),
     "tracing.endpoint": ("http://collector:4319", {}, "port: 4319"),
     "tracing.ratio": (0.125, TRACED, "value: '0.125'"),
     "tracing.headersSecret": ("headers", TRACED, "key: OTEL_EXPORTER_OTLP_HEADERS"),
@@ -143,7 +144,6 @@ CHANGES: dict[str, tuple[Any, Values, str]] = {
     "test.request": ("Why?", {}, "- Why?"),
     "test.sources": (["web=https://example.org"], {}, "- web=https://example.org"),
     "test.credentialsSecret": ("creds", EXISTING, "name: creds"),
-    "nats.enabled": (False, {"bus": {"url": ""}}, "set bus.url"),
     "nats.config.cluster.enabled": (False, {"bus": {"replicas": 1}}, ""),
     "nats.config.cluster.replicas": (5, {}, "demo-nats-4"),
     "nats.config.jetstream.fileStore.pvc.size": ("17Gi", {}, "storage: 17Gi"),
@@ -167,10 +167,11 @@ GONE = {
     "networkPolicy.enabled": "kind: NetworkPolicy",
     "provision.enabled": "kind: Job",
     "nats.config.cluster.enabled": '"routes"',
-    "nats.config.jetstream.enabled": '"store_dir"',
     "nats.config.jetstream.fileStore.pvc.enabled": "storage: 10Gi",
 }
 """What there is less of where the value is false."""
+REFUSED = {"nats.enabled": "set bus.url", "nats.config.jetstream.enabled": "streams of JetStream"}
+"""What is said where the value is false."""
 
 
 def leaves(value: Values, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
@@ -222,12 +223,12 @@ def _before(values: str) -> str:
 def test_every_value_changes_what_it_says(name: str) -> None:
     """Each leaf of values.yaml by itself: another value makes another installation, and what was said stands in it."""
     path, value = LEAVES[name]
+    if name in REFUSED:
+        with pytest.raises(helm.HelmError, match=REFUSED[name]):
+            Rendered(_at(path, not value, {}))
+        return
     changed, given, stands = CHANGES.get(name) or _otherwise(path, value)
     assert changed != value
-    if name == "nats.enabled":
-        with pytest.raises(helm.HelmError, match=stands):
-            Rendered(_at(path, changed, given))
-        return
     before, after = _before(json.dumps(given)), _text(_at(path, changed, given))
     assert before != after
     if name in GONE:
@@ -237,7 +238,33 @@ def test_every_value_changes_what_it_says(name: str) -> None:
 
 
 def test_nothing_is_tested_that_is_no_value() -> None:
-    assert {*CHANGES, *GONE} <= set(LEAVES), {*CHANGES, *GONE} - set(LEAVES)
+    assert {*CHANGES, *GONE, *REFUSED} <= set(LEAVES), {*CHANGES, *GONE, *REFUSED} - set(LEAVES)
+
+
+def tables(value: Values, path: Path_ = ()) -> Iterator[Path_]:
+    """The way to every table and every value in it."""
+    for key, inner in value.items():
+        yield (*path, key)
+        if isinstance(inner, dict):
+            yield from tables(inner, (*path, key))
+
+
+FREE = ("nats", "defaults.resources.", "monitoring.dashboards.labels.")
+"""What may be taken out of a table, as Kubernetes and the chart of the server take it."""
+
+
+TABLES = {**SHIPPED, "orchestrator": {}, "synthesizer": {}, "workers": {}}  # what a service does not say the defaults do
+
+
+@pytest.mark.parametrize("name", [n for path in tables(TABLES) if not (n := ".".join(path)).startswith(FREE)])
+def test_null_is_nothing_or_refused_by_name(name: str) -> None:
+    """Helm takes a value that is null out of values.yaml: no template stumbles over it, and none makes half an installation."""
+    *_, key = path = tuple(name.split("."))
+    try:
+        found = _text(_at(path, None, {}))
+    except helm.HelmError as e:
+        found = str(e)
+    assert found == _before("{}") or f"missing property '{key}'" in found
 
 
 def test_what_a_service_says_goes_before_the_defaults() -> None:
@@ -263,6 +290,7 @@ def test_every_value_can_be_set_as_the_schema_says() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 
     def resolved(known: Values) -> Values:
+        [known] = known.get("allOf", [known])
         while "$ref" in known:
             found: Any = schema
             for step in known["$ref"].removeprefix("#/").split("/"):
@@ -286,7 +314,7 @@ def test_every_value_can_be_set_as_the_schema_says() -> None:
     assert set(known) == set(SHIPPED)
     for name in set(SHIPPED) - {"orchestrator", "synthesizer", "config", "workers", "nats"}:
         same(SHIPPED[name], known[name], name)
-    assert known["orchestrator"] == known["synthesizer"] == known["defaults"]
+    assert [known["orchestrator"]] == [known["synthesizer"]] == known["defaults"]["allOf"]
     worker = resolved(known["workers"]["additionalProperties"])["properties"]
     assert set(worker) == {*resolved(known["defaults"])["properties"], "description", "sources", "tools"}
 

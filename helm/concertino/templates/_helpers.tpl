@@ -67,8 +67,24 @@ the defaults.
 {{- if not (get (default dict .values.resources.limits) "memory") -}}
 {{- fail (printf "%s: resources.limits.memory: set it, so that one service cannot take the memory of a whole node" .name) -}}
 {{- end -}}
+{{- $model := $root.Values.model -}}
+{{- $keys := list "ANTHROPIC_API_KEY" "ANTHROPIC_AUTH_TOKEN" "CTN_MODEL" -}}
+{{- if and (eq $model.name "anthropic") (not $model.existingSecret) .values.egress.model (not (include "concertino.given" (dict "values" .values "names" $keys))) -}}
+{{- fail (printf "model.name is anthropic, and %s has no key: set model.existingSecret (or ANTHROPIC_API_KEY in its env), or model.name to auto" .name) -}}
+{{- end -}}
+{{- $search := $root.Values.search -}}
+{{- $key := printf "%s_API_KEY" (default "" $search.provider | upper) -}}
+{{- if and (has $search.provider (list "brave" "tavily")) (not $search.existingSecret) .values.egress.public (not (include "concertino.given" (dict "values" .values "names" (list $key "CTN_SEARCH")))) -}}
+{{- fail (printf "search.provider is %s, and %s has no key for it: set search.existingSecret (or %s in its env)" $search.provider .name $key) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $services -}}
+{{- end -}}
+
+{{/* Whether a service has one of these variables of its own, or may have: what envFrom names is not looked into. Takes values, names. */}}
+{{- define "concertino.given" -}}
+{{- if .values.envFrom }}true{{ end -}}
+{{- range .values.env }}{{ if has .name $.names }}true{{ end }}{{ end -}}
 {{- end -}}
 
 {{/* Takes root, name, values. A tag may be a digest. */}}
@@ -91,6 +107,9 @@ the defaults.
 {{- end -}}
 {{- if gt (len (include "nats.fullname" .Subcharts.nats)) 52 -}}
 {{- fail "the server's name is too long: Kubernetes puts it, and a digest, into a label of its pods. Set nats.fullnameOverride to 52 characters at the most, or call the release otherwise" -}}
+{{- end -}}
+{{- if not .Values.nats.config.jetstream.enabled -}}
+{{- fail "nats.config.jetstream.enabled: tasks and their queues are streams of JetStream, so it must be true" -}}
 {{- end -}}
 {{- $cluster := .Values.nats.config.cluster -}}
 {{- $servers := ternary (int $cluster.replicas) 1 $cluster.enabled -}}
@@ -121,6 +140,9 @@ true
 {{- $nats := .Subcharts.nats -}}
 {{- $service := default (printf "%s-headless" (include "nats.fullname" $nats)) $nats.Values.headlessService.name -}}
 {{- $monitor := $nats.Values.config.monitor -}}
+{{- if not $monitor.enabled -}}
+{{- fail "scaling by queue reads the depth from the server's monitoring: set nats.config.monitor.enabled to true, or scaling.by to fixed or cpu" -}}
+{{- end -}}
 {{ ternary "https" "http" $monitor.tls.enabled }}://{{ $service }}.{{ .Release.Namespace }}.svc:{{ $monitor.port }}
 {{- else -}}
 {{- fail "scaling by queue reads the depth from NATS: set bus.monitoring to where its monitoring port answers" -}}
@@ -209,7 +231,8 @@ true
 - {name: CTN_ATTEMPTS, value: {{ .values.attempts | quote }}}
 - {name: CTN_GRACE, value: {{ .values.grace | quote }}}
 - {name: CTN_SLOTS, value: {{ .values.slots | quote }}}
-- {name: CTN_MODEL, value: {{ $all.model.name | quote }}}
+{{- /* Who has no key cannot insist. */}}
+- {name: CTN_MODEL, value: {{ ternary "auto" $all.model.name (and (eq $all.model.name "anthropic") (not .values.egress.model)) | quote }}}
 - {name: CTN_MAX_COST, value: {{ $all.model.maxCost | quote }}}
 - {name: CTN_CACHE, value: /cache}
 - {name: CTN_SOURCE_ROOTS, value: {{ join ":" .values.sourceRoots | quote }}}
@@ -220,6 +243,9 @@ true
 - {name: HOME, value: /tmp}
 {{- with $all.tracing }}
 {{- if .endpoint }}
+{{- if regexMatch "/v1/traces/?$" .endpoint }}
+{{- fail "tracing.endpoint: leave out /v1/traces, which is put behind it" }}
+{{- end }}
 - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ .endpoint | quote }}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
