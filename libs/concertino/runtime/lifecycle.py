@@ -47,7 +47,7 @@ def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]], role:
         with exporting(name):
             uvloop.run(_serve(name, config, start, role or name))
     except ConcertinoError as e:
-        print(f"{name}: {e}", file=sys.stderr)  # noqa: T201  (logging may be what is misconfigured)
+        logs.cannot_run(name, str(e), os.environ.get("CTN_LOG_FORMAT", ""))
         sys.exit(MISCONFIGURED if isinstance(e, BadSetting) else 1)
 
 

@@ -8,6 +8,7 @@ autoscaler reads (``[kinds.*]`` of the configuration file).
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import structlog
@@ -64,7 +65,7 @@ def main() -> int:
         logs.configure("provision", config.log_level, config.log_format)
         asyncio.run(_run(config, load(config.config)))
     except ConcertinoError as e:
-        print(f"provision: {e}", file=sys.stderr)  # noqa: T201  (logging may be what is misconfigured)
+        logs.cannot_run("provision", str(e), os.environ.get("CTN_LOG_FORMAT", ""))
         return 1
     return 0
 

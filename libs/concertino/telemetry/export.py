@@ -53,6 +53,7 @@ def endpoint(environment: Mapping[str, str]) -> str:
         if (path := environment.get(file, "").strip()) and not Path(path).is_file():
             raise BadSetting(f"{file}={path}: there is no such file")
     _check_sampler(environment)
+    _check_resource(environment)
     return where
 
 
@@ -128,6 +129,8 @@ class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.name == "opentelemetry.sdk.trace.sampling":
             return  # that is checked here, and its defaults are as they should be
+        if record.name == "opentelemetry.sdk.resources" and "attribute pair" in str(record.msg):
+            return  # so is that: what is left is a comma too many
         headers = record.name == "opentelemetry.util.re"  # they are secrets, and the SDK says them whole
         said = "OTEL_EXPORTER_OTLP_HEADERS: name=value, with commas between several" if headers else record.getMessage()
         self.said[" ".join(said.split())] = None
@@ -174,3 +177,10 @@ def _check_sampler(environment: Mapping[str, str]) -> None:
             fits = False
         if not fits:
             raise BadSetting(f"OTEL_TRACES_SAMPLER_ARG={share}: a share between 0 and 1, as 0.1")
+
+
+def _check_resource(environment: Mapping[str, str]) -> None:
+    """The SDK would not name the variable, and complain of a comma at the end."""
+    for pair in environment.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
+        if pair.strip() and not pair.partition("=")[1]:
+            raise BadSetting(f"OTEL_RESOURCE_ATTRIBUTES: {pair.strip()!r} is no name=value; several have commas between them")

@@ -22,7 +22,7 @@ from concertino.telemetry.names import Field
 def configure(service: str, level: str = "info", format_: Literal["auto", "human", "json"] = "auto") -> None:
     """Set up logging for this process. ``auto`` is human on a terminal and JSON elsewhere."""
     colors = sys.stderr.isatty()
-    human = colors if format_ == "auto" else format_ == "human"
+    human = _human(format_)
 
     def where(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
         """About what, of which service, and in which span. On a terminal the service is known, and ids are long."""
@@ -61,6 +61,19 @@ def configure(service: str, level: str = "info", format_: Literal["auto", "human
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[libraries])
+
+
+def cannot_run(service: str, why: str, format_: str) -> None:
+    """One line for the end of a process, in the format of its log; ``auto`` where ``format_`` is none, as that may be wrong."""
+    if _human(format_):
+        print(f"{service}: {why}", file=sys.stderr)  # noqa: T201  (who typed a command reads the answer to it)
+    else:
+        configure(service, format_="json")
+        structlog.get_logger(__name__).error("cannot run", error=why)
+
+
+def _human(format_: str) -> bool:
+    return format_ == "human" if format_ in ("human", "json") else sys.stderr.isatty()
 
 
 def _harmless(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 
@@ -131,4 +132,4 @@ async def test_who_cannot_send_says_so_and_does_not_start(installation: Installa
         (["-m", "concertino.docs"], {"OTEL_TRACES_SAMPLER": "sometimes"}, "parentbased_traceidratio"),
     ):
         code, error = await installation.run(*arguments, **env)
-        assert (code, said in error, error.count("\n")) == (2, True, 1), error
+        assert (code, said in json.loads(error)["error"], error.count("\n")) == (2, True, 1), error

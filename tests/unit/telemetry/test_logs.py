@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+
+import pytest
+
+from concertino.runtime.settings import MISCONFIGURED
 
 SAY = r"""
 import logging, sys
@@ -41,3 +46,48 @@ def test_for_machines_each_is_one_line() -> None:
     lines = [json.loads(line) for line in said("json").splitlines()]
     assert [line["event"].partition(":")[0] for line in lines] == ["trying again", "it said", "the handler failed"]
     assert "\x1b[2J" in lines[2]["exception"]
+
+
+SERVICE = """
+from concertino.worker import Worker
+worker = Worker("web", "Reads.")
+worker.handle(lambda brief, context: None)
+worker.run()
+"""
+WRONG = {"CTN_LEASE": "soon"}
+ON = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+
+
+def ended(*command: str, **environment: str) -> tuple[int, str]:
+    """Exit status and standard error of a process that cannot start. (That is no terminal.)"""
+    env = {**os.environ, **environment}
+    done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("format_", ["json", "auto"])
+@pytest.mark.parametrize(
+    ("command", "environment", "status", "said"),
+    [
+        (("-c", SERVICE), WRONG, MISCONFIGURED, "CTN_LEASE"),
+        (("-c", SERVICE), {**ON, "OTEL_TRACES_EXPORTER": "zipkin"}, MISCONFIGURED, "OTEL_TRACES_EXPORTER=zipkin"),
+        (("-m", "concertino.runtime.provision"), {"CTN_CONFIG": "/nowhere.toml"}, 1, "CTN_CONFIG: /nowhere.toml"),
+    ],
+)
+def test_why_a_service_cannot_run_is_a_line_of_its_log(
+    command: tuple[str, ...], environment: dict[str, str], status: int, said: str, format_: str
+) -> None:
+    found, error = ended(*command, **environment, CTN_LOG_FORMAT=format_)
+    line = json.loads(error)
+    assert (found, line["level"], line["event"], said in line["error"]) == (status, "error", "cannot run", True), error
+    assert line["service"] == ("provision" if "provision" in command[-1] else "web")
+
+
+def test_where_the_format_itself_is_wrong_it_is_as_without() -> None:
+    found, error = ended("-c", SERVICE, CTN_LOG_FORMAT="xml")
+    assert (found, json.loads(error)["error"].partition(":")[0]) == (MISCONFIGURED, "CTN_LOG_FORMAT")
+
+
+def test_for_people_why_a_service_cannot_run_is_a_sentence() -> None:
+    found, error = ended("-c", SERVICE, **WRONG, CTN_LOG_FORMAT="human")
+    assert (found, error.partition(": ")[0], error.count("\n")) == (MISCONFIGURED, "web", 1), error

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from concertino.contracts.errors import BadSetting
@@ -67,7 +71,8 @@ def test_what_cannot_be_done_is_said(environment: dict[str, str], named: str) ->
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "Invalid timeout value 'soon'"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip", "Unsupported compression type: zip"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization s3cret", "OTEL_EXPORTER_OTLP_HEADERS: name=value"),
-        ("OTEL_RESOURCE_ATTRIBUTES", "production", "resource attribute pair production"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "production", "OTEL_RESOURCE_ATTRIBUTES: 'production' is no name=value"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=search, live", "OTEL_RESOURCE_ATTRIBUTES: 'live' is no name=value"),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "few", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
     ],
 )
@@ -81,6 +86,22 @@ def test_what_the_sdk_cannot_read_is_not_replaced_in_silence(
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
     assert "s3cret" not in str(refused.value) + caplog.text
+
+
+@pytest.mark.parametrize("said", ["team=search,", "team=search, ,", ","])
+def test_a_comma_too_many_does_no_harm(said: str) -> None:
+    """In a process of its own: who sends spans is set once and for all."""
+    look = """
+from opentelemetry import trace
+from concertino.telemetry.export import exporting
+with exporting("docs", flush=0):
+    print(trace.get_tracer_provider().resource.attributes.get("team"))
+"""
+    environment = {**os.environ, **ON, "OTEL_RESOURCE_ATTRIBUTES": said}
+    done = subprocess.run(
+        [sys.executable, "-c", look], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "search" if "team" in said else "None", "")
 
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
