@@ -31,7 +31,7 @@ class Orchestrator:
 async def start(bus: Bus, settings: Settings) -> Orchestrator:
     """Coordinate first, then announce: whoever sees the planner on the bus can submit."""
     await bus.provision(Topology(consumers=(coordinator(settings.subjects),)))
-    triggers = Coordinator(bus, settings.subjects, time.time).start()
+    triggers = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None).start()
     running = await planner.start(bus, settings)
     queues = QueueWatch(bus, settings.subjects)
     queues.start()

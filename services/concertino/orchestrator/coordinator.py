@@ -12,12 +12,13 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from concertino.bus import topology
 from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus, Consumption, Delivery
 from concertino.bus.tasklog import TaskLog
+from concertino.contracts.budget import within
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId
 from concertino.contracts.facts import Fact
@@ -51,10 +52,12 @@ class _Triggers(Struct):
 
 
 class Coordinator:
-    """One replica. ``clock`` gives Unix seconds."""
+    """One replica. ``clock`` gives Unix seconds; ``max_cost`` is what any task may spend, in US dollars. None: what its caller
+    says."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock) -> None:
+    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock, max_cost: float | None = None) -> None:
         self._bus, self._subjects, self._clock = bus, subjects, clock
+        self._max_cost = max_cost
         self._log = TaskLog(bus, subjects)
         self._waiting: dict[str, _Triggers] = {}
         self._busy: set[str] = set()
@@ -152,6 +155,9 @@ class Coordinator:
     async def _read(self, state: State, reach: int = 0) -> None:
         for fact in await self._log.read(state.task, state.sequence, reach):
             state.apply(fact)
+        if state.submitted:
+            limits = within(state.submitted.limits, self._max_cost)
+            state.submitted = structs.replace(state.submitted, limits=limits)
 
     async def _catch_up(self, state: State) -> None:
         """Another replica was first with a fact of ours: what it says counts."""

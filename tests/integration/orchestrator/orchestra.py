@@ -69,8 +69,8 @@ class Orchestra:
         await bus.provision(topology.installation(self.subjects))
         return bus
 
-    async def conduct(self, wrap: Callable[[MemoryBus], Any] = lambda bus: bus) -> Coordinator:
-        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now)
+    async def conduct(self, wrap: Callable[[MemoryBus], Any] = lambda bus: bus, max_cost: float | None = None) -> Coordinator:
+        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now, max_cost)
         coordinator.start()
         return coordinator
 
