@@ -284,6 +284,12 @@ SPEND = Board(
             "Tokens",
             (
                 Panel(
+                    "Refused by a budget",
+                    "Calls that were not made, as a task had too little left, or nobody could say (unpriced, ledger).",
+                    "ops",
+                    [Query(_rate("concertino_budget_refusals_total", "kind, lacking"), "{{kind}} {{lacking}}")],
+                ),
+                Panel(
                     "Searches by providers",
                     "They are in the dollars.",
                     "ops",

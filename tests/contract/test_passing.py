@@ -9,7 +9,7 @@ import random
 import pytest
 
 from concertino.bus import blobs
-from concertino.bus.port import Bus, Stored
+from concertino.bus.port import Bus, Entry, Stored
 from concertino.bus.topology import BLOB_REFRESH, Stream, Topology, installation, queues
 from kit.inbox import Heard
 from kit.waiting import until
@@ -85,6 +85,50 @@ async def test_a_bucket_holds_the_newest_value_of_each_key(world: World, bus: Bu
     await bus.delete_key(bucket, "never-there")
 
     assert await bus.keys(bucket) == {"web.1": b"new", "docs.1": b""}
+
+
+async def test_a_key_is_swapped_only_by_who_has_seen_what_stands_there(world: World, bus: Bus) -> None:
+    bucket, other = world.subjects.budget_bucket, await world.connect()
+    assert await bus.get_key(bucket, "t") == Entry(None, 0)
+
+    first = await bus.swap_key(bucket, "t", b"1", 0)
+    assert first is not None
+    assert await other.swap_key(bucket, "t", b"2", 0) is None
+    assert await other.get_key(bucket, "t") == Entry(b"1", first)
+    second = await other.swap_key(bucket, "t", b"2", first)
+    assert second is not None
+    assert await bus.swap_key(bucket, "t", b"3", first) is None
+    await bus.put_key(bucket, "u", b"x")
+    third = await bus.swap_key(bucket, "t", b"3", second)
+
+    assert await other.get_key(bucket, "t") == Entry(b"3", third)
+    assert await bus.keys(bucket) == {"t": b"3", "u": b"x"}
+
+
+async def test_a_key_that_was_deleted_can_be_made_again(world: World, bus: Bus) -> None:
+    bucket = world.subjects.budget_bucket
+    await bus.swap_key(bucket, "t", b"1", 0)
+    await bus.delete_key(bucket, "t")
+
+    gone = await bus.get_key(bucket, "t")
+
+    assert gone.value is None
+    assert await bus.swap_key(bucket, "t", b"2", gone.revision)
+    assert (await bus.get_key(bucket, "t")).value == b"2"
+
+
+async def test_of_many_who_swap_at_once_none_undoes_another(world: World, bus: Bus) -> None:
+    bucket, clients = world.subjects.budget_bucket, [await world.connect() for _ in range(4)]
+
+    async def count(client: Bus) -> None:
+        while True:
+            entry = await client.get_key(bucket, "n")
+            if await client.swap_key(bucket, "n", b"%d" % (int(entry.value or b"0") + 1), entry.revision):
+                return
+
+    await asyncio.gather(*(count(client) for client in clients for _ in range(10)))
+
+    assert (await bus.get_key(bucket, "n")).value == b"40"
 
 
 async def test_a_key_expires_unless_renewed(world: World, bus: Bus) -> None:

@@ -65,6 +65,7 @@ CHANGES: dict[str, tuple[Any, Values, str]] = {
     "bus.replicas": (2, {}, "name: CTN_REPLICAS\n          value: '2'"),
     "bus.keep": (1234567, {}, "name: CTN_KEEP\n          value: '1234567'"),
     "model.name": ("extractive", {}, "value: extractive"),
+    "model.maxCost": (2.5, {}, "name: CTN_MAX_COST\n          value: '2.5'"),
     "model.baseUrl": ("https://gateway:8443", {}, "value: https://gateway:8443"),
     "search.provider": ("brave", {"search": {"existingSecret": "keys"}}, "value: brave"),
     "search.existingSecret": ("keys", {"search": {"provider": "tavily"}, **SECRETS}, "key: TAVILY_API_KEY"),

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from concertino.bus.jetstream import JetStream
 from concertino.cli.fleet.fleet import Fleet
 from concertino.cli.fleet.services import ALWAYS, own_workers
 from concertino.client import Client, Limits, Plan, Source, Subtask
+from concertino.contracts.codec import decode
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import Progress
+from concertino.contracts.messages import Ledger, Progress
+from concertino.contracts.subjects import Subjects
 from concertino.runtime.settings import settings
+from concertino.testing import Hang, MessagesApi
+from kit import script
 from kit.waiting import PATIENCE, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.nats]
@@ -89,6 +94,43 @@ async def test_a_killed_worker_gives_up_its_lease(fleet: Fleet, client: Client) 
     seen = await client.wait(task, timeout=60)
     assert seen.status == "answered", seen.reason
     assert [(s.status, len(s.findings)) for s in seen.subtasks] == [("complete", 1)]
+
+
+async def test_a_worker_killed_while_a_model_answers_leaves_what_it_may_have_spent_in_the_ledger(
+    tmp_path: Path, handbook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quote = "the pause doubles each time"
+    async with MessagesApi() as api:
+        api.on("", Hang(after=3))
+        api.on("", every=script.findings(script.claim("It doubles.", ("retries.md", quote))))
+        for name, value in {**api.environment(), "CTN_LEASE": "1", "CTN_CACHE": str(tmp_path / "cache")}.items():
+            monkeypatch.setenv(name, value)
+        fleet = Fleet(settings(), lambda *_: None, store=tmp_path / "nats", services=ALWAYS)
+        await fleet.start(strict=True)
+        try:
+            async with Client(fleet.url) as client:
+                docs = Subtask(
+                    id="s1", kind="docs", objective="How long?", sources=(Source(kind="docs", location=str(handbook)),)
+                )
+                plan = Plan(subtasks=(docs,), synthesize=False)
+                task = await client.submit("How long?", plan=plan, limits=Limits(deadline=60, max_tokens=200_000))
+                await until(lambda: len(api.asked) == 1, "the model is asked")
+                os.kill(fleet.pids["docs"], signal.SIGKILL)
+                seen = await client.wait(task, timeout=60)
+            bus = await JetStream.connect(fleet.url, "test", Subjects())
+            entry = await bus.get_key(Subjects().budget_bucket, task)
+            await bus.close()
+        finally:
+            await fleet.stop(10.0)
+    assert seen.subtasks[0].attempts == 2
+    assert entry.value is not None
+    ledger = decode(Ledger, entry.value)
+    [hold] = ledger.holds
+    assert (hold.work, hold.delivery, hold.over) == ("result.docs.s1", 1, True)
+    assert hold.amount.tokens > 32_000  # all that it may have been
+    assert ledger.spent.tokens == seen.usage.input_tokens + seen.usage.cache_write_tokens + seen.usage.cache_read_tokens + (
+        seen.usage.output_tokens
+    )
 
 
 async def test_a_killed_server_comes_back_with_everything(fleet: Fleet, client: Client) -> None:

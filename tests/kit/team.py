@@ -46,7 +46,9 @@ class Team:
         """A client, once everybody is at work."""
         first = await self._bus()
         await first.provision(topology.installation(self._settings.subjects))
-        self._triggers: Consumption = Coordinator(first, self._settings.subjects, time.time).start()
+        self._triggers: Consumption = Coordinator(
+            first, self._settings.subjects, time.time, self._settings.max_cost or None
+        ).start()
         for worker in self._workers:
             self._models.append(self._model(worker.kind))
             self._runtimes.append(await worker.start(await self._bus(), self._settings, self._models[-1]))

@@ -41,6 +41,7 @@ def sound_plans(draw: st.DrawFn, number: int) -> Plan:
                 objective=f"{draw(st.sampled_from(_OBJECTIVES))} {number} {i}",
                 depends_on=tuple(draw(st.lists(st.sampled_from(before), unique=True, max_size=2))) if before else (),
                 sources=draw(st.sampled_from([None, (), SOURCES[:1]])),
+                max_tokens=draw(st.sampled_from([None] * 9 + [50, 500])),
             )
         )
     return Plan(subtasks=tuple(subtasks), synthesize=draw(st.sampled_from([True, True, True, False])))
@@ -74,13 +75,20 @@ tasks = st.builds(
         deadline=st.sampled_from([10.0, 100.0, 600.0]),
         max_subtasks=st.sampled_from([None, None, None, None, 6, 4, 3, 2, 1]),
         max_rounds=st.sampled_from([4, 3, 2, 1]),
+        max_tokens=st.sampled_from([None, None, 10_000, 1000, 100]),
+        max_cost=st.sampled_from([None, None, 10.0, 1.0]),
     ),
     plan=st.one_of(st.none(), st.none(), plans(0)),
     until=st.sampled_from([*["report"] * 8, "plan"]),
 )
 
 _statuses = st.sampled_from([ResultStatus.COMPLETE] * 6 + [ResultStatus.PARTIAL, ResultStatus.FAILED])
-_usages = st.builds(Usage, model_calls=st.integers(0, 2))
+_usages = st.builds(
+    Usage,
+    model_calls=st.integers(0, 2),
+    output_tokens=st.sampled_from([0, 10, 300]),
+    cost_usd=st.sampled_from([0.0, 0.01, 0.3]),
+)
 _results = st.builds(
     Result,
     status=_statuses,
@@ -90,7 +98,9 @@ _results = st.builds(
 )
 _gaps = st.lists(st.sampled_from(["g1", "g2", "g3"]), min_size=1, max_size=2, unique=True).map(tuple)
 _reports = st.builds(Report, text=st.just("It is so."), open=st.one_of(_gaps, _gaps, _gaps, st.just(())))
-_syntheses = st.builds(Synthesized, status=_statuses, error=_failures, report=st.one_of(*[_reports] * 5, st.none()))
+_syntheses = st.builds(
+    Synthesized, status=_statuses, error=_failures, report=st.one_of(*[_reports] * 5, st.none()), usage=_usages
+)
 
 
 def settled(work: Work) -> st.SearchStrategy[Settled]:

@@ -236,6 +236,7 @@ true
 - {name: CTN_SLOTS, value: {{ .values.slots | quote }}}
 {{- /* Who has no key cannot insist. */}}
 - {name: CTN_MODEL, value: {{ ternary "auto" $all.model.name (and (eq $all.model.name "anthropic") (not .values.egress.model)) | quote }}}
+- {name: CTN_MAX_COST, value: {{ $all.model.maxCost | default 0 | quote }}}
 - {name: CTN_CACHE, value: /cache}
 - {name: CTN_SOURCE_ROOTS, value: {{ join ":" .values.sourceRoots | quote }}}
 - {name: CTN_CONFIG, value: /etc/concertino/concertino.toml}

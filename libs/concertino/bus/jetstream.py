@@ -29,7 +29,7 @@ from concertino.bus.api import (
 )
 from concertino.bus.connection import ANYBODY, dial, hang_up, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
-from concertino.bus.port import Consumption, Handler, Headers, Listener, Stored, Subscription
+from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Stored, Subscription
 from concertino.bus.puller import Puller
 from concertino.bus.topology import Consumer, Stream, Topology
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
@@ -155,14 +155,18 @@ class JetStream:
         return await self._api.store(subject, data, headers)
 
     async def write_once(self, subject: str, data: bytes, headers: Headers | None = None) -> int | None:
-        once = {**(headers or {}), Header.EXPECTED_LAST_SUBJECT_SEQUENCE: "0"}
-        reply, repeated = await self._store(subject, data, once)
+        return await self._store_after(0, subject, data, headers or {})
+
+    async def _store_after(self, sequence: int, subject: str, data: bytes, headers: Headers) -> int | None:
+        """Store ``data`` where the last message on ``subject`` is that of ``sequence``. None: it is not."""
+        expecting = {**headers, Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(sequence)}
+        reply, repeated = await self._store(subject, data, expecting)
         if reply.error is None:
             return reply.seq
         if repeated:
             # The answer to an earlier attempt may have been lost: then what is there is what we wrote.
             for stored in await self.last(reply.stream, subject):
-                if stored.data == data and once.items() <= stored.headers.items():
+                if stored.data == data and expecting.items() <= stored.headers.items():
                     return stored.sequence
         return None
 
@@ -285,6 +289,15 @@ class JetStream:
         prefix = calls.key(bucket, "")
         stored = await self.last(calls.bucket_stream(bucket), prefix + ">")
         return {s.subject.removeprefix(prefix): s.data for s in stored if "KV-Operation" not in s.headers}
+
+    async def get_key(self, bucket: str, key: str) -> Entry:
+        stored = await self.last(calls.bucket_stream(bucket), calls.key(bucket, key))
+        if not stored:
+            return Entry(None, 0)
+        return Entry(None if "KV-Operation" in stored[0].headers else stored[0].data, stored[0].sequence)
+
+    async def swap_key(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
+        return await self._store_after(revision, calls.key(bucket, key), value, {})
 
     # --- not stored
 

@@ -228,6 +228,7 @@ def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
         *(subjects.fact("*", name) for name in (work, *beside)),
         subjects.progress("*", work),
         calls.key(subjects.workers_bucket, f"{kind}.*"),
+        *_ledgers(subjects),
         *_blobs(subjects),
         *_reading(subjects),
         *(subject for lane in LANES for subject in _taking(topology.work(subjects, kind, lane))),
@@ -253,6 +254,11 @@ def _reading(subjects: Subjects) -> tuple[str, ...]:
     """Logs, evidence, and who is there."""
     buckets = (calls.bucket_stream(bucket) for bucket in (subjects.workers_bucket, subjects.kinds_bucket))
     return (calls.INFO, *(calls.direct(stream) for stream in (subjects.tasks_stream, subjects.blobs_stream, *buckets)))
+
+
+def _ledgers(subjects: Subjects) -> tuple[str, ...]:
+    """What tasks have spent, for whoever calls a model for them."""
+    return calls.key(subjects.budget_bucket, "*"), calls.direct(calls.bucket_stream(subjects.budget_bucket))
 
 
 def _blobs(subjects: Subjects) -> tuple[str, ...]:

@@ -29,6 +29,14 @@ class Stored(Struct, frozen=True):
     """Unix seconds at which the server stored it."""
 
 
+class Entry(Struct, frozen=True):
+    """A key of a bucket as it was read. ``value`` is None where there is none."""
+
+    value: bytes | None
+    revision: int
+    """What :meth:`Bus.swap_key` is told, so that it replaces what was read and nothing newer."""
+
+
 class Delivery(Protocol):
     """A message that a consumer handed to us. It comes back unless settled before its lease ends."""
 
@@ -138,6 +146,16 @@ class Bus(Protocol):
 
     async def keys(self, bucket: str) -> dict[str, bytes]:
         """All live keys with their values."""
+
+    async def get_key(self, bucket: str, key: str) -> Entry:
+        """The newest value that the replica which answers has seen."""
+
+    async def swap_key(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
+        """Store ``value`` where the key still stands at ``revision`` (0: there is none). The new revision, or None where
+        somebody else was first: then nothing changes.
+
+        Where the server's answer was lost, a value equal in bytes counts as the one that this call wrote: no two should be.
+        """
 
     # --- not stored
 

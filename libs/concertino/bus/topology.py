@@ -174,6 +174,18 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
                 options={"max_msgs_per_subject": 1, "allow_direct": True, "deny_delete": True},
             ),
             Stream(
+                name=f"KV_{subjects.budget_bucket}",
+                subjects=(f"$KV.{subjects.budget_bucket}.>",),
+                max_age=keep,
+                replicas=replicas,
+                options={
+                    "max_msgs_per_subject": 1,
+                    "allow_direct": True,
+                    "deny_delete": True,
+                    "max_msg_size": MAX_MESSAGE + MAX_HEADERS,
+                },
+            ),
+            Stream(
                 name=f"KV_{subjects.kinds_bucket}",
                 subjects=(f"$KV.{subjects.kinds_bucket}.>",),
                 max_age=0,

@@ -34,7 +34,9 @@ class TaskOptions:
     deadline: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """The most time it may take: `90s`, `2m`, `1h30m` (default: 10m)."""
     max_tokens: int | None = None
-    """The tokens that models are to get by with: the planner is told, and no call is refused."""
+    """The most tokens that models may read and write for it, all together. What is there by then is written up."""
+    max_cost: float | None = None
+    """The same in US dollars: `2`, `0.50`."""
     max_subtasks: int | None = None
     """The most subtasks, over all rounds."""
     max_rounds: int | None = None

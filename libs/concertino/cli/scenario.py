@@ -43,6 +43,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: tuple[str, ...] = ()
     deadline: str | None = None
     max_tokens: int | None = None
+    max_cost: float | None = None
     max_subtasks: int | None = None
     max_rounds: int | None = None
     effort: Effort | None = None

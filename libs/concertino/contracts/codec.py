@@ -34,6 +34,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "progress": m.Progress,
     "signal": m.Signal,
     "announcement": m.Announcement,
+    "ledger": m.Ledger,
 }
 """What each schema name means; facts are named after the token in their subject."""
 

@@ -16,6 +16,7 @@
     │   └── ModelRejected       the model's API does not take the request: key, model's name, size
     ├── Refused            a rule of the installation or a limit of the task forbids it
     │   ├── LimitReached        what the brief allows is used up
+    │   ├── BudgetSpent         what the task may spend on models is used up
     │   ├── QuoteNotSeen        a quote that is in nothing the worker has read
     │   └── ModelRefused        the model declines to answer
     ├── Unusable           the model answered, and not so that it can be used
@@ -23,6 +24,7 @@
     │   ├── BusUnavailable      no server, or no answer in time
     │   ├── DeadlineExceeded    the time was up
     │   └── ModelUnavailable    overloaded, out of quota for now, failing, silent, or cut off in mid-stream
+    │       └── LedgerUnavailable   what the task has spent cannot be read or written, so no model is called
     └── Cancelled          the caller asked to stop
 
 ``error.code`` is stable and goes over the wire (:class:`concertino.contracts.messages.Failure`); ``str(error)`` says what
@@ -119,6 +121,12 @@ class LimitReached(Refused):
     code = "limit"
 
 
+class BudgetSpent(Refused):
+    """What the task may spend on models is used up. Allow it more (``max_tokens``, ``max_cost``), or do with what there is."""
+
+    code = "budget"
+
+
 class QuoteNotSeen(Refused):
     """The quote stands in nothing that this worker has read, so it cannot be evidence."""
 
@@ -164,6 +172,13 @@ class ModelUnavailable(Transient):
     """The model's API is overloaded, limits the rate, fails, does not answer in time, or breaks off in mid-stream."""
 
     code = "model_unavailable"
+
+
+class LedgerUnavailable(ModelUnavailable):
+    """The ledger of a task with a budget cannot be read or written. No model is called then: is the bucket ``ctn_budget``
+    provisioned?"""
+
+    code = "ledger_unavailable"
 
 
 class Cancelled(ConcertinoError):

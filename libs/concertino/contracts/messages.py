@@ -18,6 +18,7 @@ Name = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Kind = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
+Dollars = Annotated[float, Meta(gt=0)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Severity = Literal["", "info", "low", "medium", "high", "critical"]
 """How much harm a finding points at; empty where that is not what the finding is about."""
@@ -48,6 +49,9 @@ class Limits(Message, frozen=True, kw_only=True):
     deadline: Annotated[float, Meta(gt=0, le=7 * 86400)] = DEADLINE
     """Seconds from submission to outcome."""
     max_tokens: Count | None = None
+    """Of all calls of models together, each token counted once, read or written. No call is made that might exceed it."""
+    max_cost: Dollars | None = None
+    """The same in US dollars. An installation may set a lower one."""
     max_subtasks: Count | None = None
     """Over all rounds. Unset: 20 for a planner, 10,000 for a plan that the caller brings."""
     max_rounds: Annotated[int, Meta(ge=1, le=10)] = 2
@@ -73,6 +77,10 @@ class Subtask(Message, frozen=True, kw_only=True):
     """Unset: every tool of the kind."""
     max_calls: Count | None = None
     """Tool calls at the most."""
+    max_tokens: Count | None = None
+    """Of what the task may spend: the most that this subtask may."""
+    max_cost: Dollars | None = None
+    """The same in US dollars."""
     effort: Effort = "auto"
     depends_on: tuple[Name, ...] = ()
     params: dict[str, Any] = {}
@@ -241,6 +249,43 @@ class Usage(Message, frozen=True, kw_only=True):
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
 
+class Amount(Message, frozen=True, kw_only=True):
+    """Of a budget."""
+
+    tokens: int = 0
+    """Read or written, from a cache or not."""
+    cost: float = 0.0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(tokens=self.tokens + other.tokens, cost=self.cost + other.cost)
+
+
+class Hold(Message, frozen=True, kw_only=True):
+    """What is taken from a budget for one call of a model, until it is known what the call took."""
+
+    id: str
+    work: str
+    """The work that the call is for; with ``attempt`` and ``delivery`` it says who made it."""
+    attempt: int
+    delivery: int
+    amount: Amount
+    own: bool = False
+    """Whether that work has a budget of its own."""
+    over: bool = False
+    """True once nobody will say any more what the call took: it counts as it was taken."""
+
+
+class Ledger(Message, frozen=True, kw_only=True):
+    """In the bucket ``ctn_budget``, under the task: what of its budget is spent, and what is taken."""
+
+    spent: Amount = Amount()
+    holds: tuple[Hold, ...] = ()
+    works: dict[str, Amount] = {}
+    """What is spent by work that has a budget of its own."""
+    by: str = ""
+    """Who wrote it last: no two ledgers are alike."""
+
+
 class Failure(Message, frozen=True, kw_only=True):
     """Why something failed: a code of :mod:`concertino.contracts.errors`, and a text that says what to do."""
 
@@ -361,6 +406,10 @@ class Outcome(Message, frozen=True, kw_only=True):
     reason: str
     report: Report | None = None
     usage: Usage = Usage()
+    max_tokens: int | None = None
+    """What the task was allowed to spend."""
+    max_cost: float | None = None
+    """The same in US dollars: what the caller or the installation set, whichever is less."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- work

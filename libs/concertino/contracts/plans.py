@@ -75,6 +75,12 @@ def problems(
             if s.max_calls and s.max_calls > PLANNED_CALLS
         ]
     found += [
+        f"subtask {s.id!r} allows itself {_spends(name, mine)}, and the task has {_spends(name, whole)}"
+        for s in plan.subtasks
+        for name in ("max_tokens", "max_cost")
+        if (mine := getattr(s, name)) is not None and (whole := getattr(task.limits, name)) is not None and mine > whole
+    ]
+    found += [
         f"subtask {s.id!r} has private sources and the public web together, and a page could have the one carried into the "
         "other: make two subtasks of it"
         for s in plan.subtasks
@@ -86,6 +92,10 @@ def problems(
     except CycleError as e:
         found.append(f"its dependencies form a cycle: {' → '.join(reversed(e.args[1]))}")
     return found
+
+
+def _spends(limit: str, amount: float) -> str:
+    return f"{amount:,} tokens" if limit == "max_tokens" else f"${amount:,.2f}"
 
 
 def _mixes(subtask: Subtask, offers: Collection[Announcement]) -> bool:

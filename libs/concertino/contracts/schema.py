@@ -141,6 +141,14 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             readers="planners, clients",
             description=f"Who can do what: the bucket `{subjects.workers_bucket}`. Expires unless renewed.",
         ),
+        Channel(
+            name="ledger",
+            address=f"$KV.{subjects.budget_bucket}.{{task}}",
+            schema="ledger",
+            writers="workers",
+            readers="workers",
+            description=f"What a task with a budget has spent: the bucket `{subjects.budget_bucket}`. By compare-and-set.",
+        ),
     )
 
 

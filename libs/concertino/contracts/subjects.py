@@ -129,6 +129,11 @@ class Subjects(Struct, frozen=True):
         """Kinds that are served on demand: known also while no replica runs."""
         return f"{self.prefix}_kinds"
 
+    @property
+    def budget_bucket(self) -> str:
+        """What tasks with a budget have spent: a ledger for each."""
+        return f"{self.prefix}_budget"
+
     # --- the log
 
     def task(self, task: str) -> str:

@@ -128,6 +128,10 @@ class TaskView(Struct, frozen=True):
     by_kind: dict[str, UsageView]
     """``usage`` by the kind of worker: ``plan``, ``code``, ..., ``synthesize``."""
     by_model: dict[str, UsageView]
+    max_tokens: int | None
+    """What it may spend; None: as much as it takes."""
+    max_cost: float | None
+    """The same in US dollars."""
 
     def to_json(self) -> bytes:
         """Indented JSON, every field present."""
@@ -137,6 +141,7 @@ class TaskView(Struct, frozen=True):
 def view(state: State) -> TaskView:
     """``state`` for its readers."""
     outcome = state.outcome
+    max_tokens, max_cost = budget(state)
     report = outcome.report if outcome else None
     spending = list(_spending(state))
     return TaskView(
@@ -159,7 +164,16 @@ def view(state: State) -> TaskView:
         usage=usage_view(state.usage),
         by_kind=_summed((kind, usage) for kind, _, usage in spending),
         by_model=_summed((model, usage) for _, model, usage in spending),
+        max_tokens=max_tokens,
+        max_cost=max_cost,
     )
+
+
+def budget(state: State) -> tuple[int | None, float | None]:
+    """Tokens and dollars that the task may spend: what its outcome says that applied, before that what its caller asked for."""
+    if state.outcome and (state.outcome.max_tokens is not None or state.outcome.max_cost is not None):
+        return state.outcome.max_tokens, state.outcome.max_cost
+    return (state.submitted.limits.max_tokens, state.submitted.limits.max_cost) if state.submitted else (None, None)
 
 
 def _spending(state: State) -> Iterator[tuple[str, str, Usage]]:

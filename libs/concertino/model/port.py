@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from concertino.contracts.budget import Line
 from concertino.contracts.messages import Announcement, Conflict, Evidence, Failure, Plan, Severity, Share, Usage, Work
 
 T = TypeVar("T")
@@ -54,6 +55,42 @@ class Call(Struct, frozen=True):
     ended: str
 
 
+class Estimate(Struct, frozen=True):
+    """What a call that is about to be made may take at the most."""
+
+    model: str
+    line: Line
+    input_tokens: int
+    room: int
+    """Tokens that its answer may have. It may be given fewer."""
+    input_cost: float = 0.0
+    """Dollars, for all but the answer."""
+    room_cost: float | None = None
+    """Dollars for one token of the answer; None: the model has no price."""
+
+
+class Reservation(Protocol):
+    """The right to make one call."""
+
+    @property
+    def room(self) -> int:
+        """Tokens that its answer may have."""
+
+    async def settle(self, took: Usage | None) -> None:
+        """What the call took in the end. None: nobody saw its end, and it may be charged for."""
+
+
+class Purse(Protocol):
+    """The budget that a job spends from. No call may be made without a reservation."""
+
+    async def reserve(self, estimate: Estimate) -> Reservation:
+        """Take what the call may cost. Waits a while for calls under way that may give back what is missing.
+
+        Raises :class:`~concertino.contracts.errors.BudgetSpent` where it is more than there is, and
+        :class:`~concertino.contracts.errors.LedgerUnavailable` where nobody can say.
+        """
+
+
 async def _silent(_: str) -> None:
     """For whoever does not want to hear it."""
 
@@ -67,6 +104,8 @@ class Hooks(Struct, frozen=True):
     """Each piece of a report as it is written."""
     progress: Callable[[str], Awaitable[None]] = _silent
     """What is happening, in a few words."""
+    purse: Purse | None = None
+    """What calls are paid from. None: nothing limits them; a task that has a budget is then refused."""
 
 
 class ToolSpec(Struct, frozen=True):

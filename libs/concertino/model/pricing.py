@@ -38,6 +38,18 @@ def priced(model: str, usage: Usage, prices: Mapping[str, Price]) -> Usage:
     return structs.replace(usage, cost_usd=_cost(price, usage))
 
 
+def dearest(model: str, input_tokens: int, searches: int, prices: Mapping[str, Price]) -> tuple[float, float | None]:
+    """Dollars that a call of ``model`` may cost at the most: for its input, all of it written to the cache if that is dearer,
+    with its ``searches``; and for each token of its answer. The latter is None where the model has no price."""
+    price = _of(model, prices) or _of(model, shipped())
+    if price is None:
+        return 0.0, None
+    read = Usage(input_tokens=input_tokens, web_searches=searches)
+    kept = Usage(cache_write_tokens=input_tokens, web_searches=searches)
+    cost = max(_cost(price, read), _cost(price, kept))
+    return cost, _cost(price, Usage(input_tokens=input_tokens, output_tokens=1_000_000)) / 1e6 - _cost(price, read) / 1e6
+
+
 def _of(model: str, prices: Mapping[str, Price]) -> Price | None:
     return prices.get(model) or prices.get(_DATE.sub("", model))
 

@@ -97,7 +97,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     hedge: str = "auto"
     """After how many seconds of work a subtask is slow: another worker makes a second attempt beside it then, and the result
     that is first counts. ``auto``: learned from the latest of its kind; ``off``: never. By kind: ``auto,web=30,code=off``. At
-    most one in twenty is hedged, and none of a task with a limit of tokens. For orchestrators."""
+    most one in twenty is hedged, and nothing with a limit of tokens or cost. For orchestrators."""
     grace: Annotated[float, Meta(ge=0, le=3600)] = 20.0
     """How long running work may go on after SIGTERM."""
     slots: Annotated[int, Meta(ge=0, le=10_000)] = 0
@@ -105,6 +105,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     model: Literal["auto", "extractive", "anthropic"] = "auto"
     """Who thinks. ``anthropic``: Claude, with the key in ``ANTHROPIC_API_KEY``. ``extractive`` plans by rules, retrieves and
     quotes; it needs no key. ``auto``: the first where there is a key, else the second."""
+    max_cost: Annotated[float, Meta(ge=0)] = 0.0
+    """US dollars that any task may spend on models, whatever its caller allows it. 0: no limit. It is for the orchestrators."""
     config: str = ""
     """A TOML file for what needs more than a line: models by kind, prices, MCP servers."""
     search: str = ""

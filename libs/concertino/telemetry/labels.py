@@ -29,6 +29,8 @@ STOPS: Final = (
 STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 """Of answers over HTTP."""
 TOKEN_TYPES: Final = ("input", "output", "cache_write", "cache_read")
+LACKING: Final = ("tokens", "cost", "unpriced", "ledger")
+"""Why a budget does not allow a call."""
 CHECKS: Final = ("passed", "failed")
 HEDGE_ENDS: Final = ("won", "lost")
 
@@ -70,6 +72,7 @@ CLOSED: Mapping[str, Closed] = {
     "ended": fixed(*CODES, *STOPS, "ok", *STATUSES),
     "state": fixed("waiting", "taken"),
     "type": fixed(*TOKEN_TYPES),
+    "lacking": fixed(*LACKING),
     "check": fixed(*CHECKS),
     "hedge": fixed(*HEDGE_ENDS),
 }

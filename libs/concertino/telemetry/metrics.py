@@ -13,7 +13,7 @@ from prometheus_client import disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 from concertino.contracts.messages import ResultStatus
-from concertino.telemetry.labels import CHECKS, CLOSED, CODES, HEDGE_ENDS, TOKEN_TYPES
+from concertino.telemetry.labels import CHECKS, CLOSED, CODES, HEDGE_ENDS, LACKING, TOKEN_TYPES
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -93,6 +93,11 @@ COST = Counter("concertino_cost_dollars", "What model calls cost, by the table o
 UNPRICED = Counter(
     "concertino_unpriced_calls", "Calls of models without a price: dollars do not contain them.", ["kind", "model"]
 )
+BUDGET_REFUSALS = Counter(
+    "concertino_budget_refusals",
+    "Calls of models that were not made, by what was missing: tokens, cost, a price (unpriced), or the ledger.",
+    ["kind", "lacking"],
+)
 SEARCHES = Counter("concertino_provider_searches", "Searches that a model's provider made and charges for.", ["kind", "model"])
 TOOL_CALLS = Counter(
     "concertino_tool_calls",
@@ -119,6 +124,8 @@ def seen(kind: str, model: str) -> None:
         metric.labels(kind, model)
     for type_ in TOKEN_TYPES:
         TOKENS.labels(kind, model, type_)
+    for lacking in LACKING:
+        BUDGET_REFUSALS.labels(kind, lacking)
 
 
 def hedged(kind: str) -> None:

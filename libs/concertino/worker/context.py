@@ -9,7 +9,9 @@ from pathlib import Path
 
 from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus
+from concertino.contracts.budget import budget_of
 from concertino.contracts.errors import (
+    BudgetSpent,
     ConcertinoError,
     DeadlineExceeded,
     ModelRefused,
@@ -29,6 +31,7 @@ from concertino.telemetry.export import captured
 from concertino.worker import meter
 from concertino.worker.evidence import EvidenceLog
 from concertino.worker.mcp import Servers
+from concertino.worker.purse import Purse
 from concertino.worker.quoting import ANOTHER_TRY, quoted
 from concertino.worker.tools import Toolbox
 
@@ -53,6 +56,7 @@ class Context:
         model: Model,
         settings: Settings,
         say: Say,
+        delivery: int = 1,
         last_attempt: bool = False,
         servers: Servers | None = None,
         clock: Clock = time.time,
@@ -75,7 +79,12 @@ class Context:
             on_ended=self._on_tool_ended,
             captures=captured(os.environ),
         )
-        self.hooks = Hooks(on_call=self._on_model_call, on_text=self._on_text, progress=self.progress)
+        self.hooks = Hooks(
+            on_call=self._on_model_call,
+            on_text=self._on_text,
+            progress=self.progress,
+            purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
+        )
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
         self.spent: dict[str, Usage] = {}
         """What models took so far, by name."""
@@ -119,7 +128,7 @@ class Context:
         )
         try:
             return await self.model.research(job)
-        except (ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
+        except (BudgetSpent, ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
             return await self._without_model(job, e)
         except ModelUnavailable as e:
             if not self.last_attempt and self.work.deadline - self._clock() - (e.after or 0.0) > ANOTHER_TRY:

@@ -230,6 +230,7 @@ class Runtime:
             model=self._model,
             settings=self._settings,
             say=say,
+            delivery=delivery.attempt,
             last_attempt=last,
             servers=self._servers,
             clock=self._clock,

@@ -33,7 +33,7 @@ async def start(bus: Bus, settings: Settings) -> Orchestrator:
     """Coordinate first, then announce: whoever sees the planner on the bus can submit."""
     stragglers = Stragglers(parse(settings.hedge))
     await bus.provision(Topology(consumers=(coordinator(settings.subjects),)))
-    triggers = Coordinator(bus, settings.subjects, time.time, stragglers).start()
+    triggers = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None, stragglers).start()
     running = await planner.start(bus, settings)
     queues = QueueWatch(bus, settings.subjects)
     queues.start()

@@ -12,12 +12,13 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from concertino.bus import topology
 from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus, Consumption, Delivery
 from concertino.bus.tasklog import TaskLog
+from concertino.contracts.budget import within
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId
 from concertino.contracts.facts import Fact
@@ -52,10 +53,19 @@ class _Triggers(Struct):
 
 
 class Coordinator:
-    """One replica. ``clock`` gives Unix seconds, ``stragglers`` say what is slow; without them nothing is hedged."""
+    """One replica. ``clock`` gives Unix seconds; ``max_cost`` is what any task may spend, in US dollars. None: what its caller
+    says. ``stragglers`` say what is slow; without them nothing is hedged."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock, stragglers: Stragglers | None = None) -> None:
-        self._bus, self._subjects, self._clock, self._stragglers = bus, subjects, clock, stragglers
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        clock: Clock,
+        max_cost: float | None = None,
+        stragglers: Stragglers | None = None,
+    ) -> None:
+        self._bus, self._subjects, self._clock = bus, subjects, clock
+        self._max_cost, self._stragglers = max_cost, stragglers
         self._log = TaskLog(bus, subjects)
         self._waiting: dict[str, _Triggers] = {}
         self._busy: set[str] = set()
@@ -160,6 +170,9 @@ class Coordinator:
             state.apply(fact)
             if isinstance(fact.message, Result) and str(fact.name) in state.sent:
                 await self._learn(state, str(fact.name), fact.message)
+        if state.submitted:
+            limits = within(state.submitted.limits, self._max_cost)
+            state.submitted = structs.replace(state.submitted, limits=limits)
 
     async def _learn(self, state: State, work: str, result: Result) -> None:
         """A result counts for what is slow, and ends what is done beside it."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import structs
 
 from concertino.contracts.errors import (
+    BudgetSpent,
     ConcertinoError,
     DeadlineExceeded,
     Invalid,
@@ -85,7 +86,7 @@ async def _asked(job: Planning, context: Context, seconds: float, clock: Clock) 
         if not scope.expired():
             raise
         return await _by_rule(job, DeadlineExceeded(f"the model had no plan after {seconds:.0f} s"), e)
-    except (ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
+    except (BudgetSpent, ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
         return await _by_rule(job, e, e)
     except Transient as e:
         left = context.work.deadline - clock() - (e.after or 0.0)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from concertino.contracts.errors import DeadlineExceeded, ModelRefused, ModelRejected, ModelUnavailable, Unusable
+from concertino.contracts.errors import BudgetSpent, DeadlineExceeded, ModelRefused, ModelRejected, ModelUnavailable, Unusable
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 from concertino.model import marks
@@ -39,7 +39,7 @@ async def written(context: Context, job: Writing, clock: Clock = time.time) -> A
             return await context.model.write(
                 structs.replace(job, work=structs.replace(job.work, deadline=job.work.deadline - reserve))
             )
-    except (ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
+    except (BudgetSpent, ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
         return without_model(job, failure(e))
     except ModelUnavailable as e:
         if not context.last_attempt and job.work.deadline - clock() - (e.after or 0.0) > ANOTHER_TRY:

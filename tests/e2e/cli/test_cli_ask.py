@@ -45,7 +45,8 @@ def test_json_is_what_the_schema_says(cli: Any) -> None:
     assert code == 0, err
     assert err == ""
     shown = json.loads(out)
-    assert list(shown) == ["task", "status", "reason", "report", "plan", "subtasks", "usage", "by_kind", "by_model"]
+    names = ["task", "status", "reason", "report", "plan", "subtasks", "usage", "by_kind", "by_model"]
+    assert list(shown) == [*names, "max_tokens", "max_cost"]
     Draft202012Validator({"$ref": "#/$defs/TaskView", "$defs": json_schema()["$defs"]}).validate(shown)
     assert any("ten megabytes" in citation["quote"] for citation in shown["report"]["citations"])
 

@@ -71,9 +71,12 @@ class Orchestra:
         return bus
 
     async def conduct(
-        self, wrap: Callable[[MemoryBus], Any] = lambda bus: bus, stragglers: Stragglers | None = None
+        self,
+        wrap: Callable[[MemoryBus], Any] = lambda bus: bus,
+        max_cost: float | None = None,
+        stragglers: Stragglers | None = None,
     ) -> Coordinator:
-        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now, stragglers)
+        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now, max_cost, stragglers)
         coordinator.start()
         return coordinator
 

@@ -122,6 +122,23 @@ async def test_the_deadline_closes_the_join_and_the_missing_part_is_named(orches
     assert outcome.report == Report(text="It is so.")
 
 
+async def test_what_the_installation_allows_narrows_what_a_caller_allows_itself(orchestra: Orchestra) -> None:
+    await orchestra.conduct(max_cost=2.0)
+    seen: list[Limits] = []
+
+    def work(work: Work) -> Settled | None:
+        seen.append(work.limits)
+        return good_work(work)
+
+    await orchestra.play(work)
+    for task, asked, applied in (("t", 5.0, 2.0), ("u", None, 2.0), ("v", 0.5, 0.5)):
+        await orchestra.submit(task, Submitted(request="What is it?", limits=Limits(max_cost=asked, max_tokens=7_000)))
+        outcome = await orchestra.outcome(task)
+        assert (outcome.status, outcome.max_cost, outcome.max_tokens) == ("answered", applied, 7_000)
+        assert {limits.max_cost for limits in seen} == {applied}
+        seen.clear()
+
+
 async def test_a_task_for_which_nobody_works_ends_at_its_deadline(orchestra: Orchestra) -> None:
     await orchestra.conduct()
     await orchestra.submit("t", Submitted(request="What is it?", limits=Limits(deadline=100.0)))

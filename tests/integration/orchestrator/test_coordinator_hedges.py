@@ -89,7 +89,7 @@ async def test_a_signal_that_cannot_be_said_is_said_when_it_can(orchestra: Orche
             raise BusUnavailable("away")
 
     await orchestra.play(slow)
-    await orchestra.conduct(lambda bus: Faulty(bus, fault), Stragglers(parse("5")))
+    await orchestra.conduct(lambda bus: Faulty(bus, fault), stragglers=Stragglers(parse("5")))
     await orchestra.submit("t", brought(subtask("a")))
     await until(lambda: orchestra.delivered == [f"t.{A}.1"])
     await orchestra.write("t", f"begun.{A}.1", UNDER_WAY)
@@ -114,7 +114,7 @@ async def test_a_coordinator_that_dies_between_queue_and_log_sends_nothing_twice
             raise BusUnavailable("it dies here")
 
     await orchestra.play(slow)
-    await orchestra.conduct(lambda bus: Faulty(bus, fault), Stragglers(parse("5")))
+    await orchestra.conduct(lambda bus: Faulty(bus, fault), stragglers=Stragglers(parse("5")))
     await orchestra.submit("t", brought(subtask("a")))
     await until(lambda: orchestra.delivered == [f"t.{A}.1"])
     await orchestra.write("t", f"begun.{A}.1", UNDER_WAY)

@@ -48,6 +48,12 @@ def test_spent(usage: m.Usage, said: list[str]) -> None:
     assert spent(usage) == said
 
 
+def test_spent_of_a_budget() -> None:
+    usage = m.Usage(model_calls=2, input_tokens=1000, cache_read_tokens=500, cost_usd=1.2)
+    assert spent(usage, 5000, 2.0) == ["2 calls", "1,500 of 5,000 tokens (500 from cache)", "$1.20 of $2.00"]
+    assert spent(m.Usage(), 5000, 2.0) == []
+
+
 def test_without_a_model_nothing_is_said_of_cost(told: Any) -> None:
     state, facts = told("outcome", {"synthesis.0": m.Synthesized(report=m.Report(text="x"), model="extractive")})
     task = view(state)

@@ -122,3 +122,16 @@ def test_a_long_chain_is_judged_quickly_and_without_recursion() -> None:
     start = time.process_time()
     assert problems(chain, TASK, {"web"}, brought=True) == []
     assert time.process_time() - start < 2
+
+
+def test_a_subtask_may_spend_less_than_its_task_and_never_more() -> None:
+    task = Submitted(request="What?", limits=Limits(max_tokens=1000, max_cost=2.0))
+    within = Plan(subtasks=(Subtask(id="a", kind="web", objective="o", max_tokens=1000, max_cost=0.5),))
+    wider = Plan(subtasks=(Subtask(id="a", kind="web", objective="o", max_tokens=1001, max_cost=2.5),))
+    for brought in (True, False):
+        assert problems(within, task, {"web"}, brought=brought) == []
+        assert problems(wider, task, {"web"}, brought=brought) == [
+            "subtask 'a' allows itself 1,001 tokens, and the task has 1,000 tokens",
+            "subtask 'a' allows itself $2.50, and the task has $2.00",
+        ]
+    assert problems(wider, Submitted(request="What?"), {"web"}, brought=True) == []  # a limit of its own is one all the same

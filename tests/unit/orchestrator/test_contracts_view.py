@@ -12,11 +12,15 @@ from concertino.contracts.messages import (
     Citation,
     Conflict,
     Failure,
+    Limits,
     Locator,
+    Outcome,
+    OutcomeStatus,
     Position,
     Report,
     ResultStatus,
     Spent,
+    Submitted,
     Synthesized,
     Usage,
 )
@@ -55,7 +59,7 @@ def finished() -> Story:
 def test_a_finished_task_has_every_name_of_the_contract() -> None:
     found = seen(finished())
 
-    names = {"task", "status", "reason", "report", "plan", "subtasks", "usage", "by_kind", "by_model"}
+    names = {"task", "status", "reason", "report", "plan", "subtasks", "usage", "by_kind", "by_model", "max_tokens", "max_cost"}
     assert set(found) == names
     assert (found["task"], found["status"]) == ("t", "partial")
     assert set(found["report"]) == {"text", "citations", "conflicts", "gaps", "checked", "dropped", "marked"}
@@ -135,11 +139,20 @@ def test_a_subtask_has_every_name_of_the_contract() -> None:
     assert (b["status"], b["error"]) == ("failed", "src does not exist")
 
 
+def test_a_budget_is_what_was_asked_for_until_the_outcome_says_what_applied() -> None:
+    story = Story(Submitted(request="What is it?", limits=Limits(max_cost=5.0)))
+    assert (seen(story)["max_tokens"], seen(story)["max_cost"]) == (None, 5.0)
+    story.then("outcome", Outcome(status=OutcomeStatus.FAILED, reason="none", max_cost=2.0))
+    assert (seen(story)["max_tokens"], seen(story)["max_cost"]) == (None, 2.0)
+
+
 def test_a_task_on_its_way_says_where_each_part_stands() -> None:
     story = Story()
     assert seen(story) | {"usage": None} == {
         "by_kind": {},
         "by_model": {},
+        "max_tokens": None,
+        "max_cost": None,
         "task": "t",
         "status": "running",
         "reason": "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec import structs
 from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, START, Story, brought, planned, report, subtask
@@ -124,9 +126,15 @@ def test_near_the_end_a_second_attempt_would_only_be_cut_off() -> None:
     assert not hedges(story, END - 1)
 
 
-def test_whoever_limits_what_is_spent_has_nothing_spent_twice() -> None:
-    limited = structs.replace(LIMITS, max_tokens=100_000)
-    assert at_work("a", limits=limited).effects(START + 50) == []
+@pytest.mark.parametrize("limit", [{"max_tokens": 100_000}, {"max_cost": 1.0}])
+def test_whoever_limits_what_is_spent_has_nothing_spent_twice(limit: dict[str, Any]) -> None:
+    assert at_work("a", limits=structs.replace(LIMITS, **limit)).effects(START + 50) == []
+    story = brought(structs.replace(subtask("a"), **limit), subtask("b"))
+    story.hedging = AFTER
+    story.sent()
+    for id_ in "ab":
+        story.then(f"begun.result.web.{id_}.1", UNDER_WAY, START + 1)
+    assert hedges(story, START + 50) == ["result.web.b"]
 
 
 def test_as_many_as_there_may_be_the_slowest_first() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, START, Story, brought, planned, report, subtask
 
-from concertino.contracts.messages import Input, Limits, Source, Submitted
+from concertino.contracts.messages import Input, Limits, Source, Spent, Submitted, Usage
 from concertino.orchestrator.core.decide import phase
 from concertino.orchestrator.core.effects import Dispatch, SetTimer
 from concertino.orchestrator.core.lifecycle import Phase
@@ -178,6 +178,33 @@ def test_rounds_are_bounded() -> None:
         many.then(f"result.web.s{i}", FOUND)
     many.sent()
     assert many.then("synthesis.0", report("who pays?")).ended().reason == "20 subtasks done"  # none is left for a planner
+
+
+@pytest.mark.parametrize(
+    ("limits", "goes_on"),
+    [
+        (Limits(deadline=100.0, max_tokens=150), True),  # 105 are for work: 35 are left, half of the 70 that it took so far
+        (Limits(deadline=100.0, max_tokens=149), False),
+        (Limits(deadline=100.0, max_cost=1.6), True),
+        (Limits(deadline=100.0, max_cost=1.0), False),
+    ],
+)
+def test_another_round_is_begun_only_with_enough_left_for_it(limits: Limits, goes_on: bool) -> None:
+    story = brought(subtask("a"), limits=limits)
+    story.sent()
+    story.then("result.web.a", structs.replace(FOUND, usage=Usage(output_tokens=60, cost_usd=0.6)), START + 1)
+    story.sent()
+    wrote = structs.replace(report("who pays?"), usage=Usage(output_tokens=10, cost_usd=0.1))
+    story.then("synthesis.0", wrote, START + 2)
+    story.then("spent.result.web.a.1", Spent(usage=Usage(output_tokens=500, cost_usd=5.0)), START + 3)  # too late to matter
+    if goes_on:
+        assert [work.id for work in story.sent()] == ["plan.1"]
+    else:
+        ended = story.ended()
+        assert (ended.status, ended.max_tokens, ended.max_cost) == ("partial", limits.max_tokens, limits.max_cost)
+        assert ended.reason == (
+            "1 of 1 subtask came to something: too little of the budget is left for another round on what is still open"
+        )
 
 
 def second_round(*gaps: str, found: bool = True) -> Story:

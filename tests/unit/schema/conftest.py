@@ -9,7 +9,7 @@ from concertino.contracts import messages as m
 DIGEST = "0f" * 32
 
 SOURCE = m.Source(kind="code", location="https://example.org/project.git", ref="v1.2")
-LIMITS = m.Limits(deadline=90.5, max_tokens=1000, max_subtasks=4, max_rounds=3, effort="high")
+LIMITS = m.Limits(deadline=90.5, max_tokens=1000, max_cost=2.5, max_subtasks=4, max_rounds=3, effort="high")
 SUBTASK = m.Subtask(
     id="s1",
     kind="code",
@@ -96,7 +96,9 @@ FULL: dict[str, m.Message] = {
     "result": RESULT,
     "synthesis": m.Synthesized(**SETTLED, report=REPORT),
     "cancel": m.Cancel(reason="enough"),
-    "outcome": m.Outcome(status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE),
+    "outcome": m.Outcome(
+        status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE, max_tokens=1000, max_cost=2.5
+    ),
     "work": m.Work(
         task="t1",
         id="result.code.s1",
@@ -125,6 +127,22 @@ FULL: dict[str, m.Message] = {
         internal=True,
         public=("web_fetch",),
         hedge=False,
+    ),
+    "ledger": m.Ledger(
+        spent=m.Amount(tokens=1200, cost=0.25),
+        holds=(
+            m.Hold(
+                id="h1",
+                work="result.code.s1",
+                attempt=2,
+                delivery=3,
+                amount=m.Amount(tokens=4000, cost=0.5),
+                own=True,
+                over=True,
+            ),
+        ),
+        works={"result.code.s1": m.Amount(tokens=1200, cost=0.25)},
+        by="h1",
     ),
 }
 

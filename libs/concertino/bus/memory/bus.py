@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from concertino.bus import blobs
 from concertino.bus.memory.flow import MemoryConsumption, MemorySubscription
 from concertino.bus.memory.server import MemoryServer
-from concertino.bus.port import Consumption, Handler, Headers, Listener, Stored, Subscription
+from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Stored, Subscription
 from concertino.bus.topology import Consumer, Topology
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BusUnavailable
@@ -117,6 +117,14 @@ class MemoryBus:
         prefix = f"$KV.{bucket}."
         stored = await self.last(f"KV_{bucket}", prefix + ">")
         return {s.subject.removeprefix(prefix): s.data for s in stored}
+
+    async def get_key(self, bucket: str, key: str) -> Entry:
+        stored = await self.last(f"KV_{bucket}", f"$KV.{bucket}.{key}")
+        return Entry(stored[0].data, stored[0].sequence) if stored else Entry(None, 0)
+
+    async def swap_key(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
+        expected = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
+        return await self._store(f"$KV.{bucket}.{key}", value, expected)
 
     # --- not stored
 

@@ -37,7 +37,7 @@ class MemoryStream:
         return any(matches(pattern, subject) for pattern in self.config.subjects)
 
     def append(self, subject: str, data: bytes, headers: Headers, now: float) -> int | None:
-        """The sequence under which the message stands, an earlier one for a known message id. None: its subject is taken."""
+        """The sequence under which the message stands, an earlier one for a known message id. None: somebody was first."""
         limit = self.config.options.get("max_msg_size", -1)
         if 0 <= limit < len(data) + sum(len(k) + len(v) + 4 for k, v in headers.items()):
             raise MessageTooLarge(f"{subject}: larger than the {limit} bytes that stream {self.config.name} takes")
@@ -46,7 +46,8 @@ class MemoryStream:
             sequence, stored_at = self._message_ids.get(message_id, (0, 0.0))
             if sequence and now - stored_at < self.config.duplicate_window:
                 return sequence
-        if headers.get(Header.EXPECTED_LAST_SUBJECT_SEQUENCE) == "0" and self._by_subject.get(subject):
+        expected = headers.get(Header.EXPECTED_LAST_SUBJECT_SEQUENCE)
+        if expected is not None and int(expected) != self._newest(subject):
             return None
         if schedule or "Nats-Rollup" in headers or self.config.options.get("max_msgs_per_subject") == 1:
             self.purge(subject)
@@ -62,6 +63,10 @@ class MemoryStream:
         self._messages[self.last_sequence] = Stored(subject, bytes(data), dict(headers), self.last_sequence, now)
         self._by_subject.setdefault(subject, {})[self.last_sequence] = None
         return self.last_sequence
+
+    def _newest(self, subject: str) -> int:
+        """The sequence of the last message on ``subject``; 0 where there is none."""
+        return next(reversed(self._by_subject.get(subject, {})), 0)
 
     def get(self, sequence: int) -> Stored | None:
         return self._messages.get(sequence)

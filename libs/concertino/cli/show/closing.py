@@ -27,7 +27,11 @@ def unmentioned_conflicts(report: ReportView) -> tuple[ConflictView, ...]:
 
 def closing(task: TaskView, seconds: float | None) -> tuple[str, str]:
     """The status, and the rest of the last line: reason, seconds, what models took, task."""
-    parts = [*([] if seconds is None else [format_seconds(seconds)]), *spent(task.usage), f"task {task.task}"]
+    parts = [
+        *([] if seconds is None else [format_seconds(seconds)]),
+        *spent(task.usage, task.max_tokens, task.max_cost),
+        f"task {task.task}",
+    ]
     reason = f" ({one_line(task.reason)})" if task.reason and task.status != "answered" else ""
     return task.status, f"{reason} · " + " · ".join(parts)
 

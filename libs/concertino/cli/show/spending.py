@@ -12,12 +12,14 @@ HEADERS = ("", "calls", "read anew", "cached", "from cache", "written", "searche
 """Of :func:`rows`: tokens that the model read, that the provider kept, that came from there, and that the model wrote."""
 
 
-def spent(usage: Usage | UsageView) -> list[str]:
-    """``2 calls``, ``1,234 tokens (800 from cache)``, ``$0.05``."""
+def spent(usage: Usage | UsageView, max_tokens: int | None = None, max_cost: float | None = None) -> list[str]:
+    """``2 calls``, ``1,234 tokens (800 from cache)``, ``$0.05``; of a budget ``1,234 of 5,000 tokens``, ``$0.05 of $2.00``."""
     if usage == Usage() or not (usage.model_calls or tokens(usage) or usage.cost_usd):
         return []
     cached = f" ({usage.cache_read_tokens:,} from cache)" if usage.cache_read_tokens else ""
-    return [plural(usage.model_calls, "call"), f"{plural(tokens(usage), 'token')}{cached}", cost(usage)]
+    took = plural(tokens(usage), "token") if max_tokens is None else f"{tokens(usage):,} of {plural(max_tokens, 'token')}"
+    paid = cost(usage) if max_cost is None else f"{cost(usage)} of {dollars(max_cost)}"
+    return [plural(usage.model_calls, "call"), f"{took}{cached}", paid]
 
 
 def tokens(usage: Usage | UsageView) -> int:

@@ -16,6 +16,7 @@ from concertino.cli.show.spending import spent
 from concertino.cli.show.text import one_line
 from concertino.contracts.messages import Progress
 from concertino.contracts.state import State
+from concertino.contracts.view import budget
 
 STYLES: Mapping[Mark, str] = {
     Mark.WAITING: "dim",
@@ -70,7 +71,7 @@ def tree(
     header.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     header.add_column(no_wrap=True, justify="right")
     request = one_line(state.submitted.request) if state.submitted else state.task
-    took = [*spent(state.usage)[1:], format_seconds((end or now) - (state.submitted_at or now))]
+    took = [*spent(state.usage, *budget(state))[1:], format_seconds((end or now) - (state.submitted_at or now))]
     header.add_row(Text(request, style="bold"), Text(" · ".join(took), style="dim"))
     icons = ASCII_ICONS if plain else ICONS
     if live and not plain:

@@ -114,5 +114,8 @@ class Timeline(Struct, frozen=True):
     phases: dict[Phase, PhaseTotal]
     kinds: dict[str, KindTotal]
     usage: UsageView
+    max_tokens: int | None
+    """What the task may spend, as in :class:`~concertino.contracts.view.TaskView`."""
+    max_cost: float | None
     notes: tuple[str, ...]
     """What a reader should know: a log of which a part has expired, or a cancellation."""

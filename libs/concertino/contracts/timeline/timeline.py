@@ -11,7 +11,7 @@ from concertino.contracts.state import State
 from concertino.contracts.timeline.critical import path, phase
 from concertino.contracts.timeline.rows import Placed, Times, place
 from concertino.contracts.timeline.shapes import KindTotal, Phase, PhaseTotal, Row, Segment, Timeline
-from concertino.contracts.view import usage_view
+from concertino.contracts.view import budget, usage_view
 
 
 def timeline(state: State, now: float) -> Timeline:
@@ -23,6 +23,7 @@ def timeline(state: State, now: float) -> Timeline:
         critical[segment.row] += segment.seconds
     every = [placed for stage in stages for placed in stage]
     outcome = state.outcome
+    max_tokens, max_cost = budget(state)
     return Timeline(
         task=state.task,
         trace=state.trace.trace_id,
@@ -37,6 +38,8 @@ def timeline(state: State, now: float) -> Timeline:
         phases=_phases(every, critical_path),
         kinds=_kinds(every, critical),
         usage=usage_view(sum((placed.usage for placed in every), Usage())),
+        max_tokens=max_tokens,
+        max_cost=max_cost,
         notes=tuple(_notes(state, times)),
     )
 

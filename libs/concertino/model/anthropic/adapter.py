@@ -8,6 +8,8 @@ from typing import TypeVar
 from msgspec import structs
 from opentelemetry.trace import TracerProvider
 
+from concertino.contracts.budget import Line, budget_of
+from concertino.contracts.errors import Refused
 from concertino.contracts.messages import Plan, Work
 from concertino.model.anthropic import plan, research, write
 from concertino.model.anthropic.budget import effort_of
@@ -46,16 +48,20 @@ class Adapter:
         return await self._with_session(job.work, job.hooks, lambda session: research.research(session, job))
 
     async def write(self, job: Writing) -> Answer[Draft]:
-        return await self._with_session(job.work, job.hooks, lambda session: write.write(session, job))
+        return await self._with_session(job.work, job.hooks, lambda session: write.write(session, job), "report")
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._client.close()
 
-    async def _with_session(self, work: Work, hooks: Hooks, do: Callable[[Session], Awaitable[Answer[T]]]) -> Answer[T]:
+    async def _with_session(
+        self, work: Work, hooks: Hooks, do: Callable[[Session], Awaitable[Answer[T]]], line: Line = "work"
+    ) -> Answer[T]:
+        if hooks.purse is None and budget_of(work).limited:
+            raise Refused("the task has a budget, and this job nothing to pay from: give it the hooks of its context")
         now = self._world.clock()
         until = work.deadline - min(LAST_WORDS, max(work.deadline - now, 0.0) / 20)
-        calls = Calls(self._client, self._choice, self._prices, hooks, self._world)
+        calls = Calls(self._client, self._choice, self._prices, hooks, self._world, line)
         session = Session(calls, self._choice, effort_of(work) or self._choice.effort, until)
         answer = await do(session)
         return structs.replace(answer, model=session.answered)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import anthropic
@@ -12,14 +12,16 @@ import structlog
 from anthropic.lib.streaming import BetaAsyncMessageStream
 from anthropic.types.beta import BetaMessage
 
-from concertino.contracts.errors import DeadlineExceeded
+from concertino.contracts.budget import Line
+from concertino.contracts.errors import BudgetSpent, DeadlineExceeded
 from concertino.contracts.facts import failure
 from concertino.model.anthropic.defaults import Chosen
-from concertino.model.anthropic.faults import Broken, Declined, NoApi, fault_of
+from concertino.model.anthropic.faults import Broken, Declined, NoApi, fault_of, free
+from concertino.model.anthropic.material import size
 from concertino.model.anthropic.usage import usage_of
 from concertino.model.anthropic.world import World
-from concertino.model.port import Call, Hooks
-from concertino.model.pricing import priced
+from concertino.model.port import Call, Estimate, Hooks, Reservation
+from concertino.model.pricing import dearest, priced
 from concertino.runtime.config import Price
 
 T = TypeVar("T")
@@ -30,6 +32,8 @@ TRIES = 5
 """Of one call on one model, for faults that pass."""
 _EVENTS = "text/event-stream"
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_SEARCH = 10_000
+"""Tokens that a search by the provider may add to what it reads."""
 _LONGEST_ASKED = 60.0
 """Seconds that the API may ask to wait while there is another model to ask, which then is faster."""
 
@@ -37,11 +41,13 @@ log = structlog.get_logger(__name__)
 
 
 class Metered:
-    """One call, while it is made."""
+    """One call, while it is made. ``room``: tokens that its answer may have; ``wanted`` is what it was to have."""
 
-    message: BetaMessage | None = None
-    """As far as it came."""
-    ended: str = "bug"
+    def __init__(self, room: int, wanted: int) -> None:
+        self.room, self.wanted = room, wanted
+        self.message: BetaMessage | None = None
+        """As far as it came."""
+        self.ended = "bug"
 
 
 class Calls:
@@ -54,9 +60,12 @@ class Calls:
         prices: Mapping[str, Price],
         hooks: Hooks,
         world: World,
+        line: Line = "work",
     ) -> None:
         self.client, self.world = client, world
         self.model = choice.model
+        self.line = line
+        """What calls are for, from now on: how much of the budget they may use depends on it."""
         self.answered: dict[str, None] = {}
         """The models that gave an answer, in order."""
         self._fallback, self._prices, self._hooks = choice.fallback, prices, hooks
@@ -95,16 +104,26 @@ class Calls:
         """The whole answer to what ``request`` makes for a model, streamed."""
 
         async def attempt(model: str) -> BetaMessage:
-            with self.metered(model) as call:
-                async with self.client.beta.messages.stream(model=model, **request(model)) as stream:
-                    return await self.read(call, model, stream)
+            asked = request(model)
+            async with (
+                self.metered(model, asked) as call,
+                self.client.beta.messages.stream(model=model, **{**asked, "max_tokens": call.room}) as stream,
+            ):
+                return await self.read(call, model, stream)
 
         return await self.persist(attempt, until)
 
-    @contextlib.contextmanager
-    def metered(self, model: str) -> Iterator[Metered]:
-        """Around one call: whatever becomes of it, the hooks are told what it took."""
-        call, started = Metered(), self.world.monotonic()
+    @contextlib.asynccontextmanager
+    async def metered(self, model: str, request: Mapping[str, Any], *, times: int = 1) -> AsyncIterator[Metered]:
+        """Around one call of ``model`` with ``request``, which it may read ``times`` over: paid for from the budget, if there
+        is one. Whatever becomes of it, the hooks are told what it took.
+
+        Raises :class:`BudgetSpent` or :class:`LedgerUnavailable` before the call is made.
+        """
+        wanted: int = request["max_tokens"]
+        paid = await self._reserved(model, request, wanted, times)
+        call, started = Metered(paid.room if paid else wanted, wanted), self.world.monotonic()
+        charged = True
         try:
             yield call
         except asyncio.CancelledError:
@@ -113,15 +132,32 @@ class Calls:
         except Exception as e:
             fault = fault_of(e, model)
             call.ended = "refusal" if isinstance(e, Declined) else fault.error.code if fault else failure(e).code
+            charged = not free(e)
             raise
         finally:
             usage = priced(model, usage_of(call.message), self._prices)
             self._hooks.on_call(Call(model, usage, self.world.monotonic() - started, call.ended))
+            if paid:
+                ended = call.message is not None and call.message.stop_reason is not None
+                await paid.settle(usage if ended or not (charged or call.message) else None)
+
+    async def _reserved(self, model: str, request: Mapping[str, Any], room: int, times: int) -> Reservation | None:
+        """The right to make the call; None where nothing limits it."""
+        if self._hooks.purse is None:
+            return None
+        searches = sum(tool.get("max_uses", 0) for tool in request.get("tools", ()))
+        read = (size(request) + searches * _SEARCH) * times
+        input_cost, room_cost = dearest(model, read, searches, self._prices)
+        extra = (times - 1) * room
+        return await self._hooks.purse.reserve(
+            Estimate(model, self.line, read + extra, room, input_cost + extra * (room_cost or 0.0), room_cost)
+        )
 
     async def read(
         self, call: Metered, model: str, stream: BetaAsyncMessageStream[Any], heard: Heard | None = None
     ) -> BetaMessage:
-        """``stream`` to its end. Raises :class:`NoApi`, :class:`Broken` and :class:`Declined` besides what the SDK raises."""
+        """``stream`` to its end. Raises :class:`NoApi`, :class:`Broken` and :class:`Declined` besides what the SDK raises, and
+        :class:`BudgetSpent` where the answer was cut off for want of money."""
         kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in ("", _EVENTS):
             raise NoApi(kind)
@@ -136,6 +172,8 @@ class Calls:
         if message.stop_reason == "refusal":
             raise Declined((message.stop_details.category if message.stop_details else None) or "")
         call.ended = message.stop_reason
+        if message.stop_reason == "max_tokens" and call.room < call.wanted:
+            raise BudgetSpent(f"the budget left {call.room:,} tokens for an answer, and it is longer")
         self.answered[model] = None
         return message
 

@@ -107,6 +107,14 @@ def _of_status(error: anthropic.APIStatusError, model: str) -> Fault:
     return Fault(ModelRejected(text), elsewhere=status in (403, 404))
 
 
+def free(error: Exception) -> bool:
+    """Whether a call that ended so before any answer is not charged for: the API says no to it, or never heard of it."""
+    never_sent = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
+    return isinstance(error, anthropic.APIStatusError | NoApi) or (
+        isinstance(error, anthropic.APIConnectionError) and never_sent
+    )
+
+
 def too_long(error: BaseException) -> bool:
     """Whether the API says that there is more in the request than the model can hold."""
     text = str(error)

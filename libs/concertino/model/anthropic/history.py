@@ -27,6 +27,11 @@ class History:
         """Results of tools that are in it."""
         return sum(block["type"] == "tool_result" for block in _blocks(self._turns))
 
+    @property
+    def material(self) -> int:
+        """Those of them that were not left out."""
+        return len(_returned(self._turns))
+
     def messages(self, model: str) -> list[Turn]:
         """What ``model`` is sent."""
         return self._without(_THOUGHTS) if self._models - {model} else list(self._turns)

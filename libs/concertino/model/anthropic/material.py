@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +18,11 @@ def data(name: str, value: Any) -> str:
 def tokens(text: str) -> int:
     """What ``text`` takes of a context, estimated, and rather too much than too little: three bytes a token."""
     return len(text.encode()) // 3 + 1
+
+
+def size(request: Mapping[str, Any]) -> int:
+    """Tokens that a model reads of ``request``, estimated, and rather too many than too few."""
+    return tokens(msgspec.json.encode(request, enc_hook=str).decode())
 
 
 def cut(text: str, most: int) -> str:

@@ -69,6 +69,8 @@ def _limits(job: Planning) -> Iterator[str]:
     yield f"seconds for the whole task: {limits.deadline:.0f}"
     if limits.max_tokens:
         yield f"tokens for the whole task: {limits.max_tokens}"
+    if limits.max_cost:
+        yield f"US dollars for the whole task: {limits.max_cost:.2f}"
 
 
 def _done(inputs: Sequence[Input]) -> Iterator[str]:

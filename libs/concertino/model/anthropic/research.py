@@ -11,7 +11,7 @@ from typing import Any
 from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 from anthropic.types.beta import BetaMessage, BetaToolUseBlock
 
-from concertino.contracts.errors import ConcertinoError, DeadlineExceeded, ModelRejected, Unusable
+from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded, ModelRejected, Unusable
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 from concertino.model import prompts
@@ -33,6 +33,9 @@ _COMPACTION = Path(__file__).with_name("compaction.md")
 
 _CALLS_UP = "No more calls can be made. Give your findings now, from what you have read, in the form that is asked for."
 _TIME_UP = "The time is nearly up, and no more calls can be made. Give your findings now, from what you have read so far."
+_BUDGET_UP = (
+    "The budget is nearly spent, and no more calls can be made. Give your findings now, briefly, from what you have read."
+)
 _DONE = "Give your findings now, in the form that is asked for."
 _FORM = "\nThe form: nothing but a JSON object by this schema:\n"
 _REFUSED = "no calls are made any more: give your findings now, in the form that is asked for"
@@ -65,6 +68,8 @@ class _Inquiry:
         self._until = write_up_at(job.work, now)
         self._room = session.room
         self._runner: BetaAsyncStreamingToolRunner[None] | None = None
+        self._runs_with = 0
+        """Tokens that an answer may have, as the runner asks for it."""
         self._compacts, self._due = True, False
         self._compaction: Prompt | None = None
         self._shortfall: Failure | None = None
@@ -99,6 +104,12 @@ class _Inquiry:
             made = f"{self._budget.used} calls of tools"
             self._shortfall = failure(type(e)(f"the time was nearly up after {made}: what had been read was written up"))
             return await self._written(_TIME_UP)
+        except BudgetSpent as e:
+            if not self._history.calls:
+                raise
+            made = f"{self._budget.used} calls of tools"
+            self._shortfall = failure(BudgetSpent(f"what had been read after {made} was written up: {e}"))
+            return await self._written(_BUDGET_UP, insists=True)
         return text if text is not None else await self._written(_CALLS_UP if self._budget.spent else _DONE)
 
     async def _looked(self) -> str | None:
@@ -158,27 +169,37 @@ class _Inquiry:
     async def _next(self, model: str) -> BetaMessage:
         """One request by the runner. After a fault another runner goes on from the turns that there are: no tool is called
         again for it."""
-        if self._runner is None:
-            self._runner = self._started(model)
+        request = self._request(model)
         try:
-            with self._calls.metered(model) as call:
+            # To summarize is another call within this one: it reads all of it, too.
+            async with self._calls.metered(model, request, times=2 if self._due else 1) as call:
+                if self._runner is None or call.room != self._runs_with:
+                    await self.close()
+                    self._runner, self._runs_with = self._started(model, {**request, "max_tokens": call.room}), call.room
                 stream = await anext(self._runner)
                 return await self._calls.read(call, model, stream)
         except BaseException:
             await self.close()
             raise
 
-    def _started(self, model: str) -> BetaAsyncStreamingToolRunner[None]:
-        request: dict[str, Any] = {
+    def _request(self, model: str) -> dict[str, Any]:
+        """The next turn, as it is sent."""
+        return {
             **self._session.request(model, self._system, None if self._job.hosted else Findings),
             "messages": self._history.messages(model),
-            "tools": [*self._desk.tools, *self._hosted],
+            "tools": [*(tool.to_dict() for tool in self._desk.tools), *self._hosted],
             "max_tokens": self._room,
+        }
+
+    def _started(self, model: str, request: dict[str, Any]) -> BetaAsyncStreamingToolRunner[None]:
+        arguments = {
+            **request,
+            "tools": [*self._desk.tools, *self._hosted],
             "betas": [_COMPACTION_BETA],
             "thread": False,  # after a fault we send the turns ourselves, to whoever answers then
         }
         runner: BetaAsyncStreamingToolRunner[None]
-        runner = self._calls.client.beta.messages.tool_runner(model=model, stream=True, **request)
+        runner = self._calls.client.beta.messages.tool_runner(model=model, stream=True, **arguments)
         if self._due:
             self._schedule(runner)
         return runner
@@ -208,6 +229,7 @@ class _Inquiry:
         """What the model says to ``ask``, after which no call is made. It is asked as it was before, so that the conversation
         is read from the cache; who goes on calling tools, or where it ``insists``, can only write."""
         await self.close()
+        self._calls.line = "write_up"
         await self._job.hooks.progress("writing up what was found")
         self._history.asked(ask + (_FORM + json.dumps(form_of(Findings)["schema"]) if self._job.hosted and not insists else ""))
         for insisting in (True,) if insists else (*(False,) * _ASKED, True):
@@ -241,8 +263,10 @@ class _Inquiry:
         while True:
             try:
                 message = await self._session.whole(request)
-            except ModelRejected as e:
-                if not (too_long(e) and self._history.lighten()):
+            except (BudgetSpent, ModelRejected) as e:
+                # With less to read it may be paid for, too; with nothing to read there is nothing to write up.
+                dear = isinstance(e, BudgetSpent)
+                if not ((dear or too_long(e)) and self._history.lighten()) or (dear and not self._history.material):
                     raise
                 self._job.tools.forget()
             else:

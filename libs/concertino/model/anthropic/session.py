@@ -131,8 +131,9 @@ class Session:
                 if event.type == "text":
                     await on_text(event.text)
 
-            with self.calls.metered(model) as call:
-                arguments = {**self.request(model, system), "messages": messages(), "max_tokens": self.room}
+            asked_for = {**self.request(model, system), "messages": messages(), "max_tokens": self.room}
+            async with self.calls.metered(model, asked_for) as call:
+                arguments = {**asked_for, "max_tokens": call.room}
                 try:
                     async with self.calls.client.beta.messages.stream(model=model, **arguments) as stream:
                         message = await self.calls.read(call, model, stream, heard)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 
-from concertino.contracts.errors import DeadlineExceeded, ModelRefused, ModelRejected, ModelUnavailable, Unusable
+from concertino.contracts.errors import BudgetSpent, DeadlineExceeded, ModelRefused, ModelRejected, ModelUnavailable, Unusable
 from concertino.contracts.facts import failure
 from concertino.model import marks
 from concertino.model.anthropic import items as weighable
@@ -23,7 +23,7 @@ OFFERED = 40_000
 QUOTE = 4_000
 """Characters of one that are shown."""
 _WRITE = "Write the report."
-_FAULTS = (DeadlineExceeded, ModelRefused, ModelRejected, ModelUnavailable, Unusable)
+_FAULTS = (BudgetSpent, DeadlineExceeded, ModelRefused, ModelRejected, ModelUnavailable, Unusable)
 
 
 async def write(session: Session, job: Writing) -> Answer[Draft]:

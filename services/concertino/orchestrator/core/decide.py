@@ -36,7 +36,7 @@ def decide(state: State, now: float, kinds: Collection[str], hedging: Hedging = 
         effects.append(SetTimer(name, at))
     work = [w for w in step if w.attempt > state.sent.get(w.id, 0)]
     if not join.closed(state, now):
-        slow = hedge.slow_at(state, {w.id for w in step})
+        slow = hedge.slow_at(state, step)
         if missing := hedge.timer(state, now, slow):
             effects.append(SetTimer(*missing))
         overdue = hedge.overdue(state, now, slow, hedging)
@@ -104,7 +104,7 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
     if round_.synthesis is None:
         # What is finished counts, however late it is looked at: only what is still to be done can be too late.
         return ending.concluded(state, ending.OUT_OF_TIME) if join.over(state, now) else [_writing(state, number)]
-    return ending.concluded(state)
+    return ending.concluded(state, *(ending.TOO_DEAR for _ in rounds.too_dear(state, number)[:1]))
 
 
 def _started(state: State, round_: Round) -> bool:
@@ -189,4 +189,7 @@ def _end(state: State, outcome: Outcome) -> WriteOutcome:
         *state.results,
         *(f"synthesis.{n}" for n in state.syntheses),
     }
+    if state.submitted:
+        limits = state.submitted.limits
+        outcome = structs.replace(outcome, max_tokens=limits.max_tokens, max_cost=limits.max_cost)
     return WriteOutcome(outcome, abort=bool(set(state.sent) - done), timers=tuple(sorted(state.timers - state.due)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
+from concertino.contracts.budget import left_for_work
 from concertino.contracts.errors import InvalidId
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Submitted, Work
@@ -12,7 +13,7 @@ from concertino.contracts.plans import max_subtasks, problems, unread
 from concertino.contracts.state import Round, State, fold
 from concertino.contracts.subjects import check_id
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
-from concertino.orchestrator.core.policies import hedge, join
+from concertino.orchestrator.core.policies import hedge, join, rounds
 
 MAX_ATTEMPTS = {"plan": 1, "result": 2, "synthesis": 1}
 """Attempts of one piece of work that a coordinator starts: of a subtask's one more, a hedge. (A queue may deliver each
@@ -137,7 +138,7 @@ def _of_hedge(state: State, now: float, work: Work) -> Iterator[str]:
         yield "hedged after its time"
     if hedge.clock(state, now) - state.submitted_at < state.hedge_after.get(work.id, 0.0):
         yield "hedged before it can be slow"
-    if work.limits.max_tokens is not None:
+    if hedge.limited(work):
         yield "hedged, though what may be spent is limited"
 
 
@@ -194,15 +195,17 @@ def _of_planning(state: State, work: Work, number: int) -> Iterator[str]:
         yield "another round for gaps that no report named"
     if told & set(work.gaps):
         yield "another round for the same gaps"
+    if synthesis is not None and min(left_for_work(work.limits, rounds.spent_by(state, number - 1))) <= 0:
+        yield "another round that nothing is left for"
 
 
 def _beyond_limits(state: State, submitted: Submitted, work: set[str]) -> Iterator[str]:
     subtasks = sum(id_.startswith("result.") for id_ in work)
     if subtasks > (most := max_subtasks(submitted.limits, brought=submitted.plan is not None)):
         yield f"{subtasks} subtasks, and {most} are allowed"
-    rounds = [int(about) for type_, _, about in (id_.partition(".") for id_ in work) if type_ != "result"]
-    if max(rounds, default=0) >= (most := submitted.limits.max_rounds):
-        yield f"round {max(rounds) + 1}, and {most} are allowed"
+    begun = [int(about) for type_, _, about in (id_.partition(".") for id_ in work) if type_ != "result"]
+    if max(begun, default=0) >= (most := submitted.limits.max_rounds):
+        yield f"round {max(begun) + 1}, and {most} are allowed"
 
 
 def _of_timer(state: State, timer: SetTimer) -> Iterator[str]:
@@ -214,6 +217,11 @@ def _of_timer(state: State, timer: SetTimer) -> Iterator[str]:
 
 def _of_outcome(state: State, outcome: Outcome) -> Iterator[str]:
     """A reason, no silent success, and nothing finished thrown away."""
+    if state.submitted and (outcome.max_tokens, outcome.max_cost) != (
+        state.submitted.limits.max_tokens,
+        state.submitted.limits.max_cost,
+    ):
+        yield "it tells of another budget than the task had"
     if not outcome.reason.strip():
         yield "an outcome without a reason"
     if outcome.status == OutcomeStatus.CANCELLED and state.cancel is None:

@@ -173,7 +173,7 @@ def summary(found: Timeline) -> list[str]:
     work = sum(total.all_rows for name, total in found.phases.items() if name in ("planning", "work", "synthesis"))
     rounds = [plural(found.rounds, "round")] if found.rounds > 1 else []
     done = f"{took(work) or '0 s'} of work in {took(found.seconds) or '0 s'}"
-    return [plural(len(found.rows), "piece") + " of work", *rounds, done, *spent(found.usage)]
+    return [plural(len(found.rows), "piece") + " of work", *rounds, done, *spent(found.usage, found.max_tokens, found.max_cost)]
 
 
 def when(found: Timeline) -> str:

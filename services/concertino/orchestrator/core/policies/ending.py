@@ -12,6 +12,7 @@ from concertino.orchestrator.core.policies import join
 _NAMED = 3
 """Troubles spelt out in a reason; the rest is counted."""
 
+TOO_DEAR = "too little of the budget is left for another round on what is still open"
 OUT_OF_TIME = "the deadline came before the findings were written up"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
+from concertino.contracts.messages import Work
 from concertino.contracts.state import State
 from concertino.contracts.subjects import parse_nth
 from concertino.orchestrator.core.policies import join
@@ -32,30 +33,35 @@ class Hedging(Struct, frozen=True):
 OFF = Hedging()
 
 
-def slow_at(state: State, ids: Collection[str]) -> dict[str, float]:
-    """Those of the work ``ids`` that may be hedged, with the Unix time from which on they are slow.
+def slow_at(state: State, work: Collection[Work]) -> dict[str, float]:
+    """The ids of those of ``work`` that may be hedged, with the Unix time from which on they are slow.
 
     Such work has one attempt, of which the log says that it is under way: what waits in a queue, or for another try, is not
     slow. Plans and reports are none of it: a reader would see two reports being written, line by line. And whoever limits what
     a task may spend has nothing spent twice.
     """
-    assert state.submitted is not None
-    if not state.hedge_after or state.submitted.limits.max_tokens is not None:
+    if not state.hedge_after:
         return {}
+    ids = {w.id for w in work if not limited(w)}
     began: dict[str, float] = {}
     for name, begun in state.begun.items():
-        work, _, nth = name.rpartition(".")
-        if work not in state.hedge_after or work not in ids or parse_nth(nth)[0] != 1:
+        id_, _, nth = name.rpartition(".")
+        if id_ not in state.hedge_after or id_ not in ids or parse_nth(nth)[0] != 1:
             continue
         if begun.hedge and name not in state.lost and name not in state.returned:
-            began[work] = max(state.times[f"begun.{name}"] - max(begun.seconds, 0.0), began.get(work, 0.0))
+            began[id_] = max(state.times[f"begun.{name}"] - max(begun.seconds, 0.0), began.get(id_, 0.0))
     found: dict[str, float] = {}
-    for work, since in began.items():
-        after = state.hedge_after[work]
+    for id_, since in began.items():
+        after = state.hedge_after[id_]
         at = max(since, state.submitted_at) + after
-        if work not in state.results and state.sent.get(work) == 1 and at + after * _PACE <= join.work_until(state):
-            found[work] = at
+        if id_ not in state.results and state.sent.get(id_) == 1 and at + after * _PACE <= join.work_until(state):
+            found[id_] = at
     return found
+
+
+def limited(work: Work) -> bool:
+    """Whether there is a limit to what may be spent on it, or on its task."""
+    return any(of.max_tokens is not None or of.max_cost is not None for of in (work.limits, work.brief))
 
 
 def overdue(state: State, now: float, slow: Mapping[str, float], hedging: Hedging) -> set[str]:

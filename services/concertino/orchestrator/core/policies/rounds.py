@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
+from concertino.contracts.budget import amount, left_for_work
+from concertino.contracts.messages import Amount, Settled, Spent
 from concertino.contracts.plans import max_subtasks
 from concertino.contracts.state import State
 from concertino.orchestrator.core.policies import join
 
 _PACE = 0.5
-"""Of the time that a round took: at least as much must be left for the next, or what it begins is only cut off."""
+"""Of the time that a round took, and of what it cost: at least as much must be left for the next, or what it begins is only
+cut off."""
 
 
 def current(state: State) -> int:
@@ -20,6 +26,17 @@ def current(state: State) -> int:
 
 def gaps_worth_a_round(state: State, number: int) -> tuple[str, ...]:
     """The gaps that round ``number + 1`` is to close; none where it would not be worth it or may not be."""
+    gaps = _gaps_to_close(state, number)
+    return gaps if gaps and _affordable(state, number) else ()
+
+
+def too_dear(state: State, number: int) -> tuple[str, ...]:
+    """The gaps that round ``number + 1`` would have closed, had enough of the budget been left."""
+    gaps = _gaps_to_close(state, number)
+    return gaps if gaps and not _affordable(state, number) else ()
+
+
+def _gaps_to_close(state: State, number: int) -> tuple[str, ...]:
     assert state.submitted is not None
     limits = state.submitted.limits
     synthesis = state.syntheses.get(number)
@@ -42,6 +59,30 @@ def _in_time(state: State, number: int) -> bool:
     began = state.times[f"synthesis.{number - 1}"] if number else state.submitted_at
     ended = state.times[f"synthesis.{number}"]
     return join.join_at(state) - ended >= (ended - began) * _PACE
+
+
+def _affordable(state: State, number: int) -> bool:
+    """Whether another round can come to something, by what round ``number`` cost."""
+    assert state.submitted is not None
+    spent = spent_by(state, number)
+    before = spent_by(state, number - 1) if number else Amount()
+    tokens, dollars = left_for_work(state.submitted.limits, spent)
+    enough = tokens >= (spent.tokens - before.tokens) * _PACE and dollars >= (spent.cost - before.cost) * _PACE
+    return enough and tokens > 0 and dollars > 0
+
+
+def spent_by(state: State, number: int) -> Amount:
+    """What the log knew of spending when the report of round ``number`` came. What it learns later changes nothing."""
+    report = f"synthesis.{number}"
+    until = state.times[report]
+    settled: dict[str, Settled | Spent] = {
+        **{f"plan.{n}": planned for n, planned in state.plans.items()},
+        **{s.work_id: state.results[s.work_id] for s in state.subtasks if s.work_id in state.results},
+        **{f"synthesis.{n}": synthesis for n, synthesis in state.syntheses.items()},
+        **{f"spent.{about}": lost for about, lost in state.lost.items()},
+    }
+    counted = [amount(one.usage) for name, one in settled.items() if name == report or state.times.get(name, until) < until]
+    return functools.reduce(operator.add, counted, Amount())
 
 
 def _found_something_new(state: State, number: int) -> bool:
