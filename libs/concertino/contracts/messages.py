@@ -231,22 +231,29 @@ class Report(Message, frozen=True, kw_only=True):
 # ------------------------------------------------------------------------------------------------------------- results
 
 
+MOST = 10**12
+"""Of anything that is counted: beyond what can be true, and within what every reader of JSON takes."""
+Tally = Annotated[int, Meta(ge=0, le=MOST)]
+Measure = Annotated[float, Meta(ge=0, le=MOST)]
+
+
 class Usage(Message, frozen=True, kw_only=True):
     """What was spent. Input tokens are counted once: as read anew, as written to the provider's cache, or as read from it."""
 
-    model_calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
-    cache_write_tokens: int = 0
-    cache_read_tokens: int = 0
-    web_searches: int = 0
+    model_calls: Tally = 0
+    input_tokens: Tally = 0
+    output_tokens: Tally = 0
+    cost_usd: Measure = 0.0
+    cache_write_tokens: Tally = 0
+    cache_read_tokens: Tally = 0
+    web_searches: Tally = 0
     """Searches that the model's provider made and charges for."""
-    unpriced_calls: int = 0
+    unpriced_calls: Tally = 0
     """Calls of models that have no price: ``cost_usd`` does not contain them."""
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+        """A sum stops at :data:`MOST`, so that it can be read where what it is made of can."""
+        return Usage(**{name: min(getattr(self, name) + getattr(other, name), MOST) for name in self.__struct_fields__})
 
 
 class Amount(Message, frozen=True, kw_only=True):
@@ -308,7 +315,7 @@ class Settled(Message, frozen=True, kw_only=True):
     attempts: int = 1
     worker: str = ""
     """The replica that did it."""
-    seconds: float = 0.0
+    seconds: Measure = 0.0
     """From its start by the attempt that ended it."""
     hedge: bool = False
     """Whether a second attempt beside a slow first brought it."""
@@ -365,7 +372,7 @@ class Begun(Message, frozen=True, kw_only=True):
 
     worker: str = ""
     attempt: int = 1
-    seconds: float = 0.0
+    seconds: Measure = 0.0
     """For which it has gone on."""
     hedge: bool = False
     """Whether another attempt may be made beside it. False: what it does is not to be done twice, or the release is older."""
@@ -379,7 +386,7 @@ class Spent(Message, frozen=True, kw_only=True):
     why: str = ""
     attempt: int = 0
     """0: the log of an older release, which did not say."""
-    seconds: float = 0.0
+    seconds: Measure = 0.0
     """From its start to its end."""
     usage: Usage = Usage()
     spent: dict[str, Usage] = {}

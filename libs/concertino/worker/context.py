@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
+
 from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus
 from concertino.contracts.budget import budget_of
@@ -162,6 +164,7 @@ class Context:
         self.notes += [f"not available: {why}" for why in missing if f"not available: {why}" not in self.notes]
 
     def _on_model_call(self, call: Call) -> None:
+        _check(call)
         meter.record(self.work.brief.kind, call)
         self.spent[call.model] = self.spent.get(call.model, Usage()) + call.usage
 
@@ -174,3 +177,11 @@ class Context:
     async def _on_call(self, name: str, arguments: dict[str, object]) -> None:
         said = ", ".join(shown(value) for value in arguments.values() if isinstance(value, str) and value)
         await self.progress(f"{name}: {said}" if said else name)
+
+
+def _check(call: Call) -> None:
+    """Raises :class:`TypeError` where a model says that it took what nothing can take: no reader would accept that."""
+    try:
+        msgspec.convert(msgspec.structs.asdict(call.usage), Usage)
+    except msgspec.ValidationError as e:
+        raise TypeError(f"the usage of a call of {call.model}: {e}") from e

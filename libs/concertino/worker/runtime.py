@@ -189,7 +189,6 @@ class Runtime:
                     log.error(why, subject=delivery.message.subject)
                 await delivery.ack()
             case Fail(task, work, failure, attempt):
-                log.error("given up", error=failure.message)
                 failed = self._failed(work, failure, attempt)
                 if await self._log.write(task, work, failed):
                     self._count(failed)
@@ -318,7 +317,9 @@ class Runtime:
         kind = self._announcement.kind
         metrics.RESULTS.labels(kind, settled.status).inc()
         if settled.status == ResultStatus.FAILED:
-            metrics.FAILURES.labels(kind, settled.error.code if settled.error else OTHER).inc()
+            code = settled.error.code if settled.error else OTHER
+            metrics.FAILURES.labels(kind, code).inc()
+            log.warning("failed for good", code=code)  # its text is in the task's log, and may quote what was read
 
     async def _handle(self, job: Job) -> Settled:
         return await call(self._handler, job.context, self._threads)

@@ -251,6 +251,9 @@ async def test_tools_cancellation_and_failures_say_what_they_are(
     await until(lambda: len(spans.named(process)) == 4)
     by_work = {span.attributes["concertino.work"]: span for span in spans.named(process)}
     assert (by_work["result.shaky.fails"].error, by_work["result.shaky.tools"].error) == ("source", "")
+    [failed] = [line for line in installation.log("shaky") if line["event"] == "failed for good"]
+    told = {"level": "warning", "task": task, "work": "result.shaky.fails", "subtask": "fails", "attempt": 1, "code": "source"}
+    assert told.items() <= failed.items()
     assert (by_work["result.shaky.long"].error, list(by_work["result.shaky.long"].events)) == ("", ["the task ended"])
     late = by_work["result.shaky.late"]
     assert (late.error, list(late.events), late.links) == ("", ["another attempt was first"], (first.span_id,))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
+import pytest
 from prometheus_client import REGISTRY, generate_latest
+from structlog.testing import capture_logs
 from worker_stage import KIND, Gate, Stage
 
 from concertino.contracts.errors import LimitReached, ModelUnavailable, SourceError
@@ -28,8 +30,12 @@ async def test_attempts_retries_and_failures_are_counted(stage: Stage) -> None:
 
     await stage.replica(handler)
     await stage.submit()
-    await until(ended)
-    await stage.settled()
+    with capture_logs() as logs:
+        await until(ended)
+        await stage.settled()
+    told = [(line["log_level"], line["event"], line.get("code")) for line in logs]
+    assert told == [("warning", "trying again", None), ("warning", "failed for good", "source")]
+    assert "gone" not in str(logs)
     assert counted("concertino_attempts_total", kind=KIND) == 2
     assert counted("concertino_redeliveries_total", kind=KIND) == 1
     assert counted("concertino_retries_total", kind=KIND, code="model_unavailable") == 1
@@ -68,9 +74,11 @@ async def test_a_failure_that_came_second_is_no_failed_result(stage: Stage) -> N
     await gate.until_begun()
     await stage.log.write("t1", "result.echo.s1", Result(worker="faster"))
     gate.open.set()
-    await stage.settled()
+    with capture_logs() as logs:
+        await stage.settled()
     assert counted("concertino_late_results_total", kind=KIND) == 1
     assert counted("concertino_failed_results_total", kind=KIND, code="source") == 0
+    assert [line["event"] for line in logs] == ["another attempt was first"]
 
 
 async def test_what_waits_in_the_queue_is_timed_until_it_has_a_slot(stage: Stage) -> None:
@@ -136,3 +144,21 @@ async def test_what_models_take_is_counted(stage: Stage) -> None:
     assert counted("concertino_provider_searches_total", kind=KIND, model="claude") == 3
     assert counted("concertino_unpriced_calls_total", kind=KIND, model="claude") == 0
     assert counted("concertino_model_call_seconds_sum", kind=KIND, model="claude") == 2.0
+
+
+@pytest.mark.parametrize("usage", [Usage(cost_usd=float("nan")), Usage(cost_usd=1e308), Usage(output_tokens=-1)])
+async def test_what_no_model_can_take_is_a_bug_of_it_and_not_counted(stage: Stage, usage: Usage) -> None:
+    counted = Counted()
+
+    async def handler(brief: Subtask, context: Context) -> None:
+        context.hooks.on_call(Call(model="claude", usage=Usage(model_calls=1, cost_usd=0.25), seconds=2.0, ended="end_turn"))
+        context.hooks.on_call(Call(model="claude", usage=usage, seconds=2.0, ended="end_turn"))
+
+    await stage.replica(handler)
+    with capture_logs():
+        await stage.submit()
+        result = await stage.result()
+    assert result.error is not None
+    assert (result.error.code, "a call of claude" in result.error.message) == ("bug", True)
+    assert result.usage == Usage(model_calls=1, cost_usd=0.25)
+    assert counted("concertino_cost_dollars_total", kind=KIND, model="claude") == 0.25

@@ -10,7 +10,7 @@ from worker_stage import DEADLINE, KIND, Gate, Stage
 
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, SourceError
-from concertino.contracts.messages import Finding, Result, ResultStatus, Returned, Subtask
+from concertino.contracts.messages import Finding, Result, ResultStatus, Returned, Subtask, Usage
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
 from concertino.worker.runtime import Runtime
@@ -218,6 +218,9 @@ async def test_work_whose_payload_is_gone_is_a_failed_result(stage: Stage) -> No
         ([Finding(claim="a"), "b"], "a list with a str in it"),
         ([Finding(claim="a", confidence=7.0)], "confidence"),
         ([Finding(claim=object())], "no reader accepts"),  # type: ignore[arg-type]
+        (Result(usage=Usage(cost_usd=1e308)), "cost_usd"),
+        (Result(spent={"a": Usage(input_tokens=-1)}), "input_tokens"),
+        (Result(seconds=-1.0), "seconds"),
     ],
 )
 async def test_rubbish_is_a_bug_and_says_what_to_return(stage: Stage, returned: object, says: str) -> None:
