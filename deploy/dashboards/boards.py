@@ -214,6 +214,15 @@ TASKS = Board(
                     [Query(_rate("concertino_retries_total", "kind, code"), "{{kind}} {{code}}")],
                 ),
                 Panel(
+                    "Hedges",
+                    "Second attempts beside a slow first: sent, won (it was first) and lost. All lost: they come too early.",
+                    "ops",
+                    [
+                        Query(_rate("concertino_hedges_total", "kind"), "{{kind}} sent"),
+                        Query(_rate("concertino_hedges_ended_total", "kind, hedge"), "{{kind}} {{hedge}}"),
+                    ],
+                ),
+                Panel(
                     "Results that came second",
                     "Another attempt was first: its price is booked apart.",
                     "ops",

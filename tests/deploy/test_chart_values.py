@@ -69,6 +69,7 @@ CHANGES: dict[str, tuple[Any, Values, str]] = {
     "model.baseUrl": ("https://gateway:8443", {}, "value: https://gateway:8443"),
     "search.provider": ("brave", {"search": {"existingSecret": "keys"}}, "value: brave"),
     "search.existingSecret": ("keys", {"search": {"provider": "tavily"}, **SECRETS}, "key: TAVILY_API_KEY"),
+    "hedge": ("auto,web=30", {}, "name: CTN_HEDGE\n          value: auto,web=30"),
     "tracing.endpoint": ("http://collector:4319", {}, "port: 4319"),
     "tracing.ratio": (0.125, TRACED, "value: '0.125'"),
     "tracing.headersSecret": ("headers", TRACED, "key: OTEL_EXPORTER_OTLP_HEADERS"),

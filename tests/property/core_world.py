@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from concertino.contracts.codec import encode
 from concertino.contracts.facts import Fact, read_fact
 from concertino.contracts.messages import Dispatched, Message, Outcome, Work
@@ -19,10 +21,11 @@ from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, Wri
 from concertino.orchestrator.core.invariants import violations, violations_of_log
 from concertino.orchestrator.core.lifecycle import Phase, allowed
 from concertino.orchestrator.core.policies import join, rounds
+from concertino.orchestrator.core.policies.hedge import OFF, Hedging
 
 TASK = "t"
 START = 1_000_000.0
-TRIGGERS = {"submitted", "plan", "result", "synthesis", "cancel", "due"}
+TRIGGERS = {"submitted", "plan", "begun", "result", "synthesis", "cancel", "due"}
 _ORDER = list(Phase)
 
 
@@ -38,6 +41,7 @@ class World:
     timers: dict[str, float] = field(default_factory=dict)
     triggers: list[int] = field(default_factory=list)
     kinds: frozenset[str] = frozenset({"web", "code"})
+    hedging: Hedging = OFF
 
     def write(self, name: str, message: Message) -> bool:
         """The first message on a subject stands."""
@@ -153,9 +157,10 @@ class Replica:
     def _decide(self) -> list[Effect]:
         """What is to be done; with every promise of the core checked."""
         self._latest = max(self._latest, self.world.now + self.skew)
-        effects = decide(self.state, self._latest, self.world.kinds)
+        effects = decide(self.state, self._latest, self.world.kinds, self.world.hedging)
         assert not (wrong := violations(self.state, self._latest, self.world.kinds, effects)), wrong
-        assert effects == decide(self.state, self._latest, self.world.kinds), "asked twice, answered differently"
+        again = decide(self.state, self._latest, self.world.kinds, self.world.hedging)
+        assert effects == again, "asked twice, answered differently"
         self._check_phase()
         return effects
 
@@ -175,12 +180,12 @@ class Replica:
             case SetTimer(name, at):
                 self.world.schedule(name, at)
                 self._know(f"timer.{name}", None)
-            case Dispatch(wave, work):
+            case Dispatch(wave, work, hedge_after):
                 for one in work:
                     check_work(self.world, one)
                     self.world.enqueue(one)
                     yield
-                dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work))
+                dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work), hedge_after=hedge_after)
                 if not self.world.write(f"dispatched.{wave}", dispatched):
                     return False
                 self._know(f"dispatched.{wave}", dispatched)
@@ -205,6 +210,11 @@ def check_work(world: World, work: Work) -> None:
     if work.id.startswith("result."):
         assert [i.subtask.id for i in work.inputs if i.result] == list(work.brief.depends_on)
     assert work.deadline <= join.ends_at(truth)
+    if work.attempt > 1:
+        # What is sent again is what was sent, and somebody is at work on it: no queue gets longer by work that waits in it.
+        first = world.enqueued[Subjects().message_id(work.task, work.id, 1)]
+        assert structs.replace(work, attempt=1) == first
+        assert any(name.startswith(f"{work.id}.") and begun.hedge for name, begun in truth.begun.items())
 
 
 def disordered(facts: Iterable[Fact], how: int) -> list[Fact]:

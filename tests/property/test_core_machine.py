@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from concertino.contracts.messages import Cancel, Submitted
+from concertino.contracts.messages import Begun, Cancel, Returned, Spent, Submitted
 from concertino.contracts.state import fold
-from concertino.contracts.subjects import FactName
+from concertino.contracts.subjects import FactName, nth
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, SetTimer
 from concertino.orchestrator.core.invariants import violations
-from concertino.orchestrator.core.policies import join
+from concertino.orchestrator.core.policies import hedge, join
+from concertino.orchestrator.core.policies.hedge import OFF, Hedging
 
 MISFORTUNES = [
     "cancel",
@@ -31,6 +32,12 @@ MISFORTUNES = [
     "crash",
     "gone workers",
 ]
+HEDGINGS = [
+    OFF,
+    Hedging({"web": 1.5}, {"web": 1}),
+    Hedging({"web": 1.5, "code": 5.5}, {"web": 9, "code": 9}),
+    Hedging({"web": 2.0, "code": 300.0}, {"web": 0, "code": 9}),
+]
 STRANGE_PLACES = [
     "plan.0",
     "plan.00",
@@ -41,7 +48,7 @@ STRANGE_PLACES = [
     "result.code.r0s0",
     "synthesis.0",
 ]
-STRANGE_PLACES += ["cancel", "timer.join", "outcome", "later.0"]
+STRANGE_PLACES += ["cancel", "timer.join", "timer.hedge-1", "due.hedge-x", "outcome", "later.0"]
 
 
 def may(misfortune: str) -> Callable[[Any], Any]:
@@ -64,7 +71,9 @@ class Orchestration(RuleBasedStateMachine):
         unreadable=st.sampled_from([*[False] * 30, True]),
         strange=st.lists(st.sampled_from(STRANGE_PLACES), max_size=2, unique=True),
         good_days=st.sampled_from([True, True, False]),
+        hedging=st.sampled_from(HEDGINGS),
         days=st.sampled_from([4, 8, 2, 3, 1, 0]),
+        slow=st.booleans(),
         data=st.data(),
     )
     def submit(
@@ -74,11 +83,13 @@ class Orchestration(RuleBasedStateMachine):
         unreadable: bool,
         strange: list[str],
         good_days: bool,
+        hedging: Hedging,
         days: int,
+        slow: bool,
         data: st.DataObject,
     ) -> None:
         """The task, and how far it has come when misfortune sets in."""
-        self.misfortunes, self.good_days = misfortunes, good_days
+        self.misfortunes, self.good_days, self.world.hedging = misfortunes, good_days, hedging
         if "strangers" in misfortunes:
             for name in strange:
                 self.world.write_raw(name, b"?", {})
@@ -90,6 +101,8 @@ class Orchestration(RuleBasedStateMachine):
             self.world.write("submitted", task)
         for _ in range(days):
             self.settle_down()
+            if slow:
+                self.work_is_slow(1.0)
             self.a_day_of_work(data)
 
     # --- replicas
@@ -119,7 +132,7 @@ class Orchestration(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def hear_twice(self, data: st.DataObject) -> None:
-        heard = [f.sequence for f in self.world.log if f.name.type in ("submitted", "plan", "result", "due")]
+        heard = [f.sequence for f in self.world.log if f.name.type in ("submitted", "plan", "begun", "result", "due")]
         self.world.triggers.append(data.draw(st.sampled_from(heard)))
 
     @rule(which=st.integers(0, 2))
@@ -150,6 +163,36 @@ class Orchestration(RuleBasedStateMachine):
         id_ = data.draw(st.sampled_from(sorted(self.world.queue)))
         work = self.world.queue[id_] if again else self.world.queue.pop(id_)
         self.world.write(work.id, data.draw(settled(work)))
+
+    @rule(data=st.data(), delivery=st.integers(1, 2), hedge=st.sampled_from([True, True, True, False]))
+    @precondition(lambda self: self.world.enqueued)
+    def work_goes_on(self, data: st.DataObject, delivery: int, hedge: bool) -> None:
+        """A worker says so: of what is queued, done long since, or a second attempt itself."""
+        work = self.world.enqueued[data.draw(st.sampled_from(sorted(self.world.enqueued)))]
+        self.world.write(f"begun.{work.id}.{nth(work.attempt, delivery)}", Begun(worker="w1", seconds=1.0, hedge=hedge))
+
+    @rule(data=st.data(), ending=st.sampled_from([Spent(why="overloaded"), Returned()]))
+    def an_attempt_ends_in_vain(self, data: st.DataObject, ending: Spent | Returned) -> None:
+        begun = sorted(self.world.state.begun)
+        if begun:
+            type_ = "spent" if isinstance(ending, Spent) else "returned"
+            self.world.write(f"{type_}.{data.draw(st.sampled_from(begun))}", ending)
+
+    @rule(seconds=st.sampled_from([1.0, 4.0, 9.0]))
+    @precondition(lambda self: self.world.queue)
+    def all_work_is_slow(self, seconds: float) -> None:
+        self.work_is_slow(seconds)
+
+    def work_is_slow(self, seconds: float) -> None:
+        """All that is queued is taken, goes on, and does not come to an end; and the orchestrators are well."""
+        for work in list(self.world.queue.values()):
+            self.world.write(f"begun.{work.id}.{nth(work.attempt, 1)}", Begun(worker="w1", seconds=1.0, hedge=True))
+        self.settle_down()
+        self.world.now += seconds
+        for name, at in list(self.world.timers.items()):
+            if at <= self.world.now:
+                self.world.fire(name)
+        self.settle_down()
 
     @rule(data=st.data())
     @precondition(lambda self: self.world.queue)
@@ -205,16 +248,17 @@ class Orchestration(RuleBasedStateMachine):
         log = self.world.log
         known = log if data.draw(st.booleans()) else data.draw(st.lists(st.sampled_from(log), max_size=len(log)))
         state, now = fold(TASK, known), self.world.now + skew
-        effects = decide(state, now, self.world.kinds)
+        hedging = self.world.hedging
+        effects = decide(state, now, self.world.kinds, hedging)
         assert not (wrong := violations(state, now, self.world.kinds, effects)), wrong
         other = fold(TASK, disordered(known, order))
         assert other == state, "the fold depends on the order"
-        assert decide(other, now, self.world.kinds) == effects
-        later = decide(state, now + 50, self.world.kinds)
+        assert decide(other, now, self.world.kinds, hedging) == effects
+        later = decide(state, now + 50, self.world.kinds, hedging)
         assert not (wrong := violations(state, now + 50, self.world.kinds, later)), wrong
         # What an effect is called says what it is: the same work at another time is the same message.
-        named = {w.id: w for e in effects if isinstance(e, Dispatch) for w in e.work}
-        assert all(named.get(w.id, w) == w for e in later if isinstance(e, Dispatch) for w in e.work)
+        named = {(w.id, w.attempt): w for e in effects if isinstance(e, Dispatch) for w in e.work}
+        assert all(named.get((w.id, w.attempt), w) == w for e in later if isinstance(e, Dispatch) for w in e.work)
         timers = {e.name: e for e in effects if isinstance(e, SetTimer)}
         assert all(timers.get(e.name, e) == e for e in later if isinstance(e, SetTimer))
 
@@ -237,6 +281,8 @@ class Orchestration(RuleBasedStateMachine):
             healthy.finish()
         assert self.world.outcome, "no outcome"
         event(f"{self.world.outcome.status} after {len(self.world.state.rounds)} rounds")
+        if self.world.hedging != OFF and hedge.HEDGE in self.world.state.sent.values():
+            event("hedged")
         ended = self.world.sequence
         newcomer = Replica(self.world)
         newcomer.begin(1)
@@ -246,7 +292,7 @@ class Orchestration(RuleBasedStateMachine):
     def _good_days(self, replica: Replica) -> None:
         """Nothing was lost: with good workers the task ends without the clock."""
         state = self.world.state
-        closed = state.submitted and (state.due or self.world.now >= join.join_at(state))
+        closed = state.submitted and ({join.JOIN, join.DEADLINE} & state.due or self.world.now >= join.join_at(state))
         for _ in range(60):
             self._hear_all(replica)
             if self.world.outcome:
@@ -257,7 +303,7 @@ class Orchestration(RuleBasedStateMachine):
         assert closed, "nothing was lost, everybody works, and there is no end"
 
     def _only_timers(self, replica: Replica) -> None:
-        for _ in range(6):
+        for _ in range(6 + len(self.world.state.begun)):  # each that goes on may set a timer, and none sets two
             self._hear_all(replica)
             for name, at in list(self.world.timers.items()):
                 self.world.now = max(self.world.now, at)

@@ -21,7 +21,7 @@ from concertino.cli.show.trace import page, terminal
 from concertino.contracts import messages as m
 from concertino.contracts.facts import Fact
 from concertino.contracts.state import State, fold
-from concertino.contracts.subjects import FactName
+from concertino.contracts.subjects import FactName, nth
 from concertino.contracts.timeline import Timeline, timeline
 from concertino.contracts.view import usage_view
 
@@ -32,7 +32,7 @@ _usages = st.builds(
     m.Usage, model_calls=st.integers(0, 2), input_tokens=st.integers(0, 99), cost_usd=st.sampled_from([0, 0.25])
 )
 _of_deliveries = {
-    "begun": st.builds(m.Begun, worker=_workers, attempt=_deliveries, seconds=_seconds),
+    "begun": st.builds(m.Begun, worker=_workers, attempt=_deliveries, seconds=_seconds, hedge=st.booleans()),
     "spent": st.builds(
         m.Spent,
         worker=_workers,
@@ -59,6 +59,9 @@ def check(state: State, now: float) -> Timeline:
         assert not row.parts or at == pytest.approx(row.start + row.seconds, abs=1e-5), row.id
         assert 0 <= row.start <= found.seconds + 1e-5
         assert row.critical <= row.seconds + 1e-5
+        for part in row.beside:
+            assert part.seconds >= 0
+            assert 0 <= part.start <= part.start + part.seconds <= found.seconds + 1e-5
     at = 0.0
     for segment in found.path:
         assert segment.seconds > 0
@@ -93,14 +96,16 @@ class Watched(Orchestration):
     @precondition(lambda self: self.world.enqueued)
     def a_delivery_is_told_of(self, data: st.DataObject, type_: str, delivery: int) -> None:
         work = self.world.enqueued[data.draw(st.sampled_from(sorted(self.world.enqueued)))]
-        self.world.write(f"{type_}.{work.id}.{delivery}", data.draw(_of_deliveries[type_]))
+        self.world.write(f"{type_}.{work.id}.{nth(work.attempt, delivery)}", data.draw(_of_deliveries[type_]))
 
     @rule(data=st.data(), seconds=_seconds, attempts=_deliveries, worker=_workers)
     @precondition(lambda self: self.world.queue)
     def slow_work(self, data: st.DataObject, seconds: float, attempts: int, worker: str) -> None:
         work = self.world.queue.pop(data.draw(st.sampled_from(sorted(self.world.queue))))
         done = data.draw(settled(work))
-        self.world.write(work.id, msgspec.structs.replace(done, seconds=seconds, attempts=attempts, worker=worker))
+        self.world.write(
+            work.id, msgspec.structs.replace(done, seconds=seconds, attempts=attempts, worker=worker, hedge=work.attempt > 1)
+        )
 
     @rule(skew=st.sampled_from([-30.0, 0.0, 700.0]), expired=st.sampled_from([0, 0, 1, 4]))
     def somebody_asks_where_the_time_went(self, skew: float, expired: int) -> None:
@@ -153,14 +158,14 @@ def strange_facts(draw: st.DrawFn) -> list[Fact]:
         "result.web.s1": st.builds(
             m.Result, seconds=_seconds, error=st.sampled_from([None, error]), attempts=st.integers(-1, 5)
         ),
-        "result.web.s2": st.builds(m.Result, seconds=_seconds, usage=_usages, worker=_workers),
+        "result.web.s2": st.builds(m.Result, seconds=_seconds, usage=_usages, worker=_workers, hedge=st.booleans()),
         "synthesis.0": st.builds(m.Synthesized, seconds=_seconds, usage=_usages),
         "cancel": st.just(m.Cancel(reason=_HOSTILE)),
         "outcome": st.just(m.Outcome(status=m.OutcomeStatus.FAILED, reason=_HOSTILE)),
     }
     for work in ("plan.0", "result.web.s1", "result.web.gone", f"result.{_HOSTILE}"):
         for type_, of in _of_deliveries.items():
-            every[f"{type_}.{work}.{draw(st.sampled_from(['1', '2', 'x', '٣']))}"] = of
+            every[f"{type_}.{work}.{draw(st.sampled_from(['1', '2', '2-1', 'x', '٣']))}"] = of
     facts = []
     for name in draw(st.lists(st.sampled_from(sorted(every)), unique=True, max_size=len(every))):
         type_, _, about = name.partition(".")

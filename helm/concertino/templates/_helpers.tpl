@@ -229,6 +229,9 @@ true
 - {name: CTN_KEEP, value: {{ $all.bus.keep | int64 | quote }}}
 - {name: CTN_LEASE, value: {{ .values.lease | quote }}}
 - {name: CTN_ATTEMPTS, value: {{ .values.attempts | quote }}}
+{{- if eq .role "orchestrator" }}
+- {name: CTN_HEDGE, value: {{ $all.hedge | quote }}}
+{{- end }}
 - {name: CTN_GRACE, value: {{ .values.grace | quote }}}
 - {name: CTN_SLOTS, value: {{ .values.slots | quote }}}
 {{- /* Who has no key cannot insist. */}}

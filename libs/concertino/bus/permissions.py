@@ -54,7 +54,7 @@ def worker(subjects: Subjects, kind: str) -> Role:
         user=f"{subjects.prefix}-{'synthesizer' if kind == SYNTHESIZE else f'worker-{kind}'}",
         account=subjects.account_of(kind),
         publish=_working(subjects, kind),
-        subscribe=(_inbox(subjects, kind), subjects.signal("*"), *calls.DISCOVERY),
+        subscribe=(_inbox(subjects, kind), *_signals(subjects, kind), *calls.DISCOVERY),
         responses=True,
     )
 
@@ -85,6 +85,7 @@ def orchestrator(subjects: Subjects) -> Role:
             *(subjects.fact("*", name) for name in ("dispatched.*", "outcome")),
             subjects.timer("*", "*"),
             subjects.signal("*"),
+            subjects.signal("*", _work_of("*")),
             subjects.work("*", "*"),
             *_taking(triggers),
             *_working(subjects, PLAN),
@@ -93,7 +94,7 @@ def orchestrator(subjects: Subjects) -> Role:
             calls.purge(subjects.timers_stream),
             calls.consumers(subjects.work_stream),
         ),
-        subscribe=(_inbox(subjects, ORCHESTRATOR), subjects.signal("*"), *calls.DISCOVERY),
+        subscribe=(_inbox(subjects, ORCHESTRATOR), *_signals(subjects, PLAN), *calls.DISCOVERY),
         responses=True,
     )
 
@@ -221,7 +222,7 @@ def _many(export: dict[str, Any]) -> dict[str, Any]:
 
 def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
     """For whoever takes work of ``kind``."""
-    work = {PLAN: "plan.*", SYNTHESIZE: "synthesis.*"}.get(kind) or Subtask(id="*", kind=kind, objective="").work_id
+    work = _work_of(kind)
     beside = (subjects.returned(work, "*"), subjects.begun(work, "*"), subjects.spent(work, "*"))
     return (
         *(subjects.fact("*", name) for name in (work, *beside)),
@@ -232,6 +233,17 @@ def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
         *_reading(subjects),
         *(subject for lane in LANES for subject in _taking(topology.work(subjects, kind, lane))),
     )
+
+
+def _work_of(kind: str) -> str:
+    """The ids of its work."""
+    return {PLAN: "plan.*", SYNTHESIZE: "synthesis.*"}.get(kind) or Subtask(id="*", kind=kind, objective="").work_id
+
+
+def _signals(subjects: Subjects, kind: str) -> tuple[str, ...]:
+    """What whoever takes work of ``kind`` listens to. Plans and reports are not hedged."""
+    hedged = () if kind in (PLAN, SYNTHESIZE) else (subjects.signal("*", _work_of(kind)),)
+    return subjects.signal("*"), *hedged
 
 
 def _taking(consumer: Consumer) -> tuple[str, ...]:

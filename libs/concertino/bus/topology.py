@@ -41,8 +41,8 @@ FACTS = (
 TIMERS = ("timer.*", "due.*")
 """Facts, too, in a stream of their own, from which the log takes them. A stream with schedules lets whoever may write to any of
 its subjects write to all of them (by a schedule with that target), and delete everything (by a roll-up)."""
-TRIGGERS = ("submitted", "plan.*", "result.*.*", "synthesis.*", "cancel", "due.*")
-"""Facts after which there may be something to do."""
+TRIGGERS = ("submitted", "plan.*", "begun.*.*.*.*", "result.*.*", "synthesis.*", "cancel", "due.*")
+"""Facts after which there may be something to do. (A subtask's work that goes on for long may be worth a second attempt.)"""
 
 
 class Stream(Struct, frozen=True):

@@ -317,6 +317,8 @@ class Settled(Message, frozen=True, kw_only=True):
     """The replica that did it."""
     seconds: Measure = 0.0
     """From its start by the attempt that ended it."""
+    hedge: bool = False
+    """Whether a second attempt beside a slow first brought it."""
     model: str = ""
     """Who thought: a model's name, several joined by ``+``, or ``extractive``."""
     prompt: str = ""
@@ -352,7 +354,9 @@ class Dispatched(Message, frozen=True, kw_only=True):
     """``ctn.task.<task>.dispatched.<wave>``, by a coordinator: this work is in its queues, acknowledged."""
 
     work: tuple[tuple[str, int], ...]
-    """Work ids and attempts."""
+    """Work ids and attempts. Attempt 2 is a hedge: it is sent beside the first, which is slow, and not after it."""
+    hedge_after: dict[str, Annotated[float, Meta(gt=0)]] = {}
+    """By kind: seconds of work after which its subtasks in this wave are slow. Kinds that are not hedged are left out."""
 
 
 class Returned(Message, frozen=True, kw_only=True):
@@ -370,6 +374,8 @@ class Begun(Message, frozen=True, kw_only=True):
     attempt: int = 1
     seconds: Measure = 0.0
     """For which it has gone on."""
+    hedge: bool = False
+    """Whether another attempt may be made beside it. False: what it does is not to be done twice, or the release is older."""
 
 
 class Spent(Message, frozen=True, kw_only=True):
@@ -466,7 +472,8 @@ class Progress(Message, frozen=True, kw_only=True):
 
 
 class Signal(Message, frozen=True, kw_only=True):
-    """``ctn.signal.<task>``: running work of this task is of no use any more. Not stored."""
+    """``ctn.signal.<task>``: running work of this task is of no use any more; ``ctn.signal.<task>.<work id>``: attempts at this
+    piece of it are, as another has brought its result. Not stored."""
 
     reason: str
 
@@ -488,3 +495,5 @@ class Announcement(Message, frozen=True, kw_only=True):
     """True for planning and synthesis: not to be chosen by a plan."""
     public: tuple[str, ...] = ()
     """Which of its tools, and of its kinds of source, are of the open web: nothing private comes together with them."""
+    hedge: bool = True
+    """Whether a second attempt may be made beside one that is slow. False where doing it twice does harm."""

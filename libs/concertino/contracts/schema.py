@@ -126,6 +126,14 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             description="Running work of the task is of no use any more. Not stored.",
         ),
         Channel(
+            name="superseded",
+            address=subjects.signal("{task}", "{work}"),
+            schema="signal",
+            writers="coordinators",
+            readers="workers",
+            description="Attempts at this piece of work are of no use any more: another has brought its result. Not stored.",
+        ),
+        Channel(
             name="announcement",
             address=f"$KV.{subjects.workers_bucket}.{{kind}}.{{replica}}",
             schema="announcement",
@@ -243,7 +251,7 @@ def _headers(channel: Channel) -> Json:
             "description": f"The payload is the blob of this SHA-256. No message is larger than {MAX_MESSAGE} bytes.",
         },
     }
-    if channel.name not in ("progress", "signal"):
+    if channel.name not in ("progress", "signal", "superseded"):
         properties[Header.TRACEPARENT] = {"type": "string", "description": "The W3C trace context. The task goes on in it."}
         properties[Header.TRACESTATE] = {"type": "string", "description": "What tracing systems add to it."}
     if channel.once:

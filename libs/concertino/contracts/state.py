@@ -27,6 +27,7 @@ from concertino.contracts.messages import (
     Synthesized,
     Usage,
 )
+from concertino.contracts.subjects import is_number
 from concertino.contracts.trace import NO_TRACE, Trace
 
 _HEADS = ("submitted", "dispatched.1")
@@ -67,6 +68,8 @@ class State:
     times: dict[str, float] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
     """Work id to the highest attempt that is in a queue."""
+    hedge_after: dict[str, float] = field(default_factory=dict)
+    """Work id to the seconds of work after which it is slow, where a second attempt may be made then."""
     heads: dict[str, Trace] = field(default_factory=dict)
     """Where a trace of it begins, by the name of the fact that says so."""
 
@@ -83,15 +86,17 @@ class State:
                     self.plans[0] = Planned(plan=message.plan)
             case Unreadable() if fact.name.type == "submitted":
                 self.unreadable = message.error
-            case Planned() if _is_number(about):
+            case Planned() if is_number(about):
                 self.plans.setdefault(int(about), message)
-            case Dispatched() if _is_number(about):
+            case Dispatched() if is_number(about):
                 self.dispatched[int(about)] = message
                 for work, attempt in message.work:
                     self.sent[work] = max(attempt, self.sent.get(work, 0))
+                    if attempt == 1 and (after := message.hedge_after.get(_kind(work))) is not None:
+                        self.hedge_after[work] = min(after, self.hedge_after.get(work, after))
             case Result():
                 self.results[name] = message
-            case Synthesized() if _is_number(about):
+            case Synthesized() if is_number(about):
                 self.syntheses[int(about)] = message
             case Spent():
                 self.lost[about] = message
@@ -150,9 +155,10 @@ class State:
 _NOTHING = Usage()
 
 
-def _is_number(about: str) -> bool:
-    """Whether ``about`` is a number as we write it: ``00`` and ``٠`` would be second names for the place of ``0``."""
-    return about.isdecimal() and len(about) < 10 and about == str(int(about))
+def _kind(work: str) -> str:
+    """Of a subtask's work; empty for a plan or a report."""
+    type_, _, about = work.partition(".")
+    return about.partition(".")[0] if type_ == "result" else ""
 
 
 def fold(task: str, facts: Iterable[Fact]) -> State:

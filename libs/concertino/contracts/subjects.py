@@ -60,6 +60,24 @@ def check_work_id(value: str) -> str:
     return value
 
 
+def is_number(text: str) -> bool:
+    """Whether ``text`` is a number as we write it: ``00`` and ``٠`` would be second names for the place of ``0``."""
+    return text.isdecimal() and len(text) < 10 and text == str(int(text))
+
+
+def nth(attempt: int, delivery: int) -> str:
+    """How the facts about a delivery of a piece of work are told apart: ``2`` is the second delivery of what was sent first,
+    ``2-1`` the first one of a hedge. Each is a message of its own, whose deliveries are counted from 1."""
+    return str(delivery) if attempt == 1 else f"{attempt}-{delivery}"
+
+
+def parse_nth(text: str) -> tuple[int, int]:
+    """Attempt and delivery; a delivery that is no number is 0."""
+    attempt, dash, delivery = text.rpartition("-")
+    known = not dash or is_number(attempt)
+    return int(attempt) if dash and known else 1, int(delivery) if known and is_number(delivery) else 0
+
+
 class FactName(NamedTuple):
     """The part of a fact's subject after the task: its type and what it is about (``result``, ``web.s1``)."""
 
@@ -164,13 +182,14 @@ class Subjects(Struct, frozen=True):
     def message_id(self, task: str, work: str, attempt: int) -> str:
         return f"{task}.{work}.{attempt}"
 
-    def parse_message_id(self, message_id: str) -> tuple[str, str]:
-        """Task and work id. Raises :class:`InvalidId` where it names no work."""
+    def parse_message_id(self, message_id: str) -> tuple[str, str, int]:
+        """Task, work id and attempt. Raises :class:`InvalidId` where it names no work."""
         task, _, rest = message_id.partition(".")
-        return check_id(task), check_work_id(rest.rpartition(".")[0])
+        work, _, attempt = rest.rpartition(".")
+        return check_id(task), check_work_id(work), int(attempt) if is_number(attempt) else 1
 
     def returned(self, work: str, delivery: int | str) -> str:
-        """The name of the fact that a delivery of ``work`` does not count."""
+        """The name of the fact that a delivery of ``work`` does not count. ``delivery`` is as :func:`nth` has it."""
         return f"returned.{work}.{delivery}"
 
     def begun(self, work: str, delivery: int | str) -> str:
@@ -187,8 +206,14 @@ class Subjects(Struct, frozen=True):
         """What one piece of work, or (without ``work``) every piece of work of a task, is doing now."""
         return f"{self.prefix}.progress.{task}.{work or '>'}"
 
-    def signal(self, task: str) -> str:
-        return f"{self.prefix}.signal.{task}"
+    def signal(self, task: str, work: str = "") -> str:
+        """Where it is said that a task, or (with ``work``) one piece of its work, is of no use any more."""
+        return f"{self.prefix}.signal.{task}.{work}" if work else f"{self.prefix}.signal.{task}"
+
+    def parse_signal(self, subject: str) -> tuple[str, str]:
+        """Task and work id; the latter is empty where all of the task is meant."""
+        task, _, work = subject[len(self.prefix) + len(".signal.") :].partition(".")
+        return task, work
 
     # --- answers
 

@@ -94,6 +94,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """After which work of a worker that fell silent goes to another."""
     attempts: Annotated[int, Meta(ge=1, le=50)] = 4
     """How often one piece of work is begun before it counts as failed. What a leaving worker hands back does not count."""
+    hedge: str = "auto"
+    """After how many seconds of work a subtask is slow: another worker makes a second attempt beside it then, and the result
+    that is first counts. ``auto``: learned from the latest of its kind; ``off``: never. By kind: ``auto,web=30,code=off``. At
+    most one in twenty is hedged, and nothing with a limit of tokens or cost. For orchestrators."""
     grace: Annotated[float, Meta(ge=0, le=3600)] = 20.0
     """How long running work may go on after SIGTERM."""
     slots: Annotated[int, Meta(ge=0, le=10_000)] = 0

@@ -32,6 +32,7 @@ TOKEN_TYPES: Final = ("input", "output", "cache_write", "cache_read")
 LACKING: Final = ("tokens", "cost", "unpriced", "ledger")
 """Why a budget does not allow a call."""
 CHECKS: Final = ("passed", "failed")
+HEDGE_ENDS: Final = ("won", "lost")
 
 Closed = Callable[[str], str]
 
@@ -73,5 +74,6 @@ CLOSED: Mapping[str, Closed] = {
     "type": fixed(*TOKEN_TYPES),
     "lacking": fixed(*LACKING),
     "check": fixed(*CHECKS),
+    "hedge": fixed(*HEDGE_ENDS),
 }
 """By label."""

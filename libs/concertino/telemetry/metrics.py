@@ -13,7 +13,7 @@ from prometheus_client import disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 from concertino.contracts.messages import ResultStatus
-from concertino.telemetry.labels import CHECKS, CLOSED, CODES, LACKING, TOKEN_TYPES
+from concertino.telemetry.labels import CHECKS, CLOSED, CODES, HEDGE_ENDS, LACKING, TOKEN_TYPES
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -79,6 +79,13 @@ FAILURES = Counter("concertino_failed_results", "Those of them that failed, by c
 HANDED_BACK = Counter("concertino_handed_back", "Work that a leaving worker handed back.", ["kind"])
 LATE = Counter("concertino_late_results", "Results that came second: another attempt was first.", ["kind"])
 
+HEDGES = Counter("concertino_hedges", "Second attempts that were sent beside a slow first.", ["kind"])
+HEDGES_ENDED = Counter(
+    "concertino_hedges_ended",
+    "Those of them whose task has ended. Won: they brought the result; lost: the first did, or none.",
+    ["kind", "hedge"],
+)
+
 MODEL_CALLS = Counter("concertino_model_calls", "Calls of a model, by how they ended.", ["kind", "model", "ended"])
 MODEL_SECONDS = Histogram("concertino_model_call_seconds", "One call of a model.", ["kind", "model"], buckets=_LONG)
 TOKENS = Counter("concertino_tokens", "Tokens: input, output, cache_write or cache_read.", ["kind", "model", "type"])
@@ -119,6 +126,13 @@ def seen(kind: str, model: str) -> None:
         TOKENS.labels(kind, model, type_)
     for lacking in LACKING:
         BUDGET_REFUSALS.labels(kind, lacking)
+
+
+def hedged(kind: str) -> None:
+    """Show the hedges of ``kind`` as 0 until there is one."""
+    HEDGES.labels(kind)
+    for how in HEDGE_ENDS:
+        HEDGES_ENDED.labels(kind, how)
 
 
 def every() -> list[MetricWrapperBase]:

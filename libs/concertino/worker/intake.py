@@ -11,8 +11,8 @@ from concertino.bus.port import Bus, Delivery, Stored
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.errors import Invalid, InvalidId
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Failure, Planned, Result, Returned, Settled, Synthesized, Work
-from concertino.contracts.subjects import Header, Subjects, check_id, check_work_id
+from concertino.contracts.messages import Begun, Failure, Planned, Result, Returned, Settled, Synthesized, Work
+from concertino.contracts.subjects import Header, Subjects, check_id, check_work_id, nth, parse_nth
 from concertino.contracts.trace import NO_TRACE, Trace, trace_of
 from concertino.runtime.clock import Clock
 from concertino.worker import policy
@@ -29,9 +29,10 @@ def settled_type(work: str) -> type[Settled]:
 
 
 class Before(Struct, frozen=True):
-    """What the log says of the delivery before: what became of it, and its span, where it left one."""
+    """What the log says of the delivery before: what became of it, and its span, where it left one. For a hedge it is the
+    attempt that is slow, beside which it is made."""
 
-    became: Literal["tried_again", "handed_back", "lost"]
+    became: Literal["tried_again", "handed_back", "lost", "slow"]
     trace: Trace
 
 
@@ -73,16 +74,19 @@ class Intake:
             check_work_id(work.id)
         except Invalid as e:
             return self._unreadable(delivery, e)
+        if work.attempt > 1:
+            return await self._judge_hedge(work)
         returned: list[Stored] = []
         before: Before | None = None
         if delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG:
-            done, over, returned = await asyncio.gather(
+            done, over, handed_back = await asyncio.gather(
                 self._there(work.task, work.id),
                 self._there(work.task, "outcome"),
                 self._there(work.task, self._subjects.returned(work.id, "*")),
             )
             if done or over:
                 return Drop()
+            returned = [stored for stored in handed_back if _delivery(stored)[0] == work.attempt]
         if delivery.attempt > 1:
             before = await self._before(work, delivery.attempt - 1, returned)
         attempt = delivery.attempt - len(returned)
@@ -90,6 +94,24 @@ class Intake:
         if abandoned:
             return Fail(work.task, work.id, abandoned, self._attempts)
         return Run(work, attempt, before)
+
+    async def _judge_hedge(self, work: Work) -> Run | Drop:
+        """It is begun once. One that dies with its worker is no loss: the attempt beside it goes on, and is tried again."""
+        done, over, begun = await asyncio.gather(
+            self._there(work.task, work.id),
+            self._there(work.task, "outcome"),
+            self._there(work.task, self._subjects.begun(work.id, "*")),
+        )
+        slow = [stored for stored in begun if _delivery(stored)[0] == 1]
+        if done or over or len(begun) > len(slow):
+            return Drop()
+        last = max(slow, key=_delivery, default=None)
+        return Run(work, 1, Before("slow", trace_of(last.headers) if last else NO_TRACE))
+
+    async def begin_hedge(self, work: Work, delivery: Delivery, worker: str) -> bool:
+        """Say at once that it is begun. False: that was said before, so somebody else has it, or had."""
+        name = self._subjects.begun(work.id, nth(work.attempt, delivery.attempt))
+        return await self._log.write(work.task, name, Begun(worker=worker))
 
     async def _before(self, work: Work, number: int, returned: list[Stored]) -> Before:
         """Of one that told nothing at its end, what it told when it had gone on for a while may still be there."""
@@ -112,10 +134,17 @@ class Intake:
     def _unreadable(self, delivery: Delivery, error: Invalid) -> Fail | Drop:
         """The message id says whose work it was, even where the payload says nothing."""
         try:
-            task, work = self._subjects.parse_message_id(delivery.message.headers.get(Header.MESSAGE_ID, ""))
+            task, work, sent = self._subjects.parse_message_id(delivery.message.headers.get(Header.MESSAGE_ID, ""))
         except InvalidId:
             return Drop(f"work that cannot be read, and names no task, is thrown away: {error}")
+        if sent > 1:
+            return Drop(f"a hedge that cannot be read is thrown away; the attempt beside it goes on: {error}")
         return Fail(task, work, failure(error), delivery.attempt)
 
     async def _there(self, task: str, name: str) -> list[Stored]:
         return await self._bus.last(self._subjects.tasks_stream, self._subjects.fact(task, name))
+
+
+def _delivery(stored: Stored) -> tuple[int, int]:
+    """Attempt and delivery that a fact is about."""
+    return parse_nth(stored.subject.rpartition(".")[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from concertino.contracts.messages import Work
+from concertino.contracts.subjects import nth
 from concertino.contracts.trace import NO_TRACE, Trace
 from concertino.worker.context import Context
 
@@ -28,3 +29,13 @@ class Job:
     """Whether the log says that it has begun."""
     trace: Trace = NO_TRACE
     """The span of all that is done about this delivery."""
+
+    @property
+    def hedge(self) -> bool:
+        """Whether it goes on beside another attempt that is slow. It only ever helps: what fails of it is let go."""
+        return self.work.attempt > 1
+
+    @property
+    def nth(self) -> str:
+        """What tells the facts about this delivery from those about others."""
+        return nth(self.work.attempt, self.delivery)

@@ -11,6 +11,7 @@ from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
+_FIRST_ELSEWHERE, _LONGEST_ELSEWHERE = 0.1, 5.0
 
 
 class Retry(Struct, frozen=True):
@@ -42,6 +43,11 @@ def after(
         return GiveUp(found)
     delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (attempt - 1))
     return Retry(asked + delay * (0.5 + chance() / 2), found.code)
+
+
+def elsewhere(delivery: int) -> float:
+    """Seconds after which a hedge that cannot be made here is offered again, after its delivery number ``delivery``."""
+    return min(_LONGEST_ELSEWHERE, _FIRST_ELSEWHERE * 2.0 ** min(delivery - 1, 10))
 
 
 def poisoned(attempt: int, attempts: int) -> Failure | None:

@@ -23,7 +23,7 @@ from concertino.bus.port import Bus, Consumption, Delivery, Stored, Subscription
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import ConcertinoError, Transient
-from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Spent, Usage, Work
+from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Spent, Subtask, Usage, Work
 from concertino.contracts.subjects import LANES
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
@@ -51,6 +51,8 @@ LAST_WORDS = 5.0
 """Seconds for handlers that were interrupted, after the grace: to let go, and for their work to be handed back."""
 WRITE_PAUSE = 1.0
 """Seconds between attempts to write a result while the bus is away."""
+
+_SUPERSEDED = "another attempt was first"
 
 log = structlog.get_logger(__name__)
 
@@ -89,13 +91,13 @@ class Runtime:
         self._threads = ThreadPoolExecutor(announcement.slots, announcement.kind)
         self._deliveries: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[Settled], Job] = {}
-        self._aborted: OrderedDict[str, None] = OrderedDict()
+        self._aborted: OrderedDict[str | tuple[str, str], None] = OrderedDict()
         self._draining = False
         self._consumptions: list[Consumption] = []
-        self._signals: Subscription | None = None
+        self._signals: list[Subscription] = []
         self._catching_up: asyncio.Task[None] | None = None
         self._monotonic = monotonic
-        self._telling = Telling(self._log, self._subjects, self._running.values, monotonic, told_after)
+        self._telling = Telling(self._log, self._subjects, self._running.values, monotonic, told_after, self._may_be_hedged)
         chain = [
             slots(announcement.slots, monotonic),
             observe(announcement.kind, clock, monotonic),
@@ -111,7 +113,10 @@ class Runtime:
         """Take work from now on, and say so on the bus."""
         kind = self._announcement.kind
         await self._bus.provision(topology.queues(self._subjects, [kind], self._settings.lease))
-        self._signals = await self._bus.subscribe(self._subjects.signal("*"), self._on_signal)
+        signals = [self._subjects.signal("*")]
+        if not self._announcement.internal:
+            signals.append(self._subjects.signal("*", Subtask(id="*", kind=kind, objective="").work_id))
+        self._signals = [await self._bus.subscribe(subject, self._on_signal) for subject in signals]
         self._bus.on_reconnect(self._on_reconnect)
         for lane in LANES:
             consumer = topology.work(self._subjects, kind, lane, self._settings.lease)
@@ -139,8 +144,8 @@ class Runtime:
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=LAST_WORDS)
         self._telling.end()
-        if self._signals:
-            await self._signals.stop()
+        for subscription in self._signals:
+            await subscription.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._servers.close()
         if self._owns_model:
@@ -155,6 +160,10 @@ class Runtime:
             abilities={**abilities, **own.abilities},
             public=tuple(dict.fromkeys((*own.public, *(tool for tool in self._servers.public if tool not in own.tools)))),
         )
+
+    def _may_be_hedged(self) -> bool:
+        """Whoever uses servers of others may change something there: that is not done twice at a time."""
+        return self._announcement.hedge and not self._announcement.internal and not self._servers.abilities
 
     # --- one delivery
 
@@ -187,6 +196,16 @@ class Runtime:
             case Run(work, _) if work.task in self._aborted:
                 span.event(Event.OVER)
                 await delivery.ack()
+            case Run(work, _) if (work.task, work.id) in self._aborted:
+                span.event(Event.LATE)
+                await delivery.ack()
+            case Run(work, _) if work.attempt > 1 and (self._draining or self._does(work)):
+                # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
+                span.event(Event.HANDED_BACK)
+                await delivery.nak(policy.elsewhere(delivery.attempt))
+            case Run(work, _) if work.attempt > 1 and not await self._begin_hedge(work, delivery):
+                span.event(Event.DROPPED)
+                await delivery.ack()
             case Run(work, _) if self._draining:
                 span.event(Event.HANDED_BACK)
                 metrics.HANDED_BACK.labels(self._announcement.kind).inc()
@@ -194,9 +213,16 @@ class Runtime:
             case Run(work, attempt):
                 await self._attempt(work, attempt, delivery, span)
 
+    def _does(self, work: Work) -> bool:
+        return any((job.work.task, job.work.id) == (work.task, work.id) for job in self._running.values())
+
+    async def _begin_hedge(self, work: Work, delivery: Delivery) -> bool:
+        return await self._intake.begin_hedge(work, delivery, self._announcement.replica)
+
     async def _attempt(self, work: Work, attempt: int, delivery: Delivery, span: tracing.Span) -> None:
         say = functools.partial(self._say, work, attempt)
-        last = attempt >= self._settings.attempts
+        hedge = work.attempt > 1
+        last = attempt >= self._settings.attempts and not hedge
         context = Context(
             work,
             bus=self._bus,
@@ -210,7 +236,7 @@ class Runtime:
         )
         lane = self._subjects.lane_of(delivery.message.subject)
         job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time, delivery.attempt)
-        job.trace = tracing.here()
+        job.trace, job.told = tracing.here(), hedge
         running = asyncio.ensure_future(self._call(job))
         self._running[running] = job
         try:
@@ -219,6 +245,15 @@ class Runtime:
             if work.task in self._aborted:
                 span.event(Event.OVER)
                 await self._book(job, "the task ended")
+                await delivery.ack()
+                return
+            if (work.task, work.id) in self._aborted:
+                await self._superseded(job, span)
+                await delivery.ack()
+                return
+            if self._draining and hedge:
+                span.event(Event.HANDED_BACK)
+                await self._book(job, "its worker left")
                 await delivery.ack()
                 return
             if self._draining:
@@ -234,6 +269,10 @@ class Runtime:
         except Exception as e:
             if not isinstance(e, ConcertinoError):
                 log.exception("the handler failed", kind=work.brief.kind)
+            if hedge:
+                span.failed(tracing.code_of(e))
+                await self._let_go(job, delivery, str(e))
+                return
             left = work.deadline - self._clock()
             match policy.after(e, attempt, self._settings.attempts, random.random, left):
                 case policy.Retry(delay, code):
@@ -250,16 +289,28 @@ class Runtime:
             del self._running[running]
         if settled.status == ResultStatus.FAILED:
             span.failed(settled.error.code if settled.error else settled.status.value)
+            if hedge:
+                await self._let_go(job, delivery, settled.error.message if settled.error else "it failed")
+                return
         if await self._settle(work, delivery, settled):
             self._count(settled)
         else:
-            log.info("another attempt was first")
-            span.event(Event.LATE)
-            if first := await self._log.read_one(work.task, work.id):
-                span.link(first.trace)
             metrics.LATE.labels(self._announcement.kind).inc()
-            await self._book(job, "another attempt was first")
+            await self._superseded(job, span)
         await delivery.ack(confirm=bool(context.spent))
+
+    async def _superseded(self, job: Job, span: tracing.Span) -> None:
+        log.info(_SUPERSEDED)
+        span.event(Event.LATE)
+        if first := await self._log.read_one(job.work.task, job.work.id):
+            span.link(first.trace)
+        await self._book(job, _SUPERSEDED)
+
+    async def _let_go(self, job: Job, delivery: Delivery, why: str) -> None:
+        """A hedge that brings nothing is not tried again, and is no result: the attempt beside it goes on."""
+        log.warning("a second attempt brought nothing; the first goes on", error=why)
+        await self._book(job, why)
+        await delivery.ack()
 
     def _count(self, settled: Settled) -> None:
         """Only whoever wrote the result does, so each piece of work counts once."""
@@ -297,7 +348,7 @@ class Runtime:
             usage=functools.reduce(operator.add, used.values(), Usage()),
             spent=dict(used),
         )
-        await self._log.write(job.work.task, self._subjects.spent(job.work.id, job.delivery), spent)
+        await self._log.write(job.work.task, self._subjects.spent(job.work.id, job.nth), spent)
 
     def _took(self, job: Job) -> float:
         return 0.0 if job.began is None else round(self._monotonic() - job.began, 4)
@@ -322,13 +373,15 @@ class Runtime:
             log.debug("progress could not be told", task=work.task, work=work.id, error=str(e))
 
     async def _on_signal(self, message: Stored) -> None:
-        self._abort(message.subject.rpartition(".")[2])
+        self._abort(*self._subjects.parse_signal(message.subject))
 
-    def _abort(self, task: str) -> None:
-        self._aborted[task] = None
+    def _abort(self, task: str, work: str = "") -> None:
+        """Nobody waits any more for ``task`` or, where it is named, for this ``work`` of it."""
+        self._aborted[(task, work) if work else task] = None
         if len(self._aborted) > REMEMBERED_ABORTS:
             self._aborted.popitem(last=False)
-        self._interrupt([running for running, job in self._running.items() if job.work.task == task])
+        about = [(running, job.work) for running, job in self._running.items()]
+        self._interrupt([running for running, of in about if of.task == task and work in ("", of.id)])
 
     def _interrupt(self, running: Sequence[asyncio.Task[Settled]] | dict[asyncio.Task[Settled], Job]) -> None:
         for task in list(running):
@@ -339,11 +392,13 @@ class Runtime:
         self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Signals are not stored: what was said while the connection was down is in the log, as an outcome."""
-        for task in {job.work.task for job in self._running.values()}:
+        """Signals are not stored: what was said while the connection was down is in the log, as an outcome or a result."""
+        for task, work in {(job.work.task, job.work.id) for job in self._running.values()}:
             try:
                 if await self._log.read_one(task, "outcome"):
                     self._abort(task)
+                elif await self._log.read_one(task, work):
+                    self._abort(task, work)
             except ConcertinoError as e:
                 log.warning("whether a task is over cannot be seen", task=task, error=str(e))
 

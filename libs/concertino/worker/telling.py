@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 
 class Telling:
     """Looks at the ``running`` jobs of a replica, and not each of them at its own time: a timer for each would cost quick work
-    more than all that is measured about it. ``after`` is in seconds, ``monotonic`` gives seconds that never jump."""
+    more than all that is measured about it. ``after`` is in seconds, ``monotonic`` gives seconds that never jump, and
+    ``hedge`` says whether a second attempt may be made beside what is under way."""
 
     def __init__(
         self,
@@ -32,9 +33,10 @@ class Telling:
         running: Callable[[], Iterable[Job]],
         monotonic: Clock,
         after: float = TOLD_AFTER,
+        hedge: Callable[[], bool] = lambda: False,
     ) -> None:
         self._log, self._subjects, self._running = tasklog, subjects, running
-        self._monotonic, self._after = monotonic, after
+        self._monotonic, self._after, self._hedge = monotonic, after, hedge
         self._looking: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -53,10 +55,11 @@ class Telling:
 
     async def _tell(self, job: Job, began: float) -> None:
         """Where the bus is away it is told at one of the next looks, and still says since when."""
-        begun = Begun(worker=job.replica, attempt=job.attempt, seconds=round(self._monotonic() - began, 4))
+        seconds = round(self._monotonic() - began, 4)
+        begun = Begun(worker=job.replica, attempt=job.attempt, seconds=seconds, hedge=self._hedge())
         try:
             with tracing.carrying(job.trace):
-                await self._log.write(job.work.task, self._subjects.begun(job.work.id, job.delivery), begun)
+                await self._log.write(job.work.task, self._subjects.begun(job.work.id, job.nth), begun)
         except ConcertinoError as e:
             log.debug("an attempt could not be told of yet", task=job.work.task, work=job.work.id, error=str(e))
         else:

@@ -31,9 +31,10 @@ class Worker:
 
     ``kind`` is its name on the bus: lower case, up to 32 letters, digits, ``-`` or ``_``. ``description`` is what a planner
     reads when it chooses whom to ask. ``sources`` are the kinds of source it reads, ``tools`` are the names of its tools, or
-    their names with what each is for in a line, ``slots`` is how much it does at once.
-    ``service`` is what its process is called, in logs, traces and metrics, where that is not the kind. ``adapt`` makes of all
-    this what is true of one installation: its settings and its model.
+    their names with what each is for in a line, ``slots`` is how much it does at once. ``hedge`` is False where the handler
+    changes something in the world, so that a second attempt beside one that is slow would do harm. ``service`` is what its
+    process is called, in logs, traces and metrics, where that is not the kind. ``adapt`` makes of all this what is true of one
+    installation: its settings and its model.
 
     A handler that awaits can be interrupted: when its task is cancelled, its time is up, or its replica has to leave. One that
     computes for long belongs into a plain function, which gets a thread of its own and looks at ``context.cancelled`` now and
@@ -51,6 +52,7 @@ class Worker:
         tools: Sequence[str] | Mapping[str, str] = (),
         slots: int = SLOTS,
         internal: bool = False,
+        hedge: bool = True,
         service: str = "",
         adapt: Adapt = lambda announcement, *_: announcement,
     ) -> None:
@@ -63,6 +65,7 @@ class Worker:
             abilities=dict(tools) if isinstance(tools, Mapping) else {},
             sources=tuple(sources),
             internal=internal,
+            hedge=hedge,
         )
         self._service = service or kind
         self._adapt = adapt

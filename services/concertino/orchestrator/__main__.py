@@ -8,6 +8,7 @@ from concertino.bus.topology import Topology, coordinator
 from concertino.orchestrator.coordinator import Coordinator
 from concertino.orchestrator.planner import worker as planner
 from concertino.orchestrator.queues import QueueWatch
+from concertino.orchestrator.stragglers import Stragglers, parse
 from concertino.runtime.lifecycle import serve
 from concertino.runtime.settings import Settings
 from concertino.worker.runtime import Runtime
@@ -30,8 +31,9 @@ class Orchestrator:
 
 async def start(bus: Bus, settings: Settings) -> Orchestrator:
     """Coordinate first, then announce: whoever sees the planner on the bus can submit."""
+    stragglers = Stragglers(parse(settings.hedge))
     await bus.provision(Topology(consumers=(coordinator(settings.subjects),)))
-    triggers = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None).start()
+    triggers = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None, stragglers).start()
     running = await planner.start(bus, settings)
     queues = QueueWatch(bus, settings.subjects)
     queues.start()

@@ -22,12 +22,13 @@ from concertino.contracts.budget import within
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import Dispatched, Message, Outcome, OutcomeStatus, Signal
+from concertino.contracts.messages import Dispatched, Message, Outcome, OutcomeStatus, Result, ResultStatus, Signal, Work
 from concertino.contracts.state import State
 from concertino.contracts.subjects import LANES, FactName, Subjects, check_id
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
-from concertino.orchestrator.core.policies import ending
+from concertino.orchestrator.core.policies import ending, hedge
+from concertino.orchestrator.stragglers import Stragglers
 from concertino.runtime.clock import Clock
 from concertino.telemetry import logs, metrics, tracing
 from concertino.telemetry.labels import OTHER
@@ -53,11 +54,18 @@ class _Triggers(Struct):
 
 class Coordinator:
     """One replica. ``clock`` gives Unix seconds; ``max_cost`` is what any task may spend, in US dollars. None: what its caller
-    says."""
+    says. ``stragglers`` say what is slow; without them nothing is hedged."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock, max_cost: float | None = None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        clock: Clock,
+        max_cost: float | None = None,
+        stragglers: Stragglers | None = None,
+    ) -> None:
         self._bus, self._subjects, self._clock = bus, subjects, clock
-        self._max_cost = max_cost
+        self._max_cost, self._stragglers = max_cost, stragglers
         self._log = TaskLog(bus, subjects)
         self._waiting: dict[str, _Triggers] = {}
         self._busy: set[str] = set()
@@ -131,7 +139,7 @@ class Coordinator:
         state = self._state(task)
         if not state.outcome and state.sequence < reach:
             await self._read(state, reach)
-        while effects := decide(state, self._clock(), await self._kinds_for(state)):
+        while effects := await self._decide(state):
             for effect in effects:
                 if not await self._do(state, effect):
                     await self._catch_up(state)
@@ -139,6 +147,11 @@ class Coordinator:
         if state.outcome:
             # All that matters of an ended task is that it has ended.
             self._remember(State(task, sequence=state.sequence, outcome=state.outcome))
+
+    async def _decide(self, state: State) -> list[Effect]:
+        kinds = await self._kinds_for(state)
+        hedging = self._stragglers.hedging({subtask.kind for subtask in state.subtasks}) if self._stragglers else hedge.OFF
+        return decide(state, self._clock(), kinds, hedging)
 
     def _state(self, task: str) -> State:
         state = self._states.get(task) or State(task)
@@ -155,9 +168,24 @@ class Coordinator:
     async def _read(self, state: State, reach: int = 0) -> None:
         for fact in await self._log.read(state.task, state.sequence, reach):
             state.apply(fact)
+            if isinstance(fact.message, Result) and str(fact.name) in state.sent:
+                await self._learn(state, str(fact.name), fact.message)
         if state.submitted:
             limits = within(state.submitted.limits, self._max_cost)
             state.submitted = structs.replace(state.submitted, limits=limits)
+
+    async def _learn(self, state: State, work: str, result: Result) -> None:
+        """A result counts for what is slow, and ends what is done beside it."""
+        kind = work.split(".")[1]
+        if self._stragglers and result.status != ResultStatus.FAILED:
+            self._stragglers.saw(kind, hedge.took(state, work))
+        if state.sent[work] < hedge.HEDGE:
+            return
+        try:
+            await self._bus.publish(self._subjects.signal(state.task, work), encode(Signal(reason="another attempt was first")))
+        except BusUnavailable:
+            self._states.pop(state.task, None)  # so that it is read, and said, again
+            raise
 
     async def _catch_up(self, state: State) -> None:
         """Another replica was first with a fact of ours: what it says counts."""
@@ -181,17 +209,18 @@ class Coordinator:
                 timer, due = self._subjects.timer(state.task, name), self._subjects.due(state.task, name)
                 await self._bus.schedule(timer, at, due)
                 _apply(state, "timer", name, None)
-            case Dispatch(wave, work):
+            case Dispatch(wave, work, hedge_after):
                 assert state.submitted is not None
                 lane = state.submitted.lane
                 said = {Attribute.BATCH: len(work), Attribute.WAVE: wave, Attribute.LANE: lane}
                 with tracing.sending(self._subjects.work("{lane}", "{kind}"), state.task, said, parent=state.trace) as span:
                     await asyncio.gather(*(self._log.enqueue(lane, w) for w in work))
-                    dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work))
+                    dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work), hedge_after=hedge_after)
                     if not await self._log.write(state.task, f"dispatched.{wave}", dispatched):
                         span.event(Event.EXISTS)
                         return False
                     _apply(state, "dispatched", str(wave), dispatched)
+                self._count_sent(work)
             case WriteOutcome(outcome, abort, timers):
                 if not await self._end(state, outcome):
                     return False
@@ -215,12 +244,26 @@ class Coordinator:
             self._count(state, outcome)
         return written
 
+    def _count_sent(self, work: Sequence[Work]) -> None:
+        """Only whoever wrote that it was sent does."""
+        for kind in {w.brief.kind for w in work if w.id.startswith("result.")}:
+            metrics.hedged(kind)
+        for w in work:
+            if w.attempt == hedge.HEDGE:
+                metrics.HEDGES.labels(w.brief.kind).inc()
+                if self._stragglers:
+                    self._stragglers.hedged(w.brief.kind)
+
     def _count(self, state: State, outcome: Outcome) -> None:
         """Only whoever wrote the outcome does, so each task counts once. What cannot be read has no lane, and no beginning."""
         metrics.TASKS.labels(outcome.status, state.submitted.lane if state.submitted else OTHER).inc()
         metrics.TASK_ROUNDS.inc(len(state.rounds))
         if state.submitted:
             metrics.TASK_SECONDS.labels(outcome.status).observe(max(self._clock() - state.submitted_at, 0.0))
+        for subtask in state.subtasks:
+            if state.sent.get(subtask.work_id, 0) == hedge.HEDGE:
+                result = state.results.get(subtask.work_id)
+                metrics.HEDGES_ENDED.labels(subtask.kind, "won" if result and result.hedge else "lost").inc()
         if outcome.status != OutcomeStatus.CANCELLED:
             for round_ in state.rounds:
                 kinds = {subtask.work_id: subtask.kind for subtask in round_.plan.subtasks}

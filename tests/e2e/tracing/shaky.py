@@ -10,9 +10,12 @@ from pathlib import Path
 
 from concertino.client import Client
 from concertino.contracts.errors import ConcertinoError, SourceError, Transient
+from concertino.contracts.messages import Usage
+from concertino.model.port import Call
 from concertino.worker import Context, Finding, Subtask, Worker
 
 worker = Worker("shaky", "Is shaky. For tests.")
+SPENT = Usage(model_calls=1, input_tokens=100, output_tokens=10)
 _tried: set[str] = set()
 
 
@@ -49,6 +52,11 @@ async def handle(brief: Subtask, context: Context) -> list[Finding]:
                 lambda: context.tools.call("hush-made-up"),
             ):
                 await fails(failing)
+        case "slow at first":
+            context.hooks.on_call(Call(model="made-up", usage=SPENT, seconds=0.1, ended="end_turn"))
+            if not (mark := Path(brief.params["mark"])).exists():
+                mark.touch()
+                await asyncio.sleep(60)
         case "take a while":
             await asyncio.sleep(3)
         case "take long":

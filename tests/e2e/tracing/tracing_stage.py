@@ -23,8 +23,9 @@ TARGETS = {
     "synthesizer": ["-m", "concertino.synthesizer"],
     "docs": ["-m", "concertino.docs"],
     "shaky": [str(HERE / "shaky.py")],
+    "shaky too": [str(HERE / "shaky.py")],
 }
-KINDS = {"orchestrator": "plan", "synthesizer": "synthesize"}
+KINDS = {"orchestrator": "plan", "synthesizer": "synthesize", "shaky too": "shaky"}
 
 
 class Installation:

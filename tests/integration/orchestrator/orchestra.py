@@ -31,6 +31,7 @@ from concertino.contracts.messages import (
 from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import LANES, PLAN, SYNTHESIZE, Header, Subjects
 from concertino.orchestrator.coordinator import Coordinator
+from concertino.orchestrator.stragglers import Stragglers
 from kit.waiting import until
 
 Script = Callable[[Work], Settled | None]
@@ -69,8 +70,13 @@ class Orchestra:
         await bus.provision(topology.installation(self.subjects))
         return bus
 
-    async def conduct(self, wrap: Callable[[MemoryBus], Any] = lambda bus: bus, max_cost: float | None = None) -> Coordinator:
-        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now, max_cost)
+    async def conduct(
+        self,
+        wrap: Callable[[MemoryBus], Any] = lambda bus: bus,
+        max_cost: float | None = None,
+        stragglers: Stragglers | None = None,
+    ) -> Coordinator:
+        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now, max_cost, stragglers)
         coordinator.start()
         return coordinator
 

@@ -17,6 +17,7 @@ from concertino.contracts.messages import Submitted
 from concertino.contracts.state import State
 from concertino.orchestrator import coordinator as module
 from concertino.orchestrator.core.decide import decide
+from concertino.orchestrator.core.policies.hedge import Hedging
 from kit.inbox import Heard
 from kit.waiting import until
 
@@ -161,12 +162,12 @@ async def test_a_log_that_makes_us_fail_ends_and_costs_other_tasks_nothing(
     asked = 0
     told = Heard()
 
-    def poisoned(state: State, now: float, kinds: Collection[str]) -> Any:
+    def poisoned(state: State, now: float, kinds: Collection[str], hedging: Hedging) -> Any:
         nonlocal asked
         if state.task == "poison":
             asked += 1
             raise ValueError("nobody foresaw this")
-        return decide(state, now, kinds)
+        return decide(state, now, kinds, hedging)
 
     monkeypatch.setattr(module, "decide", poisoned)
     await orchestra.play()
@@ -204,12 +205,12 @@ async def test_an_error_that_will_not_go_away_ends_the_task_in_its_own_words(orc
 async def test_a_bug_that_goes_away_ends_no_task(orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = 0
 
-    def shaky(state: State, now: float, kinds: Collection[str]) -> Any:
+    def shaky(state: State, now: float, kinds: Collection[str], hedging: Hedging) -> Any:
         nonlocal asked
         asked += 1
         if asked < module.BUG_ATTEMPTS:
             raise ValueError("once in a while")
-        return decide(state, now, kinds)
+        return decide(state, now, kinds, hedging)
 
     monkeypatch.setattr(module, "decide", shaky)
     await orchestra.play()

@@ -180,7 +180,7 @@ async def test_what_goes_on_for_long_says_so_once(stage: Stage) -> None:
     await stage.result()
     begun, result = await stage.log.read("t1")
     assert isinstance(begun.message, Begun)
-    assert begun.message == Begun(worker="r1", attempt=1, seconds=begun.message.seconds)
+    assert begun.message == Begun(worker="r1", attempt=1, seconds=begun.message.seconds, hedge=True)
     assert begun.message.seconds >= 0.03  # it was refused twice, and says since when the work goes on, not the telling
     assert str(result.name) == "result.echo.s1"
 

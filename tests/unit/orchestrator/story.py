@@ -26,6 +26,7 @@ from concertino.contracts.subjects import FactName, Header
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
 from concertino.orchestrator.core.invariants import violations
+from concertino.orchestrator.core.policies.hedge import OFF
 
 START = 1_000_000.0
 KINDS = {"web", "code"}
@@ -58,7 +59,7 @@ class Story:
     """``submitted`` at START; then whatever :meth:`then` says. Each decision is checked against the invariants."""
 
     def __init__(self, task: Submitted | None = None, *, id_: str = "t") -> None:
-        self.state = State(id_)
+        self.state, self.hedging = State(id_), OFF
         self.then("submitted", task or Submitted(request="What is it?", limits=LIMITS))
 
     @classmethod
@@ -83,7 +84,7 @@ class Story:
         return self.raw(f"due.{name}", b"", {})
 
     def effects(self, now: float = START, kinds: set[str] = KINDS) -> list[Effect]:
-        effects = decide(self.state, now, kinds)
+        effects = decide(self.state, now, kinds, self.hedging)
         assert not (wrong := violations(self.state, now, kinds, effects)), wrong
         return effects
 
@@ -94,9 +95,10 @@ class Story:
             match effect:
                 case SetTimer(name, _):
                     self.timer(name)
-                case Dispatch(wave, work):
+                case Dispatch(wave, work, hedge_after):
                     out += work
-                    self.then(f"dispatched.{wave}", Dispatched(work=tuple((w.id, w.attempt) for w in work)))
+                    sent = tuple((w.id, w.attempt) for w in work)
+                    self.then(f"dispatched.{wave}", Dispatched(work=sent, hedge_after=hedge_after))
         return out
 
     def ids(self, now: float = START) -> list[str]:

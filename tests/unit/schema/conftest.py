@@ -78,6 +78,7 @@ SETTLED = {
     "attempts": 2,
     "worker": "code-1",
     "seconds": 1.25,
+    "hedge": True,
     "model": "extractive",
     "prompt": "research-1 web-2",
     "usage": USAGE,
@@ -88,9 +89,9 @@ RESULT = m.Result(**SETTLED, findings=(FINDING,), gaps=("tests",), notes=("broke
 FULL: dict[str, m.Message] = {
     "submitted": m.Submitted(request="How often?", sources=(SOURCE,), limits=LIMITS, lane="batch", plan=PLAN, until="plan"),
     "plan": m.Planned(**SETTLED, plan=PLAN),
-    "dispatched": m.Dispatched(work=(("result.code.s1", 1), ("plan.0", 2))),
+    "dispatched": m.Dispatched(work=(("result.code.s1", 1), ("plan.0", 2)), hedge_after={"code": 12.5}),
     "returned": m.Returned(worker="web-1"),
-    "begun": m.Begun(worker="web-1", attempt=2, seconds=1.25),
+    "begun": m.Begun(worker="web-1", attempt=2, seconds=1.25, hedge=True),
     "spent": m.Spent(worker="web-1", why="overloaded", attempt=2, seconds=8.5, usage=USAGE, spent={"claude": USAGE}),
     "result": RESULT,
     "synthesis": m.Synthesized(**SETTLED, report=REPORT),
@@ -125,6 +126,7 @@ FULL: dict[str, m.Message] = {
         sources=("code",),
         internal=True,
         public=("web_fetch",),
+        hedge=False,
     ),
     "ledger": m.Ledger(
         spent=m.Amount(tokens=1200, cost=0.25),

@@ -56,6 +56,23 @@ ROUND: list[Told] = [
 """One round: a subtask that was tried again, one beside it, and one that needs both."""
 
 
+def hedged(*, won: bool) -> list[Told]:
+    """A subtask that was slow, so that another worker made a second attempt beside it: which of them was first is ``won``."""
+    quick, slow = ("web-2", "web-1") if won else ("web-1", "web-2")
+    lost = m.Spent(worker=slow, why="another attempt was first", attempt=1, seconds=10.5 if won else 4.5, usage=LARGE)
+    result = m.Result(worker=quick, hedge=won, seconds=4.0 if won else 10.0, usage=SMALL)
+    return [
+        ("submitted", m.Submitted(request="Which?", plan=m.Plan(subtasks=(LIMITS,), synthesize=False)), 0.0),
+        ("dispatched.1", m.Dispatched(work=(("result.web.limits", 1),), hedge_after={"web": 5.0}), 1.0),
+        ("begun.result.web.limits.1", m.Begun(worker="web-1", seconds=1.0, hedge=True), 3.0),
+        ("dispatched.2", m.Dispatched(work=(("result.web.limits", 2),)), 7.0),
+        ("begun.result.web.limits.2-1", m.Begun(worker="web-2"), 8.0),
+        ("result.web.limits", result, 12.0),
+        (f"spent.result.web.limits.{'1' if won else '2-1'}", lost, 12.5),
+        ("outcome", m.Outcome(status=m.OutcomeStatus.ANSWERED, reason="all parts are there"), 13.0),
+    ]
+
+
 def wide(count: int) -> list[Told]:
     """``count`` subtasks of two kinds, four at a time, every hundredth of them a failure; the report in five seconds."""
     subtasks = tuple(m.Subtask(id=f"s{n:04}", kind=("web", "code")[n % 2], objective=f"part {n}") for n in range(count))

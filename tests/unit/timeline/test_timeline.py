@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from stories import CLIENT, COMPARE, LARGE, LIMITS, REPORT, ROUND, SMALL, START, Told, failed, told, wide
+from stories import CLIENT, COMPARE, LARGE, LIMITS, REPORT, ROUND, SMALL, START, Told, failed, hedged, told, wide
 
 from concertino.contracts import messages as m
 from concertino.contracts.timeline import Row, Timeline, timeline
+from concertino.contracts.timeline.rows import SILENT
 from concertino.contracts.view import usage_view
 
 LATER = START + 1_000_000
@@ -337,3 +338,37 @@ def test_dependencies_on_nothing_that_is_there_are_left_out() -> None:
     found = of(replaced("plan.0", m.Planned(plan=m.Plan(subtasks=(LIMITS, CLIENT, wrong)), seconds=3.0)))
     assert row(found, "compare").after == (CLIENT.work_id,)
     assert COMPARE.work_id == row(found, "compare").id
+
+
+def test_a_second_attempt_that_was_first_outran_the_other() -> None:
+    found = of(hedged(won=True))
+    limits = row(found, "limits")
+    assert parts(limits)[-2:] == [("in_vain", 2.0, 8.0), ("working", 8.0, 12.0)]
+    assert [part.hedge for part in limits.parts[-2:]] == [False, True]
+    [rest] = limits.beside
+    assert (rest.doing, rest.worker, rest.start, rest.seconds) == ("in_vain", "web-1", 8.0, 4.5)  # until it had heard of it
+    assert (limits.attempts, limits.untold, limits.status) == (2, 0, "complete")
+    assert limits.usage == usage_view(LARGE + SMALL)
+    assert found.kinds["web"].retries == 6.0 + 4.5
+
+
+def test_a_second_attempt_that_lost_took_nothing_from_the_first() -> None:
+    found = of(hedged(won=False))
+    limits = row(found, "limits")
+    assert parts(limits)[-1] == ("working", 2.0, 12.0)
+    [second] = limits.beside
+    assert (second.doing, second.worker, second.hedge) == ("in_vain", "web-2", True)
+    assert (second.start, second.seconds, second.why) == (8.0, 4.5, "another attempt was first")
+    assert found.phases["retries"].critical == 0
+
+
+def test_while_both_go_on_neither_is_in_vain() -> None:
+    limits = row(of(hedged(won=True), until=9.0, now=10.0), "limits")
+    assert (limits.status, parts(limits)[-1], limits.attempts) == ("running", ("working", 2.0, 10.0), 2)
+    [second] = limits.beside
+    assert (second.doing, second.hedge, second.start, second.seconds) == ("working", True, 8.0, 2.0)
+
+
+def test_a_first_that_never_says_another_word_fell_silent() -> None:
+    limits = row(of([fact for fact in hedged(won=True) if not fact[0].startswith("spent")]), "limits")
+    assert [part.why for part in (*limits.parts[-2:], *limits.beside)] == [SILENT, "", SILENT]

@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from stories import REPORT, ROUND, START, Told, told, wide
+from stories import REPORT, ROUND, START, Told, hedged, told, wide
 
 from concertino.cli.show.report import THEME
 from concertino.cli.show.trace import page, terminal
@@ -277,3 +277,23 @@ def test_the_scale_marks_round_times() -> None:
     assert scale(30.0, 30) == "0         10 s      20 s      "
     assert scale(0.4, 24) == "0           200 ms      "
     assert len(scale(1e9, 7)) == 7
+
+
+@pytest.mark.parametrize(
+    ("won", "notes"),
+    [
+        (True, ["attempt 1 on web-1 in vain after 6.0 s: another attempt was first", "a second attempt on web-2 was first"]),
+        (False, ["a second attempt on web-2 in vain after 4.5 s: another attempt was first"]),
+    ],
+)
+def test_both_attempts_at_what_was_slow_are_drawn_one_below_the_other(won: bool, notes: list[str]) -> None:
+    found = of(hedged(won=won))
+    lines = shown(found)
+    [at] = [i for i, line in enumerate(lines) if " limits " in line and "█" in line]
+    first, beside = lines[at], lines[at + 1]
+    assert beside.startswith("    + ")
+    assert set(beside) == {" ", "+", "╳"}
+    assert first.index("█") <= beside.index("╳") <= len(first)
+    assert [line.strip() for line in lines[at + 2 : at + 2 + len(notes)]] == notes
+    assert all(note in page(found) for note in notes)
+    assert "a second attempt on web-2 goes on beside it" in "\n".join(shown(of(hedged(won=won), until=9.0, now=10.0)))

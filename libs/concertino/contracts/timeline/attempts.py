@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from concertino.contracts.messages import Settled
 from concertino.contracts.state import State
+from concertino.contracts.subjects import parse_nth
 
 ABANDONED = "abandoned"
 """The code of a failure that ends no attempt: whoever finds work that was begun too often writes it."""
@@ -25,25 +26,28 @@ class Attempt:
     why: str = ""
     final: bool = False
     """It brought the result."""
+    hedge: bool = False
+    """It was made beside another that was slow."""
 
 
 def in_vain(state: State) -> Mapping[str, Sequence[Attempt]]:
     """By work id: every delivery of which the log says that it began, or that it ended without a result."""
-    found: defaultdict[str, dict[int, Attempt]] = defaultdict(dict)
+    found: defaultdict[str, dict[tuple[bool, int], Attempt]] = defaultdict(dict)
     for name, begun in state.begun.items():
-        work, delivery = split(name)
+        work, hedge, delivery = split(name)
         began = state.times[f"begun.{name}"] - max(begun.seconds, 0.0)
-        found[work][delivery] = Attempt(began, delivery, begun.attempt, begun.worker)
+        found[work][hedge, delivery] = Attempt(began, delivery, begun.attempt, begun.worker, hedge=hedge)
     for name, spent in state.lost.items():
-        work, delivery = split(name)
-        ended, known = state.times[f"spent.{name}"], found[work].get(delivery)
+        work, hedge, delivery = split(name)
+        ended, known = state.times[f"spent.{name}"], found[work].get((hedge, delivery))
         began = known.began if known and not spent.seconds else ended - max(spent.seconds, 0.0)
         number = spent.attempt or (known.number if known else delivery)
-        found[work][delivery] = Attempt(began, delivery, number, spent.worker, ended, spent.why)
+        found[work][hedge, delivery] = Attempt(began, delivery, number, spent.worker, ended, spent.why, hedge=hedge)
     for name, returned in state.returned.items():
-        work, delivery = split(name)
+        work, hedge, delivery = split(name)
         at = state.times[f"returned.{name}"]
-        found[work].setdefault(delivery, Attempt(at, delivery, 0, returned.worker, at, "handed back before it began"))
+        back = Attempt(at, delivery, 0, returned.worker, at, "handed back before it began", hedge=hedge)
+        found[work].setdefault((hedge, delivery), back)
     return {work: sorted(deliveries.values()) for work, deliveries in found.items()}
 
 
@@ -53,13 +57,16 @@ def with_the_last(deliveries: Sequence[Attempt], settled: Settled, at: float) ->
         return list(deliveries)
     began = at - max(settled.seconds, 0.0)
     # The attempt that ended is the one that was seen to begin, if that was the same worker's.
-    same = [a for a in deliveries if a.ended is None and (a.number, a.worker) == (settled.attempts, settled.worker)]
+    last = (settled.attempts, settled.worker, settled.hedge)
+    same = [a for a in deliveries if a.ended is None and (a.number, a.worker, a.hedge) == last]
     rest = [a for a in deliveries if a not in same[-1:]]
     began = min(began, *(a.began for a in same[-1:])) if same else began
-    return sorted([*rest, Attempt(began, len(rest) + 1, settled.attempts, settled.worker, at, final=True)])
+    final = Attempt(began, len(rest) + 1, settled.attempts, settled.worker, at, final=True, hedge=settled.hedge)
+    return sorted([*rest, final])
 
 
-def split(name: str) -> tuple[str, int]:
-    """Work id and delivery in the end of a fact's name; 0 for a delivery that is no number."""
-    work, _, delivery = name.rpartition(".")
-    return work, int(delivery) if delivery.isdecimal() and len(delivery) < 10 else 0
+def split(name: str) -> tuple[str, bool, int]:
+    """Work id, whether it is about a hedge, and delivery in the end of a fact's name; 0 for a delivery that is no number."""
+    work, _, nth = name.rpartition(".")
+    attempt, delivery = parse_nth(nth)
+    return work, attempt > 1, delivery

@@ -26,6 +26,7 @@ class Placed:
     ready: float
     ended: float
     parts: tuple[Part, ...]
+    beside: tuple[Part, ...]
     status: RowStatus
     attempts: int
     untold: int
@@ -81,7 +82,7 @@ def place(state: State, now: float) -> tuple[Times, list[tuple[Placed, ...]]]:
     times = Times(state, now)
     usage: dict[str, Usage] = {}
     for name, spent in state.lost.items():
-        work, _ = split(name)
+        work, *_ = split(name)
         usage[work] = usage[work] + spent.usage if work in usage else spent.usage
     return times, [tuple(_placed(times, work, usage) for work in stage) for stage in works(state, times.lost)]
 
@@ -94,8 +95,10 @@ def _placed(times: Times, work: Work, lost: Mapping[str, Usage]) -> Placed:
     ready = max((born, *(min(times.ended(id_), sent) for id_ in work.after)))
     # It may be taken before the log says that it is in a queue; but what a worker says of its time is not beyond doubt.
     taken = max(min((sent, *(times.since(a.began) for a in attempts))), ready)
-    parts = tuple(_parts(times, work, attempts, born, ready, taken, ended))
-    known = {a.number for a in attempts if a.number}
+    parts = tuple(_parts(times, work, [a for a in attempts if a.final or not a.hedge], born, ready, taken, ended))
+    beside = tuple(_beside(times, work, attempts, taken))
+    known = {a.number for a in attempts if a.number and not a.hedge}
+    counted = work.settled.attempts if work.settled and not work.settled.hedge else 0
     usage = lost.get(work.id, Usage())
     return Placed(
         work=work,
@@ -103,9 +106,10 @@ def _placed(times: Times, work: Work, lost: Mapping[str, Usage]) -> Placed:
         ready=ready,
         ended=ended,
         parts=parts,
-        status=_status(times.state, work, parts),
-        attempts=max((work.settled.attempts if work.settled else 0, *known)),
-        untold=max(work.settled.attempts - len(known), 0) if work.settled else 0,
+        beside=beside,
+        status=_status(times.state, work, (*beside, *parts)),
+        attempts=max((counted, *known)) + sum(a.hedge for a in attempts),
+        untold=max(counted - len(known), 0),
         usage=usage + work.settled.usage if work.settled else usage,
     )
 
@@ -132,6 +136,18 @@ def _parts(
     yield from _wait("retrying" if attempts else "queued", at, ended)
 
 
+def _beside(times: Times, work: Work, attempts: Sequence[Attempt], taken: float) -> Iterator[Part]:
+    """What was done at the same time as what :func:`_parts` tells: hedges, and what one that won outran."""
+    won = next((a for a in attempts if a.final and a.hedge), None)
+    for attempt in attempts:
+        if attempt.final or not (attempt.hedge or won):
+            continue
+        start = min(max(times.since(attempt.began if attempt.hedge or won is None else won.began), taken), times.end)
+        stop = min(times.since(attempt.ended), times.end) if attempt.ended is not None else times.ended(work.id)
+        if attempt.hedge or stop > start:
+            yield _part(times, work, attempt, False, start, max(start, stop))
+
+
 def _part(times: Times, work: Work, attempt: Attempt, followed: bool, start: float, stop: float) -> Part:
     doing: Doing = "in_vain"
     why = attempt.why
@@ -144,7 +160,7 @@ def _part(times: Times, work: Work, attempt: Attempt, followed: bool, start: flo
             why = CUT_OFF
         else:
             doing = "working"
-    return Part(doing, start, round(stop - start, 6), attempt.number, attempt.worker, why)
+    return Part(doing, start, round(stop - start, 6), attempt.number, attempt.worker, why, attempt.hedge)
 
 
 def _wait(doing: Doing, start: float, stop: float) -> Iterable[Part]:
@@ -157,6 +173,6 @@ def _status(state: State, work: Work, parts: Sequence[Part]) -> RowStatus:
     if state.outcome:
         # Nothing of a plan alone was to be run: that nothing was is no shortcoming.
         return "waiting" if state.submitted and state.submitted.until == "plan" else "missing"
-    if parts and parts[-1].doing == "working":
+    if any(part.doing == "working" for part in parts):
         return "running"
     return "queued" if any(part.doing in ("queued", "retrying") for part in parts) or work.id in state.sent else "waiting"

@@ -24,7 +24,8 @@ Phase = Literal["planning", "dependencies", "coordination", "queue", "work", "re
 
 
 class Part(Struct, frozen=True):
-    """A stretch of a row. ``attempt``, ``worker`` and ``why`` are set for attempts: ``why`` says what made one be in vain."""
+    """A stretch of a row. ``attempt``, ``worker`` and ``why`` are set for attempts: ``why`` says what made one be in vain, and
+    ``hedge`` that it was made beside another that was slow."""
 
     doing: Doing
     start: float
@@ -32,6 +33,7 @@ class Part(Struct, frozen=True):
     attempt: int = 0
     worker: str = ""
     why: str = ""
+    hedge: bool = False
 
 
 class Row(Struct, frozen=True):
@@ -60,6 +62,9 @@ class Row(Struct, frozen=True):
     usage: UsageView
     critical: float
     """Seconds of it on the critical path."""
+    beside: tuple[Part, ...] = ()
+    """Attempts, or the rest of them, that went on beside what ``parts`` say: a hedge that lost, or the first beside one that
+    won. They may go on when the result is there, until their workers have heard of it."""
 
 
 class Segment(Struct, frozen=True):

@@ -63,6 +63,7 @@ def _row(placed: Placed, critical: float) -> Row:
         error=settled.error.message if settled and settled.error else "",
         usage=usage_view(placed.usage),
         critical=critical,
+        beside=placed.beside,
     )
 
 
@@ -75,7 +76,7 @@ def _phases(every: Sequence[Placed], critical: Sequence[Segment]) -> dict[Phase,
         if not segment.row:
             in_all[segment.phase] += segment.seconds
     for placed in every:
-        for part in placed.parts:
+        for part in (*placed.parts, *placed.beside):
             in_all[phase(placed, part.doing)] += part.seconds
     names: Sequence[Phase] = get_args(Phase)
     return {name: PhaseTotal(round(on_path[name], 6), round(in_all[name], 6)) for name in names}
@@ -90,7 +91,7 @@ def _kinds(every: Sequence[Placed], critical: Mapping[str, float]) -> dict[str, 
 
 def _kind(rows: Sequence[Placed], critical: Mapping[str, float]) -> KindTotal:
     def took(*doing: str) -> float:
-        return round(sum(part.seconds for placed in rows for part in placed.parts if part.doing in doing), 6)
+        return round(sum(part.seconds for placed in rows for part in (*placed.parts, *placed.beside) if part.doing in doing), 6)
 
     return KindTotal(
         rows=len(rows),

@@ -27,7 +27,8 @@ def measure(monotonic: Clock) -> Middleware:
     async def middleware(job: Job, next_: Next) -> Settled:
         began = monotonic()
         settled = await next_(job)
-        signed = structs.replace(settled, worker=job.replica, attempts=job.attempt, seconds=round(monotonic() - began, 4))
+        seconds = round(monotonic() - began, 4)
+        signed = structs.replace(settled, worker=job.replica, attempts=job.attempt, seconds=seconds, hedge=job.hedge)
         return metered(signed, job.context.spent)
 
     return middleware

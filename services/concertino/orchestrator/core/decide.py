@@ -1,7 +1,7 @@
 """What is to be done about a task now. This page is how a task lives.
 
-``decide(state, now, kinds)`` is pure, and is asked again after every fact: whoever asks, in whatever order, twice or after a
-crash, gets effects with the same names, and the server keeps the first of each.
+``decide(state, now, kinds, hedging)`` is pure, and is asked again after every fact: whoever asks, in whatever order, twice or
+after a crash, gets effects with the same names, and the server keeps the first of each.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from concertino.contracts.state import Round, State
 from concertino.contracts.subjects import PLAN, SYNTHESIZE, check_id
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
 from concertino.orchestrator.core.lifecycle import Phase
-from concertino.orchestrator.core.policies import ending, join, rounds
+from concertino.orchestrator.core.policies import ending, hedge, join, rounds
+from concertino.orchestrator.core.policies.hedge import Hedging
 
 
-def decide(state: State, now: float, kinds: Collection[str]) -> list[Effect]:
-    """The effects that ``state`` calls for at Unix time ``now``, while workers of ``kinds`` are on the bus."""
+def decide(state: State, now: float, kinds: Collection[str], hedging: Hedging = hedge.OFF) -> list[Effect]:
+    """The effects that ``state`` calls for at Unix time ``now``, while workers of ``kinds`` are on the bus and there may be
+    second attempts as ``hedging`` says."""
     if state.outcome or (state.submitted is None and state.unreadable is None):
         return []
     step = _step(state, now, kinds)
@@ -32,11 +34,23 @@ def decide(state: State, now: float, kinds: Collection[str]) -> list[Effect]:
     name, at = (join.DEADLINE, join.ends_at(state)) if join.closed(state, now) else (join.JOIN, join.join_at(state))
     if name not in state.timers | state.due:
         effects.append(SetTimer(name, at))
-    work = tuple(w for w in step if w.attempt > state.sent.get(w.id, 0))
+    work = [w for w in step if w.attempt > state.sent.get(w.id, 0)]
+    if not join.closed(state, now):
+        slow = hedge.slow_at(state, step)
+        if missing := hedge.timer(state, now, slow):
+            effects.append(SetTimer(*missing))
+        overdue = hedge.overdue(state, now, slow, hedging)
+        work += [structs.replace(w, attempt=hedge.HEDGE) for w in step if w.id in overdue]
     if work:
         # The first free number: who takes it has seen every wave before it, and so repeats none of their work.
-        effects.append(Dispatch(next(n for n in count(1) if n not in state.dispatched), work))
+        wave = next(n for n in count(1) if n not in state.dispatched)
+        effects.append(Dispatch(wave, tuple(work), _hedge_after(work, hedging)))
     return effects
+
+
+def _hedge_after(work: Sequence[Work], hedging: Hedging) -> dict[str, float]:
+    kinds = sorted({w.brief.kind for w in work if w.attempt == 1 and w.id.startswith("result.")})
+    return {kind: hedging.after[kind] for kind in kinds if kind in hedging.after}
 
 
 def phase(state: State, now: float) -> Phase:

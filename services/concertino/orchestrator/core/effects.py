@@ -10,10 +10,11 @@ from concertino.contracts.messages import Outcome, Work
 
 
 class Dispatch(Struct, frozen=True):
-    """Put ``work`` into its queues, then write ``dispatched.<wave>``."""
+    """Put ``work`` into its queues, then write ``dispatched.<wave>``, which says when its subtasks are slow."""
 
     wave: int
     work: tuple[Work, ...]
+    hedge_after: dict[str, float] = {}
 
 
 class SetTimer(Struct, frozen=True):

@@ -13,10 +13,11 @@ from concertino.contracts.plans import max_subtasks, problems, unread
 from concertino.contracts.state import Round, State, fold
 from concertino.contracts.subjects import check_id
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
-from concertino.orchestrator.core.policies import join, rounds
+from concertino.orchestrator.core.policies import hedge, join, rounds
 
-MAX_ATTEMPTS = 1
-"""Attempts of one piece of work that a coordinator starts. (A queue may deliver an attempt more than once.)"""
+MAX_ATTEMPTS = {"plan": 1, "result": 2, "synthesis": 1}
+"""Attempts of one piece of work that a coordinator starts: of a subtask's one more, a hedge. (A queue may deliver each
+more than once.)"""
 
 
 def violations(state: State, now: float, kinds: Collection[str], effects: Sequence[Effect]) -> list[str]:
@@ -39,7 +40,7 @@ def violations(state: State, now: float, kinds: Collection[str], effects: Sequen
     for effect in effects:
         match effect:
             case Dispatch():
-                found += _of_dispatch(state, effect)
+                found += _of_dispatch(state, now, effect)
                 if not join.closed(state, now):
                     found += _of_writing(state, effect)
             case SetTimer():
@@ -60,8 +61,10 @@ def violations_of_log(facts: Sequence[Fact]) -> list[str]:
     found += [f"{work} attempt {attempt} stands in {n} waves" for (work, attempt), n in waves.items() if n > 1]
     planned = {subtask.work_id for subtask in state.subtasks}
     for work, attempt in waves:
-        if attempt > MAX_ATTEMPTS:
-            found.append(f"{work} has {attempt} attempts, and {MAX_ATTEMPTS} is allowed")
+        if attempt > _most(work):
+            found.append(f"{work} has {attempt} attempts, and {_most(work)} is allowed")
+        if attempt > 1 and (work, 1) not in waves:
+            found.append(f"{work} is hedged, and has no first attempt")
         if work.startswith("result.") and work not in planned:
             found.append(f"{work} is in no plan")
     if state.submitted:
@@ -71,7 +74,7 @@ def violations_of_log(facts: Sequence[Fact]) -> list[str]:
     return found
 
 
-def _of_dispatch(state: State, dispatch: Dispatch) -> Iterator[str]:
+def _of_dispatch(state: State, now: float, dispatch: Dispatch) -> Iterator[str]:
     if state.submitted is None:
         yield "a task that cannot be read is worked on"
         return
@@ -85,6 +88,10 @@ def _of_dispatch(state: State, dispatch: Dispatch) -> Iterator[str]:
     for work in dispatch.work:
         for wrong in _of_work(state, state.submitted, work):
             yield f"{work.id}: {wrong}"
+        if work.attempt > 1:
+            yield from (f"{work.id}: {wrong}" for wrong in _of_hedge(state, now, work))
+    if not set(dispatch.hedge_after) <= {work.brief.kind for work in dispatch.work if work.id.startswith("result.")}:
+        yield "it says when others' work is slow"
     for round_ in state.rounds:
         if not set(ids).isdisjoint(subtask.work_id for subtask in round_.plan.subtasks):
             yield from _of_plan(state, state.submitted, round_)
@@ -95,7 +102,7 @@ def _of_work(state: State, submitted: Submitted, work: Work) -> Iterator[str]:
     sent = state.sent.get(work.id, 0)
     if work.task != state.task or work.limits != submitted.limits:
         yield "it is not of this task, or has other limits"
-    if not sent < work.attempt <= MAX_ATTEMPTS:
+    if not sent < work.attempt <= min(sent + 1, _most(work.id)):
         yield f"attempt {work.attempt} after {sent}"
     if work.deadline > join.ends_at(state):
         yield "it may take longer than the task"
@@ -112,6 +119,31 @@ def _of_work(state: State, submitted: Submitted, work: Work) -> Iterator[str]:
                 yield "the report is there"
         case _:
             yield "no such work"
+
+
+def _of_hedge(state: State, now: float, work: Work) -> Iterator[str]:
+    """It is slow, not only late: some attempt is under way, for longer than its wave said, and there is time for another."""
+    if join.closed(state, now):
+        yield "hedged when it is too late"
+    under_way = [
+        state.times[f"begun.{name}"]
+        for name, begun in state.begun.items()
+        if name.startswith(f"{work.id}.") and begun.hedge and name not in {*state.lost, *state.returned}
+    ]
+    if not under_way:
+        yield "hedged, and nobody is at work on it"
+    if work.id not in state.hedge_after:
+        yield "hedged, and no wave said when"
+    elif work.deadline <= max(under_way, default=0.0):
+        yield "hedged after its time"
+    if hedge.clock(state, now) - state.submitted_at < state.hedge_after.get(work.id, 0.0):
+        yield "hedged before it can be slow"
+    if hedge.limited(work):
+        yield "hedged, though what may be spent is limited"
+
+
+def _most(work: str) -> int:
+    return MAX_ATTEMPTS.get(work.partition(".")[0], 1)
 
 
 def _of_writing(state: State, dispatch: Dispatch) -> Iterator[str]:

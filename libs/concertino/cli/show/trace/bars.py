@@ -31,20 +31,20 @@ ASCII = Glyphs(
 )
 
 
-def bar(row: Row, total: float, width: int) -> list[Doing | None]:
-    """What ``row`` is about in each of ``width`` equal stretches of ``total`` seconds: what most of that stretch went into. An
-    attempt is seen however short it was."""
+def bar(parts: Sequence[Part], total: float, width: int) -> list[Doing | None]:
+    """What ``parts`` are about in each of ``width`` equal stretches of ``total`` seconds: what most of that stretch went into.
+    An attempt is seen however short it was."""
     if total <= 0:
         return [None] * width
     cell = total / width
     weights: list[dict[Doing, float]] = [{} for _ in range(width)]
-    for part in row.parts:
+    for part in parts:
         for i in range(_cell(part.start, cell, width), _cell(part.start + part.seconds, cell, width) + 1):
             overlap = min(part.start + part.seconds, (i + 1) * cell) - max(part.start, i * cell)
             if overlap > 0:
                 weights[i][part.doing] = weights[i].get(part.doing, 0.0) + overlap
     found = [_heaviest(weight) for weight in weights]
-    for part in row.parts:
+    for part in parts:
         if part.attempt and not _seen(part, found, cell, width):
             found[_cell(part.start + part.seconds / 2, cell, width)] = part.doing
     return found
@@ -65,7 +65,7 @@ def at_work(rows: Sequence[Row], total: float, width: int) -> list[float]:
     if total <= 0:
         return found
     cell = total / width
-    for part in (part for row in rows for part in row.parts if part.attempt):
+    for part in (part for row in rows for part in (*row.parts, *row.beside) if part.attempt):
         for i in range(_cell(part.start, cell, width), _cell(part.start + part.seconds, cell, width) + 1):
             found[i] += max(min(part.start + part.seconds, (i + 1) * cell) - max(part.start, i * cell), 0.0) / cell
     return found

@@ -117,6 +117,8 @@ class _Chart:
         critical = ' class="critical"' if row.critical > 0 else ""
         bars = "".join(self._part(row, part, last=part is row.parts[-1]) for part in row.parts)
         bars += "".join(self._mark(segment) for segment in self._critical.get(row.id, ()))
+        beside = "".join(self._part(row, part, last=False) for part in row.beside)
+        beside = f'<div class="bar" aria-hidden="true">{beside}</div>' if beside else ""
         said = "".join(
             f'<span class="more{" bad" if note.bad else ""}">{escape(note.text)}</span>' for note in words.notes(row)
         )
@@ -127,7 +129,8 @@ class _Chart:
             f'<tr id="row-{self._numbers[row.id]}"{critical}>'
             f'<th scope="row"><span class="name">{escape(self._known[row.id])}</span> '
             f'<span class="kind">{escape(one_line(row.kind, 32))} · {row.status}</span>{text}{self._after(row)}</th>'
-            f'<td><div class="bar" role="img" aria-label="{escape(words.aloud(row, self._known))}">{bars}</div>{said}</td>'
+            f'<td><div class="bar" role="img" aria-label="{escape(words.aloud(row, self._known))}">{bars}</div>'
+            f"{beside}{said}</td>"
             f'<td class="number">{words.took(words.worked(row))}</td>{self._money(tokens, cost)}</tr>'
         )
 

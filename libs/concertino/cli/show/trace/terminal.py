@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -72,6 +72,8 @@ def terminal(found: Timeline, width: int, *, plain: bool = False, room: int | No
     known = words.names(found)
     for row in shown:
         yield _line(row, found, layout, glyphs, mark, plain=plain)
+        if isinstance(row, Row) and row.beside:
+            yield _beside(row, found, layout, glyphs)
         yield from _below(row, known, width)
     yield _legend(shown, glyphs, mark)
     yield Text()
@@ -128,16 +130,28 @@ def _line(row: Row | Folded, found: Timeline, layout: _Layout, glyphs: Glyphs, m
     return line
 
 
+def _beside(row: Row, found: Timeline, layout: _Layout, glyphs: Glyphs) -> Text:
+    """A bar below that of ``row``, of what was done at the same time."""
+    cells = bar(row.beside, found.seconds, layout.chart)
+    line = Text(" " * 4 + _sized("+", layout.name) + " ", style="dim", no_wrap=True, overflow="crop")
+    return line.append(" " * (layout.kind + 1 if layout.kind else 0)).append(_drawn(cells, glyphs))
+
+
 def _chart(row: Row | Folded, total: float, width: int, glyphs: Glyphs) -> Text:
     if isinstance(row, Folded):
         return Text(levels(at_work(row.rows, total, width), glyphs), style="green")
-    cells = bar(row, total, width)
-    chart = Text()
-    for doing, run in groupby(cells):
-        chart.append((glyphs.of[doing] if doing else " ") * len(list(run)), style=_STYLES[doing] if doing else "")
+    cells = bar(row.parts, total, width)
+    chart = _drawn(cells, glyphs)
     if row.status == "running" and cells and cells[-1] == "working":
         chart = chart[:-1]
         chart.append(glyphs.going, style=_STYLES["working"])
+    return chart
+
+
+def _drawn(cells: Sequence[Doing | None], glyphs: Glyphs) -> Text:
+    chart = Text()
+    for doing, run in groupby(cells):
+        chart.append((glyphs.of[doing] if doing else " ") * len(list(run)), style=_STYLES[doing] if doing else "")
     return chart
 
 
@@ -153,15 +167,16 @@ def _notes(row: Row, known: Mapping[str, str]) -> Iterator[words.Note]:
     yield from words.notes(row)
 
 
-def _legend(shown: Iterable[Row | Folded], glyphs: Glyphs, mark: str) -> Text:
-    there = {part.doing for row in shown if isinstance(row, Row) for part in row.parts if part.seconds or part.attempt}
+def _legend(shown: Sequence[Row | Folded], glyphs: Glyphs, mark: str) -> Text:
+    rows = [row for row in shown if isinstance(row, Row)]
+    there = {part.doing for row in rows for part in (*row.parts, *row.beside) if part.seconds or part.attempt}
     legend = Text(style="dim")
     said = set[str]()
     for doing, glyph in glyphs.of.items():
         if doing in there and glyph not in said:
             said.add(glyph)
             legend.append(glyph, style=_STYLES[doing]).append(f" {words.DOING['queued' if doing == 'sending' else doing]}  ")
-    if any(isinstance(row, Folded) for row in shown):
+    if len(rows) < len(shown):
         legend.append(glyphs.levels[4] + glyphs.levels[8], style="green").append(" how many at work  ")
     return legend.append(mark, style="magenta").append(" critical")
 

@@ -88,8 +88,10 @@ def after(row: Row, known: Mapping[str, str]) -> list[str]:
 
 def notes(row: Row) -> Iterator[Note]:
     """What a bar cannot show: what became of its attempts, and why it failed or is less than was asked for."""
-    for part in row.parts:
-        if part.doing == "in_vain":
+    for part in (*row.parts, *row.beside):
+        if part.hedge and part.doing == "working":
+            yield Note(f"{attempt(part)} {'goes on beside it' if part in row.beside else 'was first'}")
+        if part.doing == "in_vain" and not _goes_on(part, row):
             long = f" after {took(part.seconds)}" if part.seconds else ""
             yield Note(f"{attempt(part)} in vain{long}: {one_line(part.why)}", bad=True)
     if row.untold:
@@ -98,9 +100,14 @@ def notes(row: Row) -> Iterator[Note]:
         yield Note(one_line(row.error), bad=row.status == "failed")
 
 
+def _goes_on(part: Part, row: Row) -> bool:
+    """Whether it is the rest of an attempt that was told of already: what a hedge that won outran."""
+    return part in row.beside and not part.hedge
+
+
 def attempt(part: Part) -> str:
     """``attempt 2 on web-7f``."""
-    number = f"attempt {part.attempt}" if part.attempt else "a delivery"
+    number = "a second attempt" if part.hedge else f"attempt {part.attempt}" if part.attempt else "a delivery"
     return f"{number} on {one_line(part.worker, 40)}" if part.worker else number
 
 
@@ -183,6 +190,7 @@ def outcome(found: Timeline) -> str:
 def aloud(row: Row, known: Mapping[str, str]) -> str:
     """A bar in words: for who does not see it."""
     parts = [f"{DOING[part.doing]} {took(part.seconds)}" for part in row.parts if part.seconds]
+    parts += [f"beside it {DOING[part.doing]} {took(part.seconds)}" for part in row.beside if part.seconds]
     waited = [f"after {', '.join(needed)}"] if (needed := after(row, known)) else []
     said = "; ".join([*waited, *(note.text for note in notes(row))])
     return f"from {took(row.start) or '0 s'}: {', '.join(parts) or 'nothing yet'}{f' ({said})' if said else ''}"
