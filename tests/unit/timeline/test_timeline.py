@@ -372,3 +372,14 @@ def test_while_both_go_on_neither_is_in_vain() -> None:
 def test_a_first_that_never_says_another_word_fell_silent() -> None:
     limits = row(of([fact for fact in hedged(won=True) if not fact[0].startswith("spent")]), "limits")
     assert [part.why for part in (*limits.parts[-2:], *limits.beside)] == [SILENT, "", SILENT]
+
+
+def test_work_without_a_name_is_not_taken_for_the_time_between() -> None:
+    story: list[Told] = [
+        ("plan.0", m.Planned(plan=m.Plan(subtasks=(LIMITS,)), seconds=1.0), 30.0),
+        ("dispatched.2", m.Dispatched(work=(("", 1), ("result.web.limits", 1))), 60.0),
+        ("result.web.limits", m.Result(seconds=1.0), 90.0),
+    ]
+    found = of(story, now=90.0)
+    assert [r.name for r in found.rows] == ["planning", "limits"]
+    assert sum(r.critical for r in found.rows) <= found.seconds

@@ -28,7 +28,7 @@ def works(state: State, begun: Iterable[str]) -> list[tuple[Work, ...]]:
     """Planning, subtasks and report of each round, in this order; stages without work are left out.
 
     ``begun`` are the ids of work of which the log knows deliveries. Subtasks in no plan (it has expired) stand in the
-    first round.
+    first round; work without a name, which only a stranger tells of, nowhere: no name is that of the time between.
     """
     told = dict.fromkeys((*state.sent, *begun, *(state.results if state.submitted is None else ())))
     told |= dict.fromkeys(name for name in state.times if name.startswith(("plan.", "synthesis.")))
@@ -36,7 +36,7 @@ def works(state: State, begun: Iterable[str]) -> list[tuple[Work, ...]]:
         round_.number: {subtask.work_id: subtask for subtask in round_.plan.subtasks} for round_ in state.rounds
     }
     known = {id_ for subtasks in planned.values() for id_ in subtasks}
-    stray = [id_ for id_ in told if id_ not in known and _number(id_) is None]
+    stray = [id_ for id_ in told if id_ and id_ not in known and _number(id_) is None]
     numbers = sorted({*planned, *([0] if stray else []), *(n for id_ in told if (n := _number(id_)) is not None)})
     several = len(numbers) > 1
     stages: list[tuple[Work, ...]] = []
