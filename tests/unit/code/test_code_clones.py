@@ -73,13 +73,23 @@ async def test_what_goes_while_it_is_looked_at_is_no_fault(repo: Make, cache: Pa
     """Others rename and remove their unfinished copies at any moment: also between a listing and a look."""
     origin = repo("origin")
     origin.commit({"a": "1"})
-    listed = Path.iterdir
+    home = (await clone(Repository(origin.url, None), cache)).folder.parent
+    (home / "new-renamed").mkdir()
+    listed, looked = Path.iterdir, Path.stat
 
     def outdated(folder: Path) -> Iterator[Path]:
         yield folder / "new-gone"
         yield from listed(folder)
 
+    def last(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        """What is said of an unfinished copy, which is gone right after."""
+        found = looked(path, follow_symlinks=follow_symlinks)
+        if path.name == "new-renamed":
+            path.rmdir()
+        return found
+
     monkeypatch.setattr(Path, "iterdir", outdated)
+    monkeypatch.setattr(Path, "stat", last)
     assert names(await clone(Repository(origin.url, None), cache)) == {"a"}
 
 
