@@ -257,8 +257,9 @@ def _reading(subjects: Subjects) -> tuple[str, ...]:
 
 
 def _ledgers(subjects: Subjects) -> tuple[str, ...]:
-    """What tasks have spent, for whoever calls a model for them."""
-    return calls.key(subjects.budget_bucket, "*"), calls.direct(calls.bucket_stream(subjects.budget_bucket))
+    """What tasks have spent and what providers allow, for whoever calls a model."""
+    buckets = (subjects.budget_bucket, subjects.rates_bucket)
+    return tuple(itertools.chain(*((calls.key(name, "*"), calls.direct(calls.bucket_stream(name))) for name in buckets)))
 
 
 def _blobs(subjects: Subjects) -> tuple[str, ...]:

@@ -23,6 +23,7 @@
     ├── Transient          the world was at fault; the same call may succeed later
     │   ├── BusUnavailable      no server, or no answer in time
     │   ├── DeadlineExceeded    the time was up
+    │   ├── RateLimited         the model's provider lets nobody ask for longer than is worth waiting
     │   └── ModelUnavailable    overloaded, out of quota for now, failing, silent, or cut off in mid-stream
     │       └── LedgerUnavailable   what the task has spent cannot be read or written, so no model is called
     └── Cancelled          the caller asked to stop
@@ -166,6 +167,13 @@ class DeadlineExceeded(Transient):
     """The time given was up before the work was done."""
 
     code = "deadline"
+
+
+class RateLimited(Transient):
+    """The provider's rate limit is used up, by all workers together. In ``after`` seconds there is something again; nothing was
+    asked meanwhile, so it is no attempt."""
+
+    code = "rate_limited"
 
 
 class ModelUnavailable(Transient):

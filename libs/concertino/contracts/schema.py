@@ -47,6 +47,7 @@ PARAMETERS: Mapping[str, str] = {
     "work": "The work's id, two or three tokens: `plan.<round>`, `result.<kind>.<subtask>` or `synthesis.<round>`.",
     "delivery": "How often the queue had delivered the work, counted from 1.",
     "replica": "One process of a worker.",
+    "model": "The model's name; `sha256-…` of it where that cannot stand in a subject.",
     "digest": "SHA-256 of the bytes, in lower-case hexadecimal.",
 }
 """What each variable token of a subject stands for."""
@@ -148,6 +149,14 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             writers="workers",
             readers="workers",
             description=f"What a task with a budget has spent: the bucket `{subjects.budget_bucket}`. By compare-and-set.",
+        ),
+        Channel(
+            name="rates",
+            address=f"$KV.{subjects.rates_bucket}.{{model}}",
+            schema="rates",
+            writers="workers",
+            readers="workers",
+            description=f"What the provider of a model allows: the bucket `{subjects.rates_bucket}`. By compare-and-set.",
         ),
     )
 

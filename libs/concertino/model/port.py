@@ -6,13 +6,14 @@ no model at all (:mod:`concertino.model.extractive`); the services cannot tell, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
 from concertino.contracts.budget import Line
 from concertino.contracts.messages import Announcement, Conflict, Evidence, Failure, Plan, Severity, Share, Usage, Work
+from concertino.contracts.rates import Wait
 
 T = TypeVar("T")
 
@@ -91,6 +92,33 @@ class Purse(Protocol):
         """
 
 
+class Turn(Protocol):
+    """The place of one call in the line before a provider. ``now`` is Unix seconds."""
+
+    async def take(self, now: float) -> Wait | None:
+        """None: the call is made now. Else how long to wait before asking again. Whoever gives up says :meth:`left`."""
+
+    def saw(self, headers: Mapping[str, str], now: float) -> None:
+        """The provider takes the call, with these headers."""
+
+    async def failed(self, status: int, after: float | None, headers: Mapping[str, str], now: float) -> None:
+        """The provider does not, because it is asked too much (HTTP 429, 529), and asks for ``after`` seconds of peace."""
+
+    def left(self, now: float) -> None:
+        """It is over, whatever became of it. After one of the above this says nothing more."""
+
+    def took(self, usage: Usage) -> None:
+        """What the call took in the end: so is known what the next one may take."""
+
+
+class Limiter(Protocol):
+    """What the model's provider allows, for all workers together. Every call has a turn, or is not made."""
+
+    def turn(self, model: str, line: Line, input_tokens: int, requests: int, patience: float | None) -> Turn:
+        """For a call that may read ``input_tokens`` at the most, in so many ``requests``, and that would wait for ``patience``
+        seconds; None: as long as is usual for what it is for."""
+
+
 async def _silent(_: str) -> None:
     """For whoever does not want to hear it."""
 
@@ -106,6 +134,8 @@ class Hooks(Struct, frozen=True):
     """What is happening, in a few words."""
     purse: Purse | None = None
     """What calls are paid from. None: nothing limits them; a task that has a budget is then refused."""
+    limiter: Limiter | None = None
+    """Whom calls ask for their turn. None: nobody is asked, and each job minds the provider's rate limit alone."""
 
 
 class ToolSpec(Struct, frozen=True):

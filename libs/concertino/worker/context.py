@@ -19,6 +19,7 @@ from concertino.contracts.errors import (
     ModelRefused,
     ModelRejected,
     ModelUnavailable,
+    RateLimited,
     Unusable,
 )
 from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
@@ -32,10 +33,12 @@ from concertino.telemetry import metrics
 from concertino.telemetry.export import captured
 from concertino.worker import meter
 from concertino.worker.evidence import EvidenceLog
+from concertino.worker.limiter import Limiter, Shared
 from concertino.worker.mcp import Servers
 from concertino.worker.purse import Purse
-from concertino.worker.quoting import ANOTHER_TRY, quoted
+from concertino.worker.quoting import quoted, worth_waiting
 from concertino.worker.tools import Toolbox
+from concertino.worker.waits import Waits
 
 Say = Callable[[str, str], Awaitable[None]]
 """What is being done, and the next piece of text if that is writing."""
@@ -62,6 +65,7 @@ class Context:
         last_attempt: bool = False,
         servers: Servers | None = None,
         clock: Clock = time.time,
+        limits: Shared | None = None,
     ) -> None:
         self.work = work
         self.last_attempt = last_attempt
@@ -81,11 +85,16 @@ class Context:
             on_ended=self._on_tool_ended,
             captures=captured(os.environ),
         )
+        self.waits = Waits()
+        """What its calls wait for the provider's rate limit."""
         self.hooks = Hooks(
             on_call=self._on_model_call,
             on_text=self._on_text,
             progress=self.progress,
             purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
+            limiter=Limiter(
+                limits or Shared(bus, settings.subjects), work.brief.kind, self.waits, delivery, hedge=work.attempt > 1
+            ),
         )
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
         self.spent: dict[str, Usage] = {}
@@ -132,9 +141,9 @@ class Context:
             return await self.model.research(job)
         except (BudgetSpent, ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
             return await self._without_model(job, e)
-        except ModelUnavailable as e:
-            if not self.last_attempt and self.work.deadline - self._clock() - (e.after or 0.0) > ANOTHER_TRY:
-                raise  # it is worth waiting for
+        except (ModelUnavailable, RateLimited) as e:
+            if worth_waiting(e, self.work.deadline - self._clock(), last=self.last_attempt):
+                raise
             return await self._without_model(job, e)
 
     async def kinds(self) -> list[Announcement]:

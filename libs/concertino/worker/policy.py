@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from concertino.contracts.errors import Transient
+from concertino.contracts.errors import RateLimited, Transient
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 
@@ -21,6 +21,13 @@ class Retry(Struct, frozen=True):
     code: str
 
 
+class Later(Struct, frozen=True):
+    """Hand the work back, to be delivered again after ``delay`` seconds: no attempt, as nothing was tried."""
+
+    delay: float
+    code: str
+
+
 class GiveUp(Struct, frozen=True):
     """Write a failed result with ``failure``."""
 
@@ -29,7 +36,7 @@ class GiveUp(Struct, frozen=True):
 
 def after(
     error: Exception, attempt: int, attempts: int, chance: Callable[[], float], left: float = float("inf")
-) -> Retry | GiveUp:
+) -> Retry | Later | GiveUp:
     """What to do after attempt number ``attempt`` of at most ``attempts`` ended in ``error``, ``left`` seconds before the
     result is of no use any more.
 
@@ -39,6 +46,9 @@ def after(
     """
     found = failure(error)
     asked = (error.after or 0.0) if isinstance(error, Transient) else 0.0
+    if isinstance(error, RateLimited) and asked < left:
+        # All who are sent away are told about the same time: they are not to come back together.
+        return Later(max(asked, _FIRST_DELAY) * (1.0 + chance()), found.code)
     if not found.retryable or attempt >= attempts or (asked > 0 and asked >= left):
         return GiveUp(found)
     delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (attempt - 1))

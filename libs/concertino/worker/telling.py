@@ -50,12 +50,16 @@ class Telling:
         while True:
             await asyncio.sleep(self._after / 4)
             for job in list(self._running()):
-                if job.began is not None and not job.told and self._monotonic() - job.began >= self._after:
+                if job.began is not None and not job.told and self._took(job, job.began) >= self._after:
                     await self._tell(job, job.began)
+
+    def _took(self, job: Job, began: float) -> float:
+        """Seconds of work: who waits for a model's provider is not slow, and no second attempt would be quicker."""
+        return self._monotonic() - began - job.context.waits.seconds
 
     async def _tell(self, job: Job, began: float) -> None:
         """Where the bus is away it is told at one of the next looks, and still says since when."""
-        seconds = round(self._monotonic() - began, 4)
+        seconds = round(self._took(job, began), 4)
         begun = Begun(worker=job.replica, attempt=job.attempt, seconds=seconds, hedge=self._hedge())
         try:
             with tracing.carrying(job.trace):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -15,12 +16,13 @@ from anthropic.types.beta import BetaMessage
 from concertino.contracts.budget import Line
 from concertino.contracts.errors import BudgetSpent, DeadlineExceeded
 from concertino.contracts.facts import failure
+from concertino.contracts.messages import Usage
 from concertino.model.anthropic.defaults import Chosen
-from concertino.model.anthropic.faults import Broken, Declined, NoApi, fault_of, free
+from concertino.model.anthropic.faults import Broken, Declined, Limited, NoApi, fault_of, free
 from concertino.model.anthropic.material import size
 from concertino.model.anthropic.usage import usage_of
 from concertino.model.anthropic.world import World
-from concertino.model.port import Call, Estimate, Hooks, Reservation
+from concertino.model.port import Call, Estimate, Hooks, Reservation, Turn
 from concertino.model.pricing import dearest, priced
 from concertino.runtime.config import Price
 
@@ -48,6 +50,7 @@ class Metered:
         self.message: BetaMessage | None = None
         """As far as it came."""
         self.ended = "bug"
+        self.turn: Turn | None = None
 
 
 class Calls:
@@ -68,7 +71,10 @@ class Calls:
         """What calls are for, from now on: how much of the budget they may use depends on it."""
         self.answered: dict[str, None] = {}
         """The models that gave an answer, in order."""
+        self.stays = False
+        """Whether the job has something that is lost where it is given back: then its calls wait here for their turn."""
         self._fallback, self._prices, self._hooks = choice.fallback, prices, hooks
+        self._until = 0.0
 
     async def persist(self, attempt: Callable[[str], Awaitable[T]], until: float) -> T:
         """What ``attempt``, given the model to ask, returns in the end. ``until``: Unix seconds.
@@ -76,13 +82,19 @@ class Calls:
         Raises :class:`ModelUnavailable`, :class:`ModelRefused`, :class:`ModelRejected`, and :class:`DeadlineExceeded` when it
         is ``until``.
         """
-        tries, before = 0, ""
+        tries, before, self._until = 0, "", until
         while True:
             model = self.model
             if self.world.clock() >= until:
                 raise DeadlineExceeded(f"the time is up: no model is asked any more{before}")
             try:
                 return await self._in_time(attempt(model), until, before)
+            except Limited as e:
+                if (e.wait.away or e.wait.seconds > _LONGEST_ASKED) and self._other_than(model):
+                    log.warning("the fallback is asked", instead_of=model, model=self.model, why=str(e))
+                    tries = 0
+                else:
+                    raise e.error(until - self.world.clock()) from None
             except Exception as e:
                 fault = fault_of(e, model)
                 if fault is None:
@@ -93,7 +105,8 @@ class Calls:
                 pause = self._pause(tries, fault.wait)
                 bearable = pause <= _LONGEST_ASKED or self._last(model)
                 if fault.passes and tries < TRIES and self.world.clock() + pause < until and bearable:
-                    await self.world.sleep(pause)
+                    if not (fault.limited and self._hooks.limiter):  # else the call waits for its turn, like all others
+                        await self.world.sleep(pause)
                 elif fault.elsewhere and self._other_than(model):
                     log.warning("the fallback is asked", instead_of=model, model=self.model, why=str(fault.error))
                     tries = 0
@@ -118,12 +131,18 @@ class Calls:
         """Around one call of ``model`` with ``request``, which it may read ``times`` over: paid for from the budget, if there
         is one. Whatever becomes of it, the hooks are told what it took.
 
-        Raises :class:`BudgetSpent` or :class:`LedgerUnavailable` before the call is made.
+        Raises :class:`BudgetSpent`, :class:`LedgerUnavailable` or :class:`Limited` before the call is made.
         """
         wanted: int = request["max_tokens"]
         paid = await self._reserved(model, request, wanted, times)
-        call, started = Metered(paid.room if paid else wanted, wanted), self.world.monotonic()
-        charged = True
+        call = Metered(paid.room if paid else wanted, wanted)
+        try:
+            call.turn = await self._turn(model, request, times)
+        except BaseException:
+            if paid:
+                await paid.settle(Usage())
+            raise
+        started, charged = self.world.monotonic(), True
         try:
             yield call
         except asyncio.CancelledError:
@@ -133,9 +152,15 @@ class Calls:
             fault = fault_of(e, model)
             call.ended = "refusal" if isinstance(e, Declined) else fault.error.code if fault else failure(e).code
             charged = not free(e)
+            if call.turn and fault and fault.limited and isinstance(e, anthropic.APIStatusError):
+                await call.turn.failed(fault.limited, fault.wait, e.response.headers, self.world.clock())
             raise
         finally:
             usage = priced(model, usage_of(call.message), self._prices)
+            if call.turn:
+                call.turn.left(self.world.clock())
+                if call.message is not None and call.message.stop_reason is not None:
+                    call.turn.took(usage)
             self._hooks.on_call(Call(model, usage, self.world.monotonic() - started, call.ended))
             if paid:
                 ended = call.message is not None and call.message.stop_reason is not None
@@ -145,13 +170,33 @@ class Calls:
         """The right to make the call; None where nothing limits it."""
         if self._hooks.purse is None:
             return None
-        searches = sum(tool.get("max_uses", 0) for tool in request.get("tools", ()))
+        searches = _searches(request)
         read = (size(request) + searches * _SEARCH) * times
         input_cost, room_cost = dearest(model, read, searches, self._prices)
         extra = (times - 1) * room
         return await self._hooks.purse.reserve(
             Estimate(model, self.line, read + extra, room, input_cost + extra * (room_cost or 0.0), room_cost)
         )
+
+    async def _turn(self, model: str, request: Mapping[str, Any], times: int) -> Turn | None:
+        """The right to make the call now; None where nobody is asked. Raises :class:`Limited` where it would take too long."""
+        if self._hooks.limiter is None:
+            return None
+        read = (size(request) + _searches(request) * _SEARCH) * times
+        patience = math.inf if self.stays or self.answered else None
+        turn, told = self._hooks.limiter.turn(model, self.line, read, times, patience), False
+        try:
+            while (wait := await turn.take(self.world.clock())) is not None:
+                if not wait.booked or wait.away or self.world.clock() + wait.seconds >= self._until:
+                    raise Limited(model, wait)
+                if not told:
+                    told = True
+                    await self._hooks.progress("waiting for the provider's rate limit")
+                await self.world.sleep(wait.seconds)
+        except BaseException:
+            turn.left(self.world.clock())
+            raise
+        return turn
 
     async def read(
         self, call: Metered, model: str, stream: BetaAsyncMessageStream[Any], heard: Heard | None = None
@@ -161,6 +206,8 @@ class Calls:
         kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in ("", _EVENTS):
             raise NoApi(kind)
+        if call.turn:
+            call.turn.saw(stream.response.headers, self.world.clock())
         async for event in _events(stream):
             if event.type == "message_start" or call.message is not None:
                 call.message = stream.current_message_snapshot
@@ -200,6 +247,11 @@ class Calls:
         if self.model == model and not self._last(model):
             self.model = self._fallback
         return self.model != model
+
+
+def _searches(request: Mapping[str, Any]) -> int:
+    """How often the provider may search within it."""
+    return sum(tool.get("max_uses", 0) for tool in request.get("tools", ()))
 
 
 async def _events(stream: BetaAsyncMessageStream[Any]) -> AsyncIterator[Any]:

@@ -144,6 +144,7 @@ class Session:
                 finally:
                     if call.message is not None and call.message.stop_reason != "refusal":  # what is declined does not count
                         pieces.extend(_pieces(call.message))
+                        self.calls.stays = self.calls.stays or bool(pieces)
                 return message
 
         try:
