@@ -65,8 +65,8 @@ class Provider:
 
 
 def crowd(provider: Provider, workers: int, seconds: float, *, limited: bool = True) -> None:
-    """So many ``workers`` call as fast as they may, each call being answered after 0.3 s, and ten of them after ten seconds; who
-    is refused tries again after a second, as everybody else would have it."""
+    """So many ``workers`` call as fast as they may, each call being answered after 0.3 s; who is refused tries again after a
+    second, as each would alone."""
     state, order = Rates(), itertools.count()
     events: list[tuple[float, int, Callable[[float], None]]] = []
 
