@@ -10,10 +10,11 @@ from concertino.contracts.errors import (
     DeadlineExceeded,
     ModelUnavailable,
     QuoteNotSeen,
+    RateLimited,
     SourceError,
 )
 from concertino.worker.middleware.deadline import TooLate
-from concertino.worker.policy import GiveUp, Retry, after, poisoned
+from concertino.worker.policy import GiveUp, Later, Retry, after, poisoned
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,14 @@ def test_nobody_comes_back_before_the_time_that_the_error_names() -> None:
     away = ModelUnavailable("x", after=70.0)
     assert after(away, 1, 4, lambda: 1.0, left=500.0) == Retry(71.0, "model_unavailable")
     assert after(away, 3, 4, lambda: 0.0, left=500.0) == Retry(72.0, "model_unavailable")
+
+
+def test_a_rate_limit_is_waited_for_without_an_attempt_and_not_by_all_at_once() -> None:
+    limited = RateLimited("x", after=20.0)
+    assert after(limited, 4, 4, lambda: 0.0, left=500.0) == Later(20.0, "rate_limited")
+    assert after(limited, 4, 4, lambda: 1.0, left=500.0) == Later(40.0, "rate_limited")
+    assert after(RateLimited("x"), 1, 4, lambda: 0.0, left=500.0) == Later(1.0, "rate_limited")
+    assert isinstance(after(limited, 1, 4, lambda: 0.0, left=20.0), GiveUp)
 
 
 @pytest.mark.parametrize("left", [-1.0, 0.0, 69.0, 70.0])
