@@ -20,14 +20,15 @@ class Limits(Struct, frozen=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     filled: float = 1.0
-    """How much of it is there at the beginning."""
+    """How much of it is there when the first request comes."""
 
 
 class Buckets:
     """What is left of ``limits``. A request is taken while there is something in each bucket, and pays when it is answered."""
 
     def __init__(self, limits: Limits, now: Callable[[], float] = time.time) -> None:
-        self._now, self._at = now, now()
+        self._now = now
+        self._at: float | None = None
         self._limits: dict[str, int] = {
             name: limit
             for name, limit in (
@@ -41,7 +42,7 @@ class Buckets:
 
     def take(self) -> Fault | None:
         """One request more; or what the API says in its place."""
-        self._refill()
+        self._refilled()
         short = [name for name, level in self._levels.items() if level < 1]
         if short:
             seconds = max((1 - self._levels[name]) / (self._limits[name] / 60) for name in short)
@@ -57,11 +58,11 @@ class Buckets:
 
     def headers(self) -> dict[str, str]:
         """As they stand in every answer."""
-        self._refill()
-        said = {"date": format_datetime(datetime.fromtimestamp(int(self._at), UTC), usegmt=True)}
+        now = self._refilled()
+        said = {"date": format_datetime(datetime.fromtimestamp(int(now), UTC), usegmt=True)}
         for name, limit in self._limits.items():
             left = max(self._levels[name], 0.0)
-            full = datetime.fromtimestamp(math.ceil(self._at + (limit - left) / (limit / 60)), UTC)
+            full = datetime.fromtimestamp(math.ceil(now + (limit - left) / (limit / 60)), UTC)
             said |= {
                 f"anthropic-ratelimit-{name}-limit": str(limit),
                 f"anthropic-ratelimit-{name}-remaining": str(int(left)),
@@ -73,8 +74,11 @@ class Buckets:
         if name in self._levels:
             self._levels[name] -= amount
 
-    def _refill(self) -> None:
-        now = self._now()
-        for name, limit in self._limits.items():
-            self._levels[name] = min(self._levels[name] + limit / 60 * (now - self._at), limit)
+    def _refilled(self) -> float:
+        """What time it is."""
+        before, now = self._at, self._now()
         self._at = now
+        for name, limit in self._limits.items():
+            passed = 0.0 if before is None else now - before
+            self._levels[name] = min(self._levels[name] + limit / 60 * passed, limit)
+        return now
