@@ -115,7 +115,7 @@ BUDGET_REFUSALS = Counter(
 )
 RATE_WAIT = Histogram(
     "concertino_rate_wait_seconds",
-    "What a call of a model waited for its turn, as its provider allows all workers together only so much; most wait 0.",
+    "What a call of a model waited for its turn, as its provider allows all workers together only so much.",
     ["kind", "model"],
     buckets=_LONG,
 )
@@ -150,6 +150,7 @@ def seen(kind: str, model: str) -> None:
         metric.labels(kind, model)
     for type_ in TOKEN_TYPES:
         TOKENS.labels(kind, model, type_)
+    RATE_WAIT.labels(kind, model)
     for refusal in REFUSALS:
         RATE_REFUSALS.labels(kind, model, refusal)
     for lacking in LACKING:

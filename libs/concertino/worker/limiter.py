@@ -135,7 +135,8 @@ class _Turn:
         if wait is not None and wait.booked and now - since + wait.seconds > 2 * asking.patience:
             wait = structs.replace(wait, booked=False)  # it takes longer than it looked at first
         if wait is None:
-            self._ended(now)
+            self._ended()
+            metrics.RATE_WAIT.labels(self._kind, self._model).observe(max(now - since, 0.0))
         elif wait.booked and not self._waiting:
             self._waiting = True
             self._waits.begin()
@@ -153,7 +154,7 @@ class _Turn:
         await self._shared.told(self._model, lambda state: rates.failed(state, self._asking.id, status, after, allowed, now))
 
     def left(self, now: float) -> None:
-        self._ended(now)
+        self._ended()
         if self._knocks:
             self._knocks = False
             self._shared.say(self._model, lambda state: rates.left(state, self._asking.id, now))
@@ -163,14 +164,11 @@ class _Turn:
         estimated, output = self._asking.input_tokens, usage.output_tokens
         self._shared.note(self._model, functools.partial(rates.learnt, estimated=estimated, counted=counted, output=output))
 
-    def _ended(self, now: float) -> None:
+    def _ended(self) -> None:
         """Of its waiting, whatever comes then."""
         if self._waiting:
             self._waiting = False
             self._waits.end()
-        if self._since is not None:
-            metrics.RATE_WAIT.labels(self._kind, self._model).observe(max(now - self._since, 0.0))
-            self._since = None
 
 
 def _key(model: str) -> str:

@@ -12,8 +12,8 @@ from msgspec import structs
 from concertino.bus.memory import MemoryBus
 from concertino.bus.topology import installation
 from concertino.contracts.codec import decode, encode
-from concertino.contracts.errors import DeadlineExceeded, ModelUnavailable, RateLimited
-from concertino.contracts.messages import Ledger, Limits, Locator, Passage, Work
+from concertino.contracts.errors import BudgetSpent, DeadlineExceeded, ModelUnavailable, RateLimited
+from concertino.contracts.messages import Limits, Locator, Passage, Work
 from concertino.contracts.rates import PROBES, Rates
 from concertino.contracts.subjects import Subjects
 from concertino.model.port import Answer, Findings, Prompt, Research
@@ -93,16 +93,22 @@ async def test_what_would_wait_for_long_is_given_back_before_anything_is_asked(a
     assert (await sharing.state()).knocks == ()
 
 
-async def test_what_was_reserved_for_it_is_given_back(api: MessagesApi, claude: Make) -> None:
+async def test_no_money_is_held_by_what_waits(api: MessagesApi, claude: Make) -> None:
     sharing = Sharing(claude())
     await sharing.knows(stopped=NOW + 20, refusals=1)
     sharing.work = work(limits=Limits(max_tokens=100_000))
     with pytest.raises(RateLimited):
         await sharing.research(purse=Purse(sharing.bus, sharing.subjects, sharing.work, 1))
-    entry = await sharing.bus.get_key(sharing.subjects.budget_bucket, "t1")
-    assert entry.value
-    ledger = decode(Ledger, entry.value)
-    assert (ledger.spent.tokens, ledger.holds) == (0, ())
+    assert (await sharing.bus.get_key(sharing.subjects.budget_bucket, "t1")).value is None
+
+
+async def test_what_cannot_be_paid_for_leaves_its_turn_to_others(api: MessagesApi, claude: Make) -> None:
+    sharing = Sharing(claude())
+    await sharing.knows()
+    sharing.work = work(limits=Limits(max_tokens=1_000))
+    with pytest.raises(BudgetSpent):
+        await sharing.research(purse=Purse(sharing.bus, sharing.subjects, sharing.work, 1))
+    assert (await sharing.state()).knocks == ()
 
 
 async def test_who_has_begun_waits_in_its_place(api: MessagesApi, claude: Make) -> None:

@@ -16,7 +16,6 @@ from anthropic.types.beta import BetaMessage
 from concertino.contracts.budget import Line
 from concertino.contracts.errors import BudgetSpent, DeadlineExceeded
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Usage
 from concertino.model.anthropic.defaults import Chosen
 from concertino.model.anthropic.faults import Broken, Declined, Limited, NoApi, fault_of, free
 from concertino.model.anthropic.material import size
@@ -45,12 +44,11 @@ log = structlog.get_logger(__name__)
 class Metered:
     """One call, while it is made. ``room``: tokens that its answer may have; ``wanted`` is what it was to have."""
 
-    def __init__(self, room: int, wanted: int) -> None:
-        self.room, self.wanted = room, wanted
+    def __init__(self, room: int, wanted: int, turn: Turn | None) -> None:
+        self.room, self.wanted, self.turn = room, wanted, turn
         self.message: BetaMessage | None = None
         """As far as it came."""
         self.ended = "bug"
-        self.turn: Turn | None = None
 
 
 class Calls:
@@ -134,15 +132,18 @@ class Calls:
         Raises :class:`BudgetSpent`, :class:`LedgerUnavailable` or :class:`Limited` before the call is made.
         """
         wanted: int = request["max_tokens"]
-        paid = await self._reserved(model, request, wanted, times)
-        call = Metered(paid.room if paid else wanted, wanted)
+        searches = sum(tool.get("max_uses", 0) for tool in request.get("tools", ()))
+        read = (size(request) + searches * _SEARCH) * times
+        # What waits for its turn is not to hold money meanwhile that others could use.
+        turn = await self._turn(model, read, times)
         try:
-            call.turn = await self._turn(model, request, times)
+            paid = await self._reserved(model, read, searches, wanted, times)
         except BaseException:
-            if paid:
-                await paid.settle(Usage())
+            if turn:
+                turn.left(self.world.clock())
             raise
-        started, charged = self.world.monotonic(), True
+        call, started = Metered(paid.room if paid else wanted, wanted, turn), self.world.monotonic()
+        charged = True
         try:
             yield call
         except asyncio.CancelledError:
@@ -166,23 +167,20 @@ class Calls:
                 ended = call.message is not None and call.message.stop_reason is not None
                 await paid.settle(usage if ended or not (charged or call.message) else None)
 
-    async def _reserved(self, model: str, request: Mapping[str, Any], room: int, times: int) -> Reservation | None:
+    async def _reserved(self, model: str, read: int, searches: int, room: int, times: int) -> Reservation | None:
         """The right to make the call; None where nothing limits it."""
         if self._hooks.purse is None:
             return None
-        searches = _searches(request)
-        read = (size(request) + searches * _SEARCH) * times
         input_cost, room_cost = dearest(model, read, searches, self._prices)
         extra = (times - 1) * room
         return await self._hooks.purse.reserve(
             Estimate(model, self.line, read + extra, room, input_cost + extra * (room_cost or 0.0), room_cost)
         )
 
-    async def _turn(self, model: str, request: Mapping[str, Any], times: int) -> Turn | None:
+    async def _turn(self, model: str, read: int, times: int) -> Turn | None:
         """The right to make the call now; None where nobody is asked. Raises :class:`Limited` where it would take too long."""
         if self._hooks.limiter is None:
             return None
-        read = (size(request) + _searches(request) * _SEARCH) * times
         patience = math.inf if self.stays or self.answered else None
         turn, told = self._hooks.limiter.turn(model, self.line, read, times, patience), False
         try:
@@ -247,11 +245,6 @@ class Calls:
         if self.model == model and not self._last(model):
             self.model = self._fallback
         return self.model != model
-
-
-def _searches(request: Mapping[str, Any]) -> int:
-    """How often the provider may search within it."""
-    return sum(tool.get("max_uses", 0) for tool in request.get("tools", ()))
 
 
 async def _events(stream: BetaAsyncMessageStream[Any]) -> AsyncIterator[Any]:
