@@ -17,6 +17,7 @@
     ├── Refused            a rule of the installation or a limit of the task forbids it
     │   ├── LimitReached        what the brief allows is used up
     │   ├── BudgetSpent         what the task may spend on models is used up
+    │   ├── QueuedTooLong       nobody began it in the time that the task gives its queue
     │   ├── QuoteNotSeen        a quote that is in nothing the worker has read
     │   └── ModelRefused        the model declines to answer
     ├── Unusable           the model answered, and not so that it can be used
@@ -125,6 +126,12 @@ class BudgetSpent(Refused):
     """What the task may spend on models is used up. Allow it more (``max_tokens``, ``max_cost``), or do with what there is."""
 
     code = "budget"
+
+
+class QueuedTooLong(Refused):
+    """Nobody began it within the time that the task allows (``max_queued``). Allow it more, or see that there are workers."""
+
+    code = "queued_too_long"
 
 
 class QuoteNotSeen(Refused):
