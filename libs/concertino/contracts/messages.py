@@ -26,6 +26,8 @@ Severity = Literal["", "info", "low", "medium", "high", "critical"]
 
 DEADLINE = 600.0
 """Seconds a task may take where the caller sets none: every task ends."""
+WRITING_UP = 20.0
+"""Seconds for whoever is at work on a subtask to write up what there is, once the caller has asked to finish."""
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, START, Story, brought, planned, report, subtask
 
-from concertino.contracts.messages import Finish, Limits, Outcome, Plan, Returned, Spent, Submitted
+from concertino.contracts.messages import WRITING_UP, Finish, Limits, Outcome, Plan, Returned, Spent, Submitted
 from concertino.orchestrator.core.effects import SetTimer, WriteOutcome
-from concertino.orchestrator.core.policies.finishing import BEGUN, SAYING_SO, WRITING_UP, WRITTEN
+from concertino.orchestrator.core.policies.finishing import BEGUN, SAYING_SO, WRITTEN
 from concertino.orchestrator.core.policies.hedge import Hedging
 
 ASKED = START + 10

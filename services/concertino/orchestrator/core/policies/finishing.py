@@ -6,14 +6,13 @@ finish and says at once that it is: what has said nothing of itself after a mome
 
 from __future__ import annotations
 
+from concertino.contracts.messages import WRITING_UP
 from concertino.contracts.state import State
 
 BEGUN, WRITTEN = "finish-begun", "finish-written"
 """The timers: by the first, whoever is at work has said so; by the second, what they have is there."""
 SAYING_SO = 2.0
-"""Seconds from the wish to finish to the first of them."""
-WRITING_UP = 20.0
-"""And to the second: what may be taken to write up what was read."""
+"""Seconds from the wish to finish to the first of them. To the second it is :data:`WRITING_UP`."""
 
 
 def timers(state: State) -> dict[str, float]:
