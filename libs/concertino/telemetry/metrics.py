@@ -35,6 +35,11 @@ class _Bounded(MetricWrapperBase):
             known[values] = found
         return found
 
+    def clear(self) -> None:
+        """Forget every series, also those that are found at once."""
+        self.__dict__.pop("_by_values", None)
+        super().clear()
+
 
 class Counter(_Bounded, prometheus_client.Counter):
     """Only grows; from 0 again when its process starts anew, as ``rate()`` takes into account."""

@@ -134,9 +134,11 @@ class Runtime:
         if not self._announcement.internal:
             self._signals.append(await self._bus.subscribe(self._subjects.finish_signal("*"), self._on_finish))
         self._bus.on_reconnect(self._on_reconnect)
-        for lane in LANES:
+        before: Consumption | None = None
+        for lane in LANES:  # interactive work is taken as it comes, batch work as far as slots are free
             consumer = topology.work(self._subjects, kind, lane, self._settings.lease)
-            self._consumptions.append(self._bus.consume(consumer, self._on_delivery, self._announcement.slots))
+            before = self._bus.consume(consumer, self._on_delivery, self._announcement.slots, before)
+            self._consumptions.append(before)
         metrics.SLOTS.labels(kind).set(self._announcement.slots)
         metrics.seen(kind, self._model.name)
         await self._presence.begin()

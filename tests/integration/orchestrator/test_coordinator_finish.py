@@ -43,7 +43,7 @@ async def test_what_nobody_has_begun_is_missing_and_the_report_is_written(orches
 
     await orchestra.write("t", "finish", Finish(reason="enough"))
     await orchestra.quiet()
-    await until(lambda: len(heard.seen) == 1, "workers are told")
+    await until(lambda: len(heard.messages) == 1, "workers are told")
     assert "outcome" not in await orchestra.names("t")
 
     outcome = await orchestra.outcome("t", within=3)
@@ -54,7 +54,7 @@ async def test_what_nobody_has_begun_is_missing_and_the_report_is_written(orches
     )
     assert outcome.report is not None
     assert "result.web.c.1" not in orchestra.delivered
-    assert await orchestra.timers("t") == []
+    assert not [name for name in await orchestra.timers("t") if ".timer." in name]  # none that would still go off
 
 
 async def test_what_is_at_work_has_twenty_seconds(orchestra: Orchestra) -> None:
@@ -92,12 +92,12 @@ async def test_who_comes_back_after_a_crash_tells_again_and_goes_on(orchestra: O
     await orchestra.write("t", "finish", Finish())
     await until(lambda: dead, "the crash")
     await orchestra.buses[1].close()
-    assert heard.seen == []
+    assert heard.messages == []
 
     await orchestra.conduct()
     await orchestra.advance(COORDINATOR_LEASE + 1)
 
-    await until(lambda: len(heard.seen) >= 1, "workers are told")
+    await until(lambda: len(heard.messages) >= 1, "workers are told")
     assert "the caller asked to finish" in (await orchestra.outcome("t", within=30)).reason
 
 
@@ -129,7 +129,7 @@ async def test_what_nobody_begins_fails_in_its_time_with_no_worker_alive(orchest
 
     assert outcome.status == "partial"
     assert outcome.reason == ("2 of 3 subtasks came to something: b (web) failed: no worker began it within 5 s (max_queued)")
-    assert len(heard.seen) == 1  # whoever has it lets it go
+    assert len(heard.messages) == 1  # whoever has it lets it go
     state = await orchestra.state("t")
     assert (state.results["result.web.b"].worker, state.results["result.web.b"].attempts) == ("coordinator", 0)
 
