@@ -50,16 +50,23 @@ class Telling:
         while True:
             await asyncio.sleep(self._after / 4)
             for job in list(self._running()):
-                if job.began is not None and not job.told and self._took(job, job.began) >= self._after:
-                    await self._tell(job, job.began)
+                if job.began is not None and self._took(job, job.began) >= self._patience(job):
+                    await self.tell(job)
 
     def _took(self, job: Job, began: float) -> float:
         """Seconds of work: who waits for a model's provider is not slow, and no second attempt would be quicker."""
         return self._monotonic() - began - job.context.waits.seconds
 
-    async def _tell(self, job: Job, began: float) -> None:
-        """Where the bus is away it is told at one of the next looks, and still says since when."""
-        seconds = round(self._took(job, began), 4)
+    def _patience(self, job: Job) -> float:
+        """Where it is bounded how long work may wait, what has begun says so before anybody takes it for waiting."""
+        return self._after if job.work.limits.max_queued is None else 0.0
+
+    async def tell(self, job: Job) -> None:
+        """Tell of ``job`` now, if it has begun and nobody has. Where the bus is away it is told at one of the next looks, and
+        still says since when."""
+        if job.told or job.began is None:
+            return
+        seconds = round(self._took(job, job.began), 4)
         begun = Begun(worker=job.replica, attempt=job.attempt, seconds=seconds, hedge=self._hedge())
         try:
             with tracing.carrying(job.trace):
