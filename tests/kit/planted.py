@@ -3,8 +3,6 @@ scanner of this repository takes one for real."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 _KEY_BODY = "\n".join(f"MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQC7VJTUt9Us8c{n}q" for n in "K4vRx2")
 
 SECRETS: dict[str, str] = {
@@ -46,10 +44,3 @@ The relay waits 30 seconds before each retry. Its token for the chat is {SECRETS
 {SECRETS["jwt"]}, and payments retry with {SECRETS["stripe"]}.
 """
 KEY = f"-----BEGIN PRIVATE KEY-----\n{_KEY_BODY}\n-----END PRIVATE KEY-----\n"
-
-
-def parts(least: int = 10) -> Iterator[str]:
-    """What must stand nowhere: not even a good part of one."""
-    for value in SECRETS.values():
-        yield value[: max(least, len(value) // 2)] if not value.startswith(("ghp_", "eyJ", "sk", "AIza", "xox")) else value[-least:]
-        yield value

@@ -10,7 +10,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from msgspec import Struct
 
@@ -42,9 +41,10 @@ _BARE = re.compile(
     r"\s{0,4}(?:[:=,;|]|\bis\b)[\s\"'`*]{0,4}([^\s\"'`,;<>|]{8,200})"
 )
 """Where nothing is quoted: in prose, tables and settings."""
-_CODE = frozenset(
-    "c cc cls cpp cs css cxx dart erl ex go h hpp hs java jl js jsx kt kts lua m mjs ml php pl pm py pyi pyx r rb rs scala "
-    "scss sql svelte swift tf ts tsx vue zig".split()  # noqa: SIM905  (to be read)
+_CODE = re.compile(
+    r"\.(?:cc?|cls|cpp|css?|cxx|dart|erl|exs?|go|h|hpp|hs|java|jl|[cm]?jsx?|kts?|lua|m|ml|php|p[lm]|py[ix]?|r|rb|rs|scala|scss|sql"
+    r"|svelte|swift|tf|tsx?|vue|zig)$",
+    re.IGNORECASE,
 )
 """There a name beside such a word is a name."""
 _PLACEHOLDER = re.compile(
@@ -167,7 +167,7 @@ def _values(path: str, line: str) -> Iterator[tuple[str, str]]:
             yield type_, value
     named = plugins.named(line, path) + _ASSIGNED.findall(line) if not plugins.is_indirect(line) else []
     yield from ((KEYWORD, value) for value in dict.fromkeys(named) if _is_random(value))
-    if PurePosixPath(path.partition("?")[0]).suffix[1:].lower() not in _CODE:
+    if not _CODE.search(path.partition("?")[0]):
         bare = (value.rstrip(".:!?)") for value in _BARE.findall(line))
         yield from ((KEYWORD, value) for value in dict.fromkeys(bare) if value not in named and _is_bare(value))
 

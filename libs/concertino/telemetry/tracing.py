@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.trace import NO_TRACE, Trace
-from concertino.masking import masked
 from concertino.telemetry.names import Attribute
 
 if TYPE_CHECKING:
@@ -152,10 +151,10 @@ class _Recorded:
         self._trace, self._span = trace, recorded
 
     def set(self, attributes: Attributes) -> None:
-        self._span.set_attributes(masked(dict(attributes)))
+        self._span.set_attributes(dict(attributes))
 
     def event(self, name: str, attributes: Attributes | None = None) -> None:
-        self._span.add_event(name, masked(dict(attributes or {})))
+        self._span.add_event(name, dict(attributes or {}))
 
     def link(self, trace: Trace) -> None:
         if trace:
@@ -181,7 +180,7 @@ def _recorded(
         name,
         context,
         kind=trace.SpanKind[kind.upper()],
-        attributes=masked(dict(attributes)),
+        attributes=dict(attributes),
         # The text of an exception may hold what was asked or read.
         record_exception=False,
         set_status_on_exception=False,

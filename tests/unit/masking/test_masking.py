@@ -44,12 +44,16 @@ def test_every_sort_is_among_those_texts() -> None:
     assert all(secret in everything for secret in planted.SECRETS.values())
 
 
-@pytest.mark.parametrize("sort", [sort for sort in planted.SECRETS if sort not in ("connection", "private_key", "url_password")])
+@pytest.mark.parametrize(
+    "sort", [sort for sort in planted.SECRETS if sort not in ("connection", "private_key", "url_password")]
+)
 def test_each_is_found_in_a_line_of_ten_thousand_characters(sort: str) -> None:
     secret = planted.SECRETS[sort]
-    name = {"bearer": "Authorization: Bearer ", "jwt": "session=", "aws_secret": "aws_secret_access_key="}.get(sort, "password=")
+    name = {"bearer": "Authorization: Bearer ", "jwt": "session=", "aws_secret": "aws_secret_access_key="}.get(
+        sort, "password="
+    )
     for before in (0, 1_990, 3_000, 9_000):
-        line = f'{{"a":"{"b c" * (before // 3)}","{name}"{secret}","c":"{"d e" * 3_000}"}}'.replace(f'{name}"', f'{name}')
+        line = f'{{"a":"{"b c" * (before // 3)}","{name}"{secret}","c":"{"d e" * 3_000}"}}'.replace(f'{name}"', f"{name}")
         assert secret not in masked(line, "page.json"), before
 
 
@@ -178,5 +182,7 @@ def test_no_text_takes_long(hostile: str) -> None:
 def test_a_place_is_told_and_the_line_of_a_key_is_its_head() -> None:
     found = list(hits("server.key", planted.KEY))
     assert [(hit.line, hit.type, hit.below) for hit in found] == [(1, "Private Key", True)]
-    assert re.fullmatch(r"-----BEGIN PRIVATE KEY-----\n(\*{8}\n){6}-----END PRIVATE KEY-----\n", masked(planted.KEY, "server.key"))
+    assert re.fullmatch(
+        r"-----BEGIN PRIVATE KEY-----\n(\*{8}\n){6}-----END PRIVATE KEY-----\n", masked(planted.KEY, "server.key")
+    )
     assert msgspec.json.encode(masked({"a": planted.KEY})).count(MARK.encode()) == 6
