@@ -51,9 +51,11 @@ def learn_environment(environment: Mapping[str, str]) -> None:
 
 def without_known(text: str) -> str:
     """``text`` with every such value in it masked; itself where there is none."""
-    for value in (*_own, *_found) if len(text) >= _LEAST else ():
-        if value in text:
-            text = text.replace(value, MARK)
+    if len(text) >= _LEAST:
+        for values in (_own, _found):
+            for value in values:
+                if value in text:
+                    text = text.replace(value, MARK)
     return text
 
 

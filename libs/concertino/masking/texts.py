@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concertino.masking.detect import bodies, hits
+from concertino.masking.detect import bodies, hits, may_hold
 from concertino.masking.known import learn, without_known
 from concertino.masking.mark import MARK
 
@@ -11,6 +11,8 @@ _LEAST_LEARNED = 10
 
 def masked_text(text: str, path: str = "") -> str:
     """``text`` with every likely credential in it made unreadable; itself where there is none. It keeps its lines."""
+    if not may_hold(text):
+        return without_known(text)
     found = [hit for hit in hits(path, text) if not hit.below]
     inside = bodies(text)
     if found or inside:

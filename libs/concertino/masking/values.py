@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct, structs
 
-from concertino.contracts.messages import Passage, Source
+from concertino.contracts.messages import Passage, Source, Usage
 from concertino.masking.texts import masked_text
 
 T = TypeVar("T")
+
+_PLAIN = frozenset((type(None), bool, int, float, bytes, Source, Usage))
+"""What holds no text, or has to stay as it is."""
+_KEPT = frozenset(("params", "id", "kind", "worker", "digest", "model", "prompt"))
+"""Fields that are names which we give, and what a caller means for a kind of its own."""
 
 
 def masked(value: T, path: str = "") -> T:
@@ -24,30 +29,31 @@ def masked(value: T, path: str = "") -> T:
 
 def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
     """``value`` with ``change(text, path)`` done to every text in it; itself where that changes none."""
-    match value:
-        case str():
-            return cast(T, change(value, path))
-        case Source() | None | bool() | int() | float() | bytes():
+    kind = type(value)
+    if kind is str:
+        return cast(T, change(cast(str, value), path))
+    if kind in _PLAIN:
+        return value
+    if isinstance(value, Struct):
+        text_of = value.source if isinstance(value, Passage) else path
+        new: dict[str, Any] = {}
+        for name in value.__struct_fields__:
+            was = getattr(value, name)
+            if type(was) in _PLAIN or not was or name in _KEPT:
+                continue
+            after = changed(was, change, text_of if name == "text" else path)
+            if after is not was:
+                new[name] = after
+        return cast(T, structs.replace(value, **new)) if new else value
+    if isinstance(value, dict):
+        items = {changed(key, change, path): changed(item, change, path) for key, item in value.items()}
+        return value if _same(list(items.items()), list(value.items())) else cast(T, items)
+    if isinstance(value, list | tuple):
+        parts = [changed(item, change, path) for item in value]
+        if all(new is was for new, was in zip(parts, value, strict=True)):
             return value
-        case Struct():
-            text_of = value.source if isinstance(value, Passage) else path
-            new = {
-                name: after
-                for name in value.__struct_fields__
-                if name != "params"
-                and (after := changed(was := getattr(value, name), change, text_of if name == "text" else path)) is not was
-            }
-            return cast(T, structs.replace(value, **new)) if new else value
-        case dict():
-            items = {changed(key, change, path): changed(item, change, path) for key, item in value.items()}
-            return value if _same(list(items.items()), list(value.items())) else cast(T, items)
-        case list() | tuple():
-            after = [changed(item, change, path) for item in value]
-            if all(new is was for new, was in zip(after, value, strict=True)):
-                return value
-            return cast(T, type(value)(*after) if hasattr(value, "_fields") else type(value)(after))
-        case _:
-            return value
+        return cast(T, type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts))
+    return cast(T, change(value, path)) if isinstance(value, str) else value
 
 
 def _same(items: list[tuple[object, object]], before: list[tuple[object, object]]) -> bool:
