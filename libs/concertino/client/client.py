@@ -39,6 +39,7 @@ from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import CLIENT, FINISH, LANES, Subjects, check_id
 from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
+from concertino.masking import masked
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import tracing
@@ -123,10 +124,10 @@ class Client:
         request stands under ``task``.
         """
         submitted = Submitted(
-            request=request,
+            request=masked(request),
             sources=tuple(sources),
             limits=limits or Limits(),
-            plan=plan,
+            plan=masked(plan),
             lane=lane,
             until="plan" if plan_only else "report",
         )
