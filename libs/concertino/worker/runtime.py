@@ -24,8 +24,20 @@ from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import ConcertinoError, Transient, category
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Spent, Subtask, Usage, Work
-from concertino.contracts.subjects import LANES
+from concertino.contracts.messages import (
+    WRITING_UP,
+    Announcement,
+    Failure,
+    Progress,
+    ResultStatus,
+    Settled,
+    Spent,
+    Subtask,
+    Usage,
+    Work,
+)
+from concertino.contracts.subjects import FINISH, LANES
+from concertino.masking import masked
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -54,6 +66,8 @@ WRITE_PAUSE = 1.0
 """Seconds between attempts to write a result while the bus is away."""
 
 _SUPERSEDED = "another attempt was first"
+_LAST_WORD = 1.0
+"""Seconds from the end of what is to be finished until its result is in the log."""
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +107,7 @@ class Runtime:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[Settled], Job] = {}
         self._aborted: OrderedDict[str | tuple[str, str], None] = OrderedDict()
+        self._finishing: OrderedDict[str, None] = OrderedDict()
         self._draining = False
         self._consumptions: list[Consumption] = []
         self._signals: list[Subscription] = []
@@ -118,6 +133,8 @@ class Runtime:
         if not self._announcement.internal:
             signals.append(self._subjects.signal("*", Subtask(id="*", kind=kind, objective="").work_id))
         self._signals = [await self._bus.subscribe(subject, self._on_signal) for subject in signals]
+        if not self._announcement.internal:
+            self._signals.append(await self._bus.subscribe(self._subjects.finish_signal("*"), self._on_finish))
         self._bus.on_reconnect(self._on_reconnect)
         before: Consumption | None = None
         for lane in LANES:  # interactive work is taken as it comes, batch work as far as slots are free
@@ -194,11 +211,14 @@ class Runtime:
             case Fail(task, work, why, attempt):
                 why = policy.with_history(why, await self._intake.in_vain(task, work))
                 failed = self._failed(work, why, attempt)
-                if await self._log.write(task, work, failed):
+                if await self._log.write(task, work, masked(failed)):
                     self._count(failed)
                 await delivery.ack()
             case Run(work, _) if work.task in self._aborted:
                 span.event(Event.OVER)
+                await delivery.ack()
+            case Run(work, _) if work.task in self._finishing:
+                span.event(Event.DROPPED)
                 await delivery.ack()
             case Run(work, _) if (work.task, work.id) in self._aborted:
                 span.event(Event.LATE)
@@ -241,6 +261,8 @@ class Runtime:
         lane = self._subjects.lane_of(delivery.message.subject)
         job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time, delivery.attempt)
         job.trace, job.told = tracing.here(), hedge
+        if work.brief.max_seconds is not None and (hedge or delivery.attempt > 1):
+            job.since = await self._intake.since(work, delivery)
         running = asyncio.ensure_future(self._call(job))
         self._running[running] = job
         try:
@@ -253,6 +275,10 @@ class Runtime:
                 return
             if (work.task, work.id) in self._aborted:
                 await self._superseded(job, span)
+                await delivery.ack()
+                return
+            if work.task in self._finishing and job.began is None:
+                span.event(Event.DROPPED)
                 await delivery.ack()
                 return
             if self._draining and hedge:
@@ -277,7 +303,7 @@ class Runtime:
                 span.failed(tracing.code_of(e))
                 await self._let_go(job, delivery, str(e), e)
                 return
-            left = work.deadline - self._clock()
+            left = job.work.deadline - self._clock()
             match policy.after(e, attempt, self._settings.attempts, random.random, left):
                 case policy.Retry(delay, code, _):
                     metrics.RETRIES.labels(self._announcement.kind, code).inc()
@@ -332,6 +358,7 @@ class Runtime:
 
     async def _settle(self, work: Work, delivery: Delivery, settled: Settled) -> bool:
         """Write the result, however long the bus is away: nobody throws away what is done. False: there is one already."""
+        settled = masked(settled)
         while True:
             try:
                 return await self._log.write(work.task, work.id, settled)
@@ -357,7 +384,7 @@ class Runtime:
         used = job.context.spent
         spent = Spent(
             worker=job.replica,
-            why=why,
+            why=masked(why),
             code=failure(error).code if error else "",
             category=category(error) if error else "",
             attempt=job.attempt,
@@ -383,9 +410,9 @@ class Runtime:
 
     async def _say(self, work: Work, attempt: int, doing: str, text: str) -> None:
         replica = self._announcement.replica
-        progress = Progress(doing=doing, at=self._clock(), work=work.id, attempt=attempt, worker=replica, text=text)
+        told = Progress(doing=masked(doing), at=self._clock(), work=work.id, attempt=attempt, worker=replica, text=masked(text))
         try:
-            await self._bus.publish(self._subjects.progress(work.task, work.id), encode(progress))
+            await self._bus.publish(self._subjects.progress(work.task, work.id), encode(told))
         except ConcertinoError as e:
             log.debug("progress could not be told", task=work.task, work=work.id, error=str(e))
 
@@ -400,6 +427,21 @@ class Runtime:
         about = [(running, job.work) for running, job in self._running.items()]
         self._interrupt([running for running, of in about if of.task == task and work in ("", of.id)])
 
+    async def _on_finish(self, message: Stored) -> None:
+        task, _ = self._subjects.parse_signal(message.subject)
+        await self._finish(task, WRITING_UP)
+
+    async def _finish(self, task: str, seconds: float) -> None:
+        """The caller of ``task`` wants what there is: what is at work says so and has ``seconds``, all else is not begun."""
+        self._finishing[task] = None
+        if len(self._finishing) > REMEMBERED_ABORTS:
+            self._finishing.popitem(last=False)
+        jobs = {running: job for running, job in self._running.items() if job.work.task == task}
+        self._interrupt([running for running, job in jobs.items() if job.began is None])
+        for job in jobs.values():
+            job.finish(seconds - _LAST_WORD)
+        await asyncio.gather(*(self._telling.tell(job) for job in jobs.values()))
+
     def _interrupt(self, running: Sequence[asyncio.Task[Settled]] | dict[asyncio.Task[Settled], Job]) -> None:
         for task in list(running):
             self._running[task].context.cancelled = True
@@ -409,13 +451,16 @@ class Runtime:
         self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Signals are not stored: what was said while the connection was down is in the log, as an outcome or a result."""
+        """Signals are not stored: what was said while the connection was down is in the log, as an outcome, a result, or
+        the wish to finish."""
         for task, work in {(job.work.task, job.work.id) for job in self._running.values()}:
             try:
                 if await self._log.read_one(task, "outcome"):
                     self._abort(task)
                 elif await self._log.read_one(task, work):
                     self._abort(task, work)
+                elif not self._announcement.internal and (wish := await self._log.read_one(task, FINISH)):
+                    await self._finish(task, WRITING_UP - max(self._clock() - wish.time, 0.0))
             except ConcertinoError as e:
                 log.warning("whether a task is over cannot be seen", task=task, error=str(e))
 
