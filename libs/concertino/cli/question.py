@@ -43,6 +43,8 @@ class TaskOptions:
     """The most rounds of planning and work, 1 to 10 (default: 2)."""
     effort: Effort | None = None
     """How much is worth spending on it (default: auto)."""
+    model: str | None = None
+    """The model to ask for all of it, as its provider names it (default: as each service is configured)."""
     plan: str | None = None
     """A JSON file with a plan of your own (`-`: standard input): nobody plans then."""
     lane: Lane | None = None

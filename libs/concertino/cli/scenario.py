@@ -47,6 +47,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_subtasks: int | None = None
     max_rounds: int | None = None
     effort: Effort | None = None
+    model: str | None = None
     plan: str | None = None
     lane: Lane | None = None
 

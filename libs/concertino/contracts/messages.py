@@ -56,6 +56,8 @@ class Limits(Message, frozen=True, kw_only=True):
     """Over all rounds. Unset: 20 for a planner, 10,000 for a plan that the caller brings."""
     max_rounds: Annotated[int, Meta(ge=1, le=10)] = 2
     effort: Effort = "auto"
+    model: Annotated[str, Meta(pattern="^[!-~]{0,128}$")] = ""
+    """The model to ask for all of the task, in the place of those that are configured, and of their fallbacks. Empty: those."""
 
 
 class Subtask(Message, frozen=True, kw_only=True):
