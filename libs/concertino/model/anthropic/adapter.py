@@ -69,5 +69,7 @@ class Adapter:
         except ModelRejected as e:
             if not work.limits.model:
                 raise
-            raise ModelRejected(f"{e}; the task itself asks for this model: correct --model (limits.model), or leave it out") from e
+            raise ModelRejected(
+                f"{e}; the task itself asks for this model: correct --model (limits.model), or leave it out"
+            ) from e
         return structs.replace(answer, model=session.answered)
