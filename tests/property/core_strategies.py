@@ -111,7 +111,7 @@ def _redriven(draw: st.DrawFn) -> Submitted:
     task = draw(_fresh_tasks)
     if task.plan is None or draw(st.booleans()):
         return task
-    some = draw(st.lists(st.sampled_from(task.plan.subtasks), unique=True)) if task.plan.subtasks else []
+    some = draw(st.lists(st.sampled_from(task.plan.subtasks), unique_by=lambda one: one.work_id)) if task.plan.subtasks else []
     names = [subtask.work_id for subtask in some] + draw(st.sampled_from([[]] * 9 + [["result.web.nobody"]]))
     return structs.replace(task, done=tuple(Done(work=name, result=draw(_results)) for name in names), again="t0")
 

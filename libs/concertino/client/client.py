@@ -191,7 +191,8 @@ class Client:
     ) -> TaskView:
         """Submit, with up to ``wait`` seconds for room in the queues, and wait for the outcome.
 
-        Raises what :meth:`submit` does, and :class:`DeadlineExceeded` where no orchestrator is there to end the task when its time is up.
+        Raises what :meth:`submit` does, and :class:`DeadlineExceeded` where no orchestrator is there to end the task when its
+        time is up.
         """
         with asking() as span:
             name = await self.submit(request, sources=sources, limits=limits, plan=plan, lane=lane, task=task, wait=wait)

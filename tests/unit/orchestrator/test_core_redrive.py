@@ -302,9 +302,7 @@ def test_failed_work_is_told_with_its_attempts_and_all_that_it_took() -> None:
     story = brought(subtask("a"), subtask("b"))
     story.sent()
     story.then("spent.result.web.a.1", Spent(why="overloaded", usage=USAGE))
-    failed = Result(
-        status=ResultStatus.FAILED, error=Failure(code="source", message="no such folder"), attempts=2, usage=USAGE
-    )
+    failed = Result(status=ResultStatus.FAILED, error=Failure(code="source", message="no such folder"), attempts=2, usage=USAGE)
     story.then("result.web.a", failed, START + 5).then("result.web.b", FOUND)
     [one] = failed_work(story.state)
     assert (one.task, one.work, one.kind, one.subtask) == ("t", "result.web.a", "web", "a")
