@@ -273,7 +273,9 @@ class JetStream:
         limit = reply.config.max_msgs_per_subject if reply.config.discard_new_per_subject else 0
         return Queued(limit if limit > 0 else None, reply.state.subjects)
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
+        assert after is None or isinstance(after, Puller)
+
         async def handle(message: Msg) -> None:
             await handler(JetStreamDelivery(self, message))
 
@@ -283,7 +285,7 @@ class JetStream:
         async def restore() -> None:
             await self.provision(Topology(consumers=(consumer,)))
 
-        puller = Puller(self._nc, calls.pull(consumer), handle, hand_back, restore, slots, self._heartbeat)
+        puller = Puller(self._nc, calls.pull(consumer), handle, hand_back, restore, slots, self._heartbeat, after)
         self._pullers.add(puller)
         return puller
 

@@ -1,4 +1,4 @@
-"""What failed in a task is run again: which of its results are kept, and what the core makes of a task that begins with them."""
+"""What failed in a task is run again: what is kept of it, and what the core makes of a task that begins so."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_only_subtasks_that_there_are_can_be_named(named: tuple[str, ...]) -> No
     if named == ("a",):
         assert again(partial(), *named).run == ("a", "c", "d")
         return
-    with pytest.raises(CannotRedrive, match="no subtask '(nobody|result.web.b)'; it has: a, b, c, d, e"):
+    with pytest.raises(CannotRedrive, match=r"no subtask '(nobody|result\.web\.b)'; it has: a, b, c, d, e"):
         again(partial(), *named)
 
 
