@@ -23,7 +23,18 @@ from concertino.bus.topology import Consumer
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.messages import Subtask
-from concertino.contracts.subjects import CLIENT, INBOX, LANES, MONITOR, ORCHESTRATOR, PLAN, PROVISION, SYNTHESIZE, Subjects
+from concertino.contracts.subjects import (
+    CLIENT,
+    FINISH,
+    INBOX,
+    LANES,
+    MONITOR,
+    ORCHESTRATOR,
+    PLAN,
+    PROVISION,
+    SYNTHESIZE,
+    Subjects,
+)
 
 ANSWERED_WITHIN = EXPIRES + 10.0
 """Seconds for which the way back of a request that has many answers is kept at the border."""
@@ -60,13 +71,13 @@ def worker(subjects: Subjects, kind: str) -> Role:
 
 
 def client(subjects: Subjects) -> Role:
-    """Submits, follows, cancels; reads logs and results, and who is there."""
+    """Submits, follows, finishes, cancels; reads logs and results, and who is there."""
     return Role(
         user=f"{subjects.prefix}-{CLIENT}",
         account=subjects.account_of(CLIENT),
         publish=(
             subjects.fact("*", "submitted"),
-            *(subjects.fact("*", name) for name in ("cancel", "again.*")),
+            *(subjects.fact("*", name) for name in ("cancel", FINISH, "again.*")),
             *_blobs(subjects),
             *_reading(subjects),
             calls.consumer_info(_any(subjects.work_stream)),
@@ -83,10 +94,11 @@ def orchestrator(subjects: Subjects) -> Role:
         user=f"{subjects.prefix}-{ORCHESTRATOR}",
         account=subjects.account,
         publish=(
-            *(subjects.fact("*", name) for name in ("dispatched.*", "outcome")),
+            *(subjects.fact("*", name) for name in ("dispatched.*", _work_of("*"), "outcome")),
             subjects.timer("*", "*"),
             subjects.signal("*"),
             subjects.signal("*", _work_of("*")),
+            subjects.finish_signal("*"),
             subjects.work("*", "*"),
             *_taking(triggers),
             *_working(subjects, PLAN),
@@ -244,9 +256,10 @@ def _work_of(kind: str) -> str:
 
 
 def _signals(subjects: Subjects, kind: str) -> tuple[str, ...]:
-    """What whoever takes work of ``kind`` listens to. Plans and reports are not hedged."""
-    hedged = () if kind in (PLAN, SYNTHESIZE) else (subjects.signal("*", _work_of(kind)),)
-    return subjects.signal("*"), *hedged
+    """What whoever takes work of ``kind`` listens to. Plans and reports are not hedged, and there is none of them to finish."""
+    if kind in (PLAN, SYNTHESIZE):
+        return (subjects.signal("*"),)
+    return subjects.signal("*"), subjects.signal("*", _work_of(kind)), subjects.finish_signal("*")
 
 
 def _taking(consumer: Consumer) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "synthesis": m.Synthesized,
     "again": m.Again,
     "cancel": m.Cancel,
+    "finish": m.Finish,
     "outcome": m.Outcome,
     "work": m.Work,
     "progress": m.Progress,

@@ -18,6 +18,7 @@ from concertino.contracts.messages import (
     Dispatched,
     Done,
     Failure,
+    Finish,
     Outcome,
     Plan,
     Planned,
@@ -68,10 +69,13 @@ class State:
     again: set[str] = field(default_factory=set)
     """The tasks that run again what failed in this one."""
     cancel: Cancel | None = None
+    finish: Finish | None = None
     timers: set[str] = field(default_factory=set)
     due: set[str] = field(default_factory=set)
     outcome: Outcome | None = None
     times: dict[str, float] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+    """Sequences in the log, under the same names: what came before what. 0: who keeps this state wrote that fact itself."""
     sent: dict[str, int] = field(default_factory=dict)
     """Work id to the highest attempt that is in a queue."""
     hedge_after: dict[str, float] = field(default_factory=dict)
@@ -115,6 +119,8 @@ class State:
                 self.again.add(about)
             case Cancel():
                 self.cancel = message
+            case Finish():
+                self.finish = message
             case Outcome():
                 self.outcome = message
             case None if fact.name.type == "timer":
@@ -123,7 +129,7 @@ class State:
                 self.due.add(about)
             case _:
                 return
-        self.times[name] = fact.time
+        self.times[name], self.places[name] = fact.time, fact.sequence
         if fact.trace and name in _HEADS:
             self.heads[name] = fact.trace
 
@@ -134,7 +140,7 @@ class State:
             if one.work in planned and one.work not in self.done:
                 self.done.add(one.work)
                 self.results[one.work] = structs.replace(one.result, usage=_NOTHING, spent={})
-                self.times[one.work] = fact.time
+                self.times[one.work], self.places[one.work] = fact.time, fact.sequence
 
     @property
     def trace(self) -> Trace:

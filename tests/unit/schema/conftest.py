@@ -24,6 +24,7 @@ SUBTASK = m.Subtask(
     sources=(SOURCE,),
     tools=("search",),
     max_calls=9,
+    max_seconds=90.0,
     effort="low",
     depends_on=("s0",),
     params={"depth": 2, "names": ["a"], "nested": {"x": None}},
@@ -108,6 +109,7 @@ FULL: dict[str, m.Message] = {
     "synthesis": m.Synthesized(**SETTLED, report=REPORT),
     "again": m.Again(subtasks=("s2",)),
     "cancel": m.Cancel(reason="enough"),
+    "finish": m.Finish(reason="that will do"),
     "outcome": m.Outcome(
         status=m.OutcomeStatus.PARTIAL,
         reason="s2 failed",
