@@ -45,6 +45,7 @@ from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import CLIENT, FINISH, LANES, Subjects, check_id
 from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
+from concertino.masking import masked
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import tracing
@@ -134,10 +135,10 @@ class Client:
         :class:`QueueFull` before anything is stored, and :class:`TaskExists` where another request stands under ``task``.
         """
         submitted = Submitted(
-            request=request,
+            request=masked(request),
             sources=tuple(sources),
             limits=limits or Limits(),
-            plan=plan,
+            plan=masked(plan),
             lane=lane,
             until="plan" if plan_only else "report",
         )
