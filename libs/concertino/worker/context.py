@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus
@@ -20,10 +21,12 @@ from concertino.contracts.errors import (
     ModelRejected,
     ModelUnavailable,
     RateLimited,
+    Unfit,
     Unusable,
 )
 from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
 from concertino.contracts.plans import GENERAL, PUBLIC
+from concertino.masking import credentials, learn, masked
 from concertino.model import prompts
 from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
 from concertino.model.wish import Wish
@@ -68,7 +71,8 @@ class Context:
         clock: Clock = time.time,
         limits: Shared | None = None,
     ) -> None:
-        self.work = work
+        learn(secret for source in work.sources for secret in credentials(source.location))
+        self.work = structs.replace(work, request=masked(work.request), brief=masked(work.brief))
         self.last_attempt = last_attempt
         """Whether what fails now is not tried again."""
         self.model = model
@@ -82,7 +86,7 @@ class Context:
             allowed=work.brief.tools,
             max_calls=work.brief.max_calls,
             on_call=self._on_call,
-            on_seen=self.evidence.saw,
+            on_seen=self.evidence.admit,
             on_ended=self._on_tool_ended,
             captures=captured(os.environ),
         )
@@ -199,8 +203,8 @@ class Context:
 
 
 def _check(call: Call) -> None:
-    """Raises :class:`TypeError` where a model says that it took what nothing can take: no reader would accept that."""
+    """Raises :class:`Unfit` where a model says that it took what nothing can take: no reader would accept that."""
     try:
         msgspec.convert(msgspec.structs.asdict(call.usage), Usage)
     except msgspec.ValidationError as e:
-        raise TypeError(f"the usage of a call of {call.model}: {e}") from e
+        raise Unfit(f"the usage of a call of {call.model}: {e}") from e

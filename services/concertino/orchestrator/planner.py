@@ -32,6 +32,7 @@ from concertino.model.port import Answer, Planning
 from concertino.runtime.clock import Clock
 from concertino.worker import Context, Worker
 from concertino.worker.handlers import settle
+from concertino.worker.quoting import ANOTHER_TRY
 
 SHARE = 0.5
 """Of the time that is left: what a model may take to plan. The rest is for the work."""
@@ -92,7 +93,7 @@ async def _asked(job: Planning, context: Context, seconds: float, clock: Clock) 
     except Transient as e:
         left = context.work.deadline - clock() - (e.after or 0.0)
         last = context.last_attempt and not isinstance(e, RateLimited)
-        if last or left < PATIENCE * job.work.limits.deadline:
+        if last or left < max(PATIENCE * job.work.limits.deadline, ANOTHER_TRY):
             return await _by_rule(job, e, e)
         raise
 
