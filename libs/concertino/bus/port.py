@@ -130,6 +130,9 @@ class Bus(Protocol):
         Unix time.
         """
 
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        """The newest message on ``subject``, one without wildcards: what a user may read who may not read the whole stream."""
+
     def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
         """What was stored on ``subjects`` from Unix time ``since`` on, in order, a part at a time: for what is too much to be
         held at once."""

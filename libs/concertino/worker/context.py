@@ -24,7 +24,7 @@ from concertino.contracts.errors import (
     Unfit,
     Unusable,
 )
-from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
+from concertino.contracts.messages import Announcement, Input, Record, Source, Usage, Work
 from concertino.contracts.plans import GENERAL, PUBLIC
 from concertino.masking import credentials, learn, masked
 from concertino.model import prompts
@@ -37,6 +37,7 @@ from concertino.telemetry import metrics
 from concertino.telemetry.export import captured
 from concertino.worker import meter
 from concertino.worker.evidence import EvidenceLog
+from concertino.worker.journal import Journal
 from concertino.worker.limiter import Limiter, Shared
 from concertino.worker.mcp import Servers
 from concertino.worker.purse import Purse
@@ -47,6 +48,7 @@ from concertino.worker.waits import Waits
 Say = Callable[[str, str], Awaitable[None]]
 """What is being done, and the next piece of text if that is writing."""
 
+_KINDS = "once:kinds"
 _RESEARCH = Path(__file__).with_name("research.md")
 
 
@@ -70,6 +72,7 @@ class Context:
         servers: Servers | None = None,
         clock: Clock = time.time,
         limits: Shared | None = None,
+        journal: Journal | None = None,
     ) -> None:
         learn(secret for source in work.sources for secret in credentials(source.location))
         self.work = structs.replace(work, request=masked(work.request), brief=masked(work.brief))
@@ -81,6 +84,8 @@ class Context:
         """MCP servers that this kind may use. Their tools are offered by :meth:`research`, as far as the brief allows them."""
         self.notes: list[str] = []
         """What a reader of the result should know besides."""
+        self.journal = journal or Journal(None, work.brief.kind, "", delivery, clock)
+        """What is kept of its conversations with a model."""
         self.evidence = EvidenceLog(bus)
         self.tools = Toolbox(
             allowed=work.brief.tools,
@@ -103,9 +108,10 @@ class Context:
             limiter=Limiter(
                 limits or Shared(bus, settings.subjects), work.brief.kind, self.waits, delivery, hedge=work.attempt > 1
             ),
+            journal=self.journal,
         )
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
-        self.spent: dict[str, Usage] = {}
+        self.spent: dict[str, Usage] = dict(self.journal.unbooked)
         """What models took so far, by name."""
         self._bus, self._say, self._clock = bus, say, clock
         self.doing = ""
@@ -161,8 +167,13 @@ class Context:
             return await self._without_model(job, e)
 
     async def kinds(self) -> list[Announcement]:
-        """Whom a plan may ask: who is announced on the bus, and who would be woken by work."""
-        return await kinds(self._bus, self.settings.subjects)
+        """Whom a plan may ask: who is announced on the bus, and who would be woken by work. For a later attempt at this work
+        that is who was there for the first: what a model was told is not to change."""
+        if held := self.hooks.journal.recall(_KINDS):
+            return msgspec.convert(held.value, list[Announcement])
+        found = await kinds(self._bus, self.settings.subjects)
+        self.hooks.journal.note(Record(key=_KINDS, value=msgspec.to_builtins(found)))
+        return found
 
     async def blob(self, digest: str) -> bytes | None:
         """What is kept under ``digest``."""

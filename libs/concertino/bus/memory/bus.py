@@ -80,6 +80,9 @@ class MemoryBus:
         found = kept.select(lambda subject: matches(subjects, subject), after)
         return [m for m in found if since is None or m.time >= since]
 
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        return max(await self.last(stream, subject), key=lambda stored: stored.sequence, default=None)
+
     async def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
         after, page = 0, await self.read(stream, subjects, since=since)
         while page:
