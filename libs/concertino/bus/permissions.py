@@ -253,17 +253,19 @@ def _taking(consumer: Consumer) -> tuple[str, ...]:
 def _reading(subjects: Subjects) -> tuple[str, ...]:
     """Logs, evidence, and who is there."""
     buckets = (calls.bucket_stream(bucket) for bucket in (subjects.workers_bucket, subjects.kinds_bucket))
-    return (calls.INFO, *(calls.direct(stream) for stream in (subjects.tasks_stream, subjects.blobs_stream, *buckets)))
+    whole = (calls.direct(stream) for stream in (subjects.tasks_stream, *buckets))
+    return (calls.INFO, *whole, *(calls.newest(stream, ">") for stream in (subjects.tasks_stream, subjects.blobs_stream)))
 
 
 def _ledgers(subjects: Subjects) -> tuple[str, ...]:
     """What tasks have spent, for whoever calls a model for them."""
-    return calls.key(subjects.budget_bucket, "*"), calls.direct(calls.bucket_stream(subjects.budget_bucket))
+    ledger = calls.key(subjects.budget_bucket, "*")
+    return ledger, calls.newest(calls.bucket_stream(subjects.budget_bucket), ledger)
 
 
 def _blobs(subjects: Subjects) -> tuple[str, ...]:
     """Of a blob and of its parts."""
-    return subjects.blob("*"), subjects.blob("*.*")
+    return subjects.unowned_blob("*"), subjects.blob("*", "*"), subjects.blob("*", "*") + ".*"
 
 
 def _inbox(subjects: Subjects, role: str) -> str:

@@ -114,6 +114,9 @@ class Bus(Protocol):
         Unix time.
         """
 
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        """The newest message on ``subject``, one without wildcards: what a user may read who may not read the whole stream."""
+
     async def last(self, stream: str, subjects: str) -> list[Stored]:
         """The newest message of each subject that matches ``subjects``."""
 
@@ -132,11 +135,11 @@ class Bus(Protocol):
 
     # --- blobs
 
-    async def put_blob(self, data: bytes) -> str:
-        """Keep ``data`` under its SHA-256, which is returned. Storing it twice is storing it once."""
+    async def put_blob(self, owner: str, data: bytes) -> str:
+        """Keep ``data`` for ``owner`` under its SHA-256, which is returned. Storing it twice is storing it once."""
 
-    async def get_blob(self, digest: str) -> bytes | None:
-        """The bytes, checked against ``digest``; None where there is no such blob (any more), or not all of it."""
+    async def get_blob(self, owner: str, digest: str) -> bytes | None:
+        """The bytes, checked against ``digest``; None where ``owner`` has no such blob (any more), or not all of it."""
 
     # --- buckets
 

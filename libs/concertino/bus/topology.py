@@ -161,7 +161,8 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
             ),
             Stream(
                 name=subjects.blobs_stream,
-                subjects=(subjects.blob("*"), subjects.blob("*") + ".*"),
+                # Of a blob and of its parts; the first is what an earlier release kept, whose parts look like others' blobs.
+                subjects=(subjects.unowned_blob("*"), subjects.blob("*", "*"), subjects.blob("*", "*") + ".*"),
                 max_age=keep + BLOB_REFRESH,
                 replicas=replicas,
                 options={"allow_direct": True, "max_msgs_per_subject": 1},

@@ -182,7 +182,7 @@ def asyncapi(subjects: Subjects, version: str, server: str = "127.0.0.1:4222") -
             "description": (
                 "The orchestrator-worker pattern on NATS JetStream. A task is a log of facts, each written once; publish "
                 "`submitted` (to JetStream) and read `outcome`. Payloads are JSON; what is larger than fits a message is a "
-                f"blob on `{subjects.blob('<sha256>')}` and travels by its digest in the header `{Header.BLOB}`."
+                f"blob on `{subjects.blob('<owner>', '<sha256>')}` and travels by its digest in the header `{Header.BLOB}`."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },

@@ -72,7 +72,7 @@ class Context:
         """MCP servers that this kind may use. Their tools are offered by :meth:`research`, as far as the brief allows them."""
         self.notes: list[str] = []
         """What a reader of the result should know besides."""
-        self.evidence = EvidenceLog(bus)
+        self.evidence = EvidenceLog(bus, work.brief.kind)
         self.tools = Toolbox(
             allowed=work.brief.tools,
             max_calls=work.brief.max_calls,
@@ -141,9 +141,9 @@ class Context:
         """Whom a plan may ask: who is announced on the bus, and who would be woken by work."""
         return await kinds(self._bus, self.settings.subjects)
 
-    async def blob(self, digest: str) -> bytes | None:
-        """What is kept under ``digest``."""
-        return await self._bus.get_blob(digest)
+    async def blob(self, kind: str, digest: str) -> bytes | None:
+        """What workers of ``kind`` kept under ``digest``. Where users are kept apart, only a synthesizer may read others'."""
+        return await self._bus.get_blob(kind, digest)
 
     async def _without_model(self, job: Research, why: ConcertinoError) -> Answer[Findings]:
         self.setback = str(why)
