@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from concertino.contracts.codec import MAX_MESSAGE
 from concertino.contracts.messages import Lane
-from concertino.contracts.subjects import LANES, Subjects
+from concertino.contracts.subjects import HALTED, LANES, Subjects
 
 DAY = 86_400.0
 LEASE = 15.0
@@ -36,7 +36,7 @@ FACTS = (
     *("submitted", "plan.*", "dispatched.*", "result.*.*", "synthesis.*"),
     # Of a plan or a report, and of a result.
     *("returned.*.*.*", "returned.*.*.*.*", "spent.*.*.*", "spent.*.*.*.*", "begun.*.*.*", "begun.*.*.*.*"),
-    *("cancel", "outcome"),
+    *("cancel", "outcome", HALTED),
 )
 TIMERS = ("timer.*", "due.*")
 """Facts, too, in a stream of their own, from which the log takes them. A stream with schedules lets whoever may write to any of

@@ -30,6 +30,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "synthesis": m.Synthesized,
     "cancel": m.Cancel,
     "outcome": m.Outcome,
+    "halted": m.Halted,
     "work": m.Work,
     "progress": m.Progress,
     "signal": m.Signal,

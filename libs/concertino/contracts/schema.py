@@ -100,6 +100,7 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
         fact("timer", "timer.{timer}", None, "coordinators", "the server", "A message schedule: fires on `due.{timer}`."),
         fact("due", "due.{timer}", None, "the server", "coordinators", "A timer has fired."),
         fact("outcome", "outcome", "outcome", "coordinators", "clients", "How the task ended, with its report."),
+        fact("halted", "halted", "halted", "coordinators", "workers", "The task has ended, and work of it has not."),
         Channel(
             name="work",
             address=subjects.work("{lane}", "{kind}"),

@@ -16,6 +16,7 @@ from concertino.contracts.messages import (
     Cancel,
     Dispatched,
     Failure,
+    Halted,
     Outcome,
     Plan,
     Planned,
@@ -65,6 +66,7 @@ class State:
     timers: set[str] = field(default_factory=set)
     due: set[str] = field(default_factory=set)
     outcome: Outcome | None = None
+    halted: Halted | None = None
     times: dict[str, float] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
     """Work id to the highest attempt that is in a queue."""
@@ -108,6 +110,8 @@ class State:
                 self.cancel = message
             case Outcome():
                 self.outcome = message
+            case Halted():
+                self.halted = message
             case None if fact.name.type == "timer":
                 self.timers.add(about)
             case None if fact.name.type == "due":
@@ -139,6 +143,12 @@ class State:
     def subtasks(self) -> list[Subtask]:
         """Of all rounds, in the order of the plans."""
         return [subtask for round_ in self.rounds for subtask in round_.plan.subtasks]
+
+    @property
+    def unfinished(self) -> set[str]:
+        """The ids of work that was sent and has brought nothing yet."""
+        plans, syntheses = (f"plan.{n}" for n in self.plans), (f"synthesis.{n}" for n in self.syntheses)
+        return self.sent.keys() - {*plans, *self.results, *syntheses}
 
     @property
     def usage(self) -> Usage:

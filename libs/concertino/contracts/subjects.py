@@ -27,6 +27,9 @@ INBOX = "_INBOX"
 CLIENT, ORCHESTRATOR, PROVISION, MONITOR = "client", "orchestrator", "provision", "monitor"
 """The users of an installation that are no workers. A worker's role is its kind."""
 
+HALTED = "halted"
+"""The fact that a task is over while work of it is not."""
+
 _ABOUT_WORK = ("returned", "begun", "spent")
 _BY_CLIENTS = ("submitted", "cancel")
 

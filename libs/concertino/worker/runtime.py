@@ -24,7 +24,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import ConcertinoError, Transient
 from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Spent, Subtask, Usage, Work
-from concertino.contracts.subjects import LANES
+from concertino.contracts.subjects import HALTED, LANES
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -392,10 +392,10 @@ class Runtime:
         self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Signals are not stored: what was said while the connection was down is in the log, as an outcome or a result."""
+        """Signals are not stored: what was said while the connection was down is in the log, as the task's end or a result."""
         for task, work in {(job.work.task, job.work.id) for job in self._running.values()}:
             try:
-                if await self._log.read_one(task, "outcome"):
+                if await self._log.read_one(task, HALTED):
                     self._abort(task)
                 elif await self._log.read_one(task, work):
                     self._abort(task, work)

@@ -99,6 +99,7 @@ FULL: dict[str, m.Message] = {
     "outcome": m.Outcome(
         status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE, max_tokens=1000, max_cost=2.5
     ),
+    "halted": m.Halted(),
     "work": m.Work(
         task="t1",
         id="result.code.s1",
