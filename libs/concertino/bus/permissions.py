@@ -25,6 +25,7 @@ from concertino.contracts.errors import BadSetting
 from concertino.contracts.messages import Subtask
 from concertino.contracts.subjects import (
     CLIENT,
+    FINISH,
     HALTED,
     INBOX,
     LANES,
@@ -74,13 +75,14 @@ def worker(subjects: Subjects, kind: str) -> Role:
 
 
 def client(subjects: Subjects) -> Role:
-    """Submits, follows, cancels; reads logs and results, and who is there."""
+    """Submits, follows, finishes, cancels; reads logs and results, and who is there."""
     return Role(
         user=f"{subjects.prefix}-{CLIENT}",
         account=subjects.account_of(CLIENT),
         publish=(
             subjects.fact("*", "submitted"),
             subjects.fact("*", "cancel"),
+            subjects.fact("*", FINISH),
             *_blobs(subjects, CLIENT),
             *_logs(subjects),
             *_evidence(subjects),
@@ -99,10 +101,11 @@ def orchestrator(subjects: Subjects) -> Role:
         user=f"{subjects.prefix}-{ORCHESTRATOR}",
         account=subjects.account,
         publish=(
-            *(subjects.fact("*", name) for name in ("dispatched.*", "outcome", HALTED)),
+            *(subjects.fact("*", name) for name in ("dispatched.*", _work_of("*"), "outcome", HALTED)),
             subjects.timer("*", "*"),
             subjects.signal("*"),
             subjects.signal("*", _work_of("*")),
+            subjects.finish_signal("*"),
             subjects.work("*", "*"),
             *_taking(triggers),
             *_working(subjects, PLAN),
@@ -245,10 +248,11 @@ def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
     """For whoever takes work of ``kind``: what it writes, and the same read by name."""
     work = _work_of(kind)
     beside = (subjects.returned(work, "*"), subjects.begun(work, "*"), subjects.spent(work, "*"))
+    told = [HALTED] if kind in (PLAN, SYNTHESIZE) else [HALTED, FINISH]
     facts = [subjects.fact("*", name) for name in (work, *beside)]
     return (
         *facts,
-        *(calls.newest(subjects.tasks_stream, fact) for fact in (*facts, subjects.fact("*", HALTED))),
+        *(calls.newest(subjects.tasks_stream, fact) for fact in (*facts, *(subjects.fact("*", name) for name in told))),
         calls.INFO,
         subjects.progress("*", work),
         calls.key(subjects.workers_bucket, f"{kind}.*"),
@@ -264,9 +268,10 @@ def _work_of(kind: str) -> str:
 
 
 def _signals(subjects: Subjects, kind: str) -> tuple[str, ...]:
-    """What whoever takes work of ``kind`` listens to. Plans and reports are not hedged."""
-    hedged = () if kind in (PLAN, SYNTHESIZE) else (subjects.signal("*", _work_of(kind)),)
-    return subjects.signal("*"), *hedged
+    """What whoever takes work of ``kind`` listens to. Plans and reports are not hedged, and there is none of them to finish."""
+    if kind in (PLAN, SYNTHESIZE):
+        return (subjects.signal("*"),)
+    return subjects.signal("*"), subjects.signal("*", _work_of(kind)), subjects.finish_signal("*")
 
 
 def _taking(consumer: Consumer) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "result": m.Result,
     "synthesis": m.Synthesized,
     "cancel": m.Cancel,
+    "finish": m.Finish,
     "outcome": m.Outcome,
     "halted": m.Halted,
     "work": m.Work,

@@ -12,6 +12,7 @@ from concertino.contracts.messages import (
     Cancel,
     Dispatched,
     Failure,
+    Finish,
     Halted,
     Message,
     Outcome,
@@ -60,7 +61,7 @@ def read_fact(name: FactName, data: bytes, headers: Mapping[str, str], sequence:
     """The fact in ``data``.
 
     What cannot be read holds its place in the log all the same, as nothing else can be written there. A result, plan or
-    synthesis counts as failed, so that the task goes on without it; what says that a task ends, or has ended, counts
+    synthesis counts as failed, so that the task goes on without it; what says that a task is to end, or has ended, counts
     whatever it says; a wave counts as one without work. Only a task that cannot be read, and a timer that is none, stay
     :class:`Unreadable`.
     """
@@ -84,6 +85,8 @@ def unreadable_fact(name: FactName, error: ConcertinoError, headers: Mapping[str
 def _in_place_of(type_: type[Message] | None, error: Failure) -> Message | Unreadable:
     if type_ is Cancel:
         return Cancel()
+    if type_ is Finish:
+        return Finish()
     if type_ is Halted:
         return Halted()
     if type_ is Dispatched:

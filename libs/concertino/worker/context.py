@@ -25,6 +25,7 @@ from concertino.contracts.messages import Announcement, Input, Source, Usage, Wo
 from concertino.contracts.plans import GENERAL, PUBLIC
 from concertino.model import prompts
 from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
+from concertino.model.wish import Wish
 from concertino.retrieval.wanted import shown
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -81,10 +82,13 @@ class Context:
             on_ended=self._on_tool_ended,
             captures=captured(os.environ),
         )
+        self.wish = Wish()
+        """To finish, of the caller of the task."""
         self.hooks = Hooks(
             on_call=self._on_model_call,
             on_text=self._on_text,
             progress=self.progress,
+            wish=self.wish,
             purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
         )
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
@@ -97,6 +101,12 @@ class Context:
         """Why the model did not bring what it was asked for, once that is so."""
         self.cancelled = False
         """True once nobody wants the result any more. A handler that awaits is interrupted anyway; a thread has to look."""
+
+    @property
+    def finishing(self) -> bool:
+        """True once the caller has asked to finish: whatever is returned within a few seconds counts, and nothing after that.
+        :meth:`research` then has the model write up what it has read; a handler of its own looks here."""
+        return self.wish.asked
 
     @property
     def sources(self) -> tuple[Source, ...]:

@@ -14,7 +14,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.contracts.errors import Invalid, InvalidId
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Begun, Failure, Planned, Result, Returned, Settled, Synthesized, Work
-from concertino.contracts.subjects import HALTED, Header, Subjects, check_id, check_work_id, nth
+from concertino.contracts.subjects import FINISH, HALTED, Header, Subjects, check_id, check_work_id, nth
 from concertino.contracts.trace import NO_TRACE, Trace, trace_of
 from concertino.runtime.clock import Clock
 from concertino.worker import policy
@@ -114,6 +114,13 @@ class Intake:
             found = trace_of(begun[-1].headers)
         return found
 
+    async def since(self, work: Work, delivery: Delivery) -> float | None:
+        """Unix time at which ``work`` was first begun by what the log says; None: it is begun now."""
+        earlier = max(delivery.attempt - 1, 1 if work.attempt > 1 else 0)
+        names = (self._subjects.begun(work.id, number) for number in range(1, earlier + 1))
+        facts = await asyncio.gather(*(self._log.read_one(work.task, name) for name in names))
+        return min((f.time - f.message.seconds for f in facts if f and isinstance(f.message, Begun)), default=None)
+
     async def begin_hedge(self, work: Work, delivery: Delivery, worker: str) -> bool:
         """Say at once that it is begun. False: that was said before, so somebody else has it, or had."""
         name = self._subjects.begun(work.id, nth(work.attempt, delivery.attempt))
@@ -148,9 +155,9 @@ class Intake:
         return Fail(task, work, failure(error), delivery.attempt)
 
     async def _of_no_use(self, work: Work) -> bool:
-        """Whether it has its result, or the task its end."""
-        done, over = await asyncio.gather(self._there(work.task, work.id), self._there(work.task, HALTED))
-        return done is not None or over is not None
+        """Whether it has its result, or the task its end, or its caller wants no more results."""
+        names = (work.id, HALTED, *([FINISH] if work.id.startswith("result.") else []))
+        return bool(await self._those_of(work, names))
 
     async def _those_of(self, work: Work, names: Iterable[str]) -> list[Stored]:
         """The facts of these names that there are, in this order. Each is asked for by name: a worker may read no others."""

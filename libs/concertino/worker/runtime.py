@@ -23,8 +23,19 @@ from concertino.bus.port import Bus, Consumption, Delivery, Stored, Subscription
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import ConcertinoError, Transient
-from concertino.contracts.messages import Announcement, Failure, Progress, ResultStatus, Settled, Spent, Subtask, Usage, Work
-from concertino.contracts.subjects import HALTED, LANES
+from concertino.contracts.messages import (
+    WRITING_UP,
+    Announcement,
+    Failure,
+    Progress,
+    ResultStatus,
+    Settled,
+    Spent,
+    Subtask,
+    Usage,
+    Work,
+)
+from concertino.contracts.subjects import FINISH, HALTED, LANES
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -53,6 +64,8 @@ WRITE_PAUSE = 1.0
 """Seconds between attempts to write a result while the bus is away."""
 
 _SUPERSEDED = "another attempt was first"
+_LAST_WORD = 1.0
+"""Seconds from the end of what is to be finished until its result is in the log."""
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +105,7 @@ class Runtime:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[Settled], Job] = {}
         self._aborted: OrderedDict[str | tuple[str, str], None] = OrderedDict()
+        self._finishing: OrderedDict[str, None] = OrderedDict()
         self._draining = False
         self._consumptions: list[Consumption] = []
         self._signals: list[Subscription] = []
@@ -117,6 +131,8 @@ class Runtime:
         if not self._announcement.internal:
             signals.append(self._subjects.signal("*", Subtask(id="*", kind=kind, objective="").work_id))
         self._signals = [await self._bus.subscribe(subject, self._on_signal) for subject in signals]
+        if not self._announcement.internal:
+            self._signals.append(await self._bus.subscribe(self._subjects.finish_signal("*"), self._on_finish))
         self._bus.on_reconnect(self._on_reconnect)
         before: Consumption | None = None
         for lane in LANES:  # interactive work is taken as it comes, batch work as far as slots are free
@@ -198,6 +214,9 @@ class Runtime:
             case Run(work, _) if work.task in self._aborted:
                 span.event(Event.OVER)
                 await delivery.ack()
+            case Run(work, _) if work.task in self._finishing:
+                span.event(Event.DROPPED)
+                await delivery.ack()
             case Run(work, _) if (work.task, work.id) in self._aborted:
                 span.event(Event.LATE)
                 await delivery.ack()
@@ -239,6 +258,8 @@ class Runtime:
         lane = self._subjects.lane_of(delivery.message.subject)
         job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time, delivery.attempt)
         job.trace, job.told = tracing.here(), hedge
+        if work.brief.max_seconds is not None and (hedge or delivery.attempt > 1):
+            job.since = await self._intake.since(work, delivery)
         running = asyncio.ensure_future(self._call(job))
         self._running[running] = job
         try:
@@ -251,6 +272,10 @@ class Runtime:
                 return
             if (work.task, work.id) in self._aborted:
                 await self._superseded(job, span)
+                await delivery.ack()
+                return
+            if work.task in self._finishing and job.began is None:
+                span.event(Event.DROPPED)
                 await delivery.ack()
                 return
             if self._draining and hedge:
@@ -275,7 +300,7 @@ class Runtime:
                 span.failed(tracing.code_of(e))
                 await self._let_go(job, delivery, str(e))
                 return
-            left = work.deadline - self._clock()
+            left = job.work.deadline - self._clock()
             match policy.after(e, attempt, self._settings.attempts, random.random, left):
                 case policy.Retry(delay, code):
                     metrics.RETRIES.labels(self._announcement.kind, code).inc()
@@ -385,6 +410,21 @@ class Runtime:
         about = [(running, job.work) for running, job in self._running.items()]
         self._interrupt([running for running, of in about if of.task == task and work in ("", of.id)])
 
+    async def _on_finish(self, message: Stored) -> None:
+        task, _ = self._subjects.parse_signal(message.subject)
+        await self._finish(task, WRITING_UP)
+
+    async def _finish(self, task: str, seconds: float) -> None:
+        """The caller of ``task`` wants what there is: what is at work says so and has ``seconds``, all else is not begun."""
+        self._finishing[task] = None
+        if len(self._finishing) > REMEMBERED_ABORTS:
+            self._finishing.popitem(last=False)
+        jobs = {running: job for running, job in self._running.items() if job.work.task == task}
+        self._interrupt([running for running, job in jobs.items() if job.began is None])
+        for job in jobs.values():
+            job.finish(seconds - _LAST_WORD)
+        await asyncio.gather(*(self._telling.tell(job) for job in jobs.values()))
+
     def _interrupt(self, running: Sequence[asyncio.Task[Settled]] | dict[asyncio.Task[Settled], Job]) -> None:
         for task in list(running):
             self._running[task].context.cancelled = True
@@ -394,13 +434,16 @@ class Runtime:
         self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Signals are not stored: what was said while the connection was down is in the log, as the task's end or a result."""
+        """Signals are not stored: what was said while the connection was down is in the log, as the task's end, a result, or
+        the wish to finish."""
         for task, work in {(job.work.task, job.work.id) for job in self._running.values()}:
             try:
                 if await self._log.read_one(task, HALTED):
                     self._abort(task)
                 elif await self._log.read_one(task, work):
                     self._abort(task, work)
+                elif not self._announcement.internal and (wish := await self._log.read_one(task, FINISH)):
+                    await self._finish(task, WRITING_UP - max(self._clock() - wish.time, 0.0))
             except ConcertinoError as e:
                 log.warning("whether a task is over cannot be seen", task=task, error=str(e))
 

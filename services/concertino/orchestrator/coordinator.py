@@ -32,14 +32,15 @@ from concertino.contracts.messages import (
     OutcomeStatus,
     Result,
     ResultStatus,
+    Settled,
     Signal,
     Work,
 )
 from concertino.contracts.state import State
-from concertino.contracts.subjects import HALTED, LANES, FactName, Subjects, check_id
+from concertino.contracts.subjects import FINISH, HALTED, LANES, PLAN, FactName, Subjects, check_id
 from concertino.orchestrator.core.decide import decide
-from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteOutcome
-from concertino.orchestrator.core.policies import ending, hedge
+from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
+from concertino.orchestrator.core.policies import ending, hedge, limits
 from concertino.orchestrator.stragglers import Stragglers
 from concertino.orchestrator.turns import Turns
 from concertino.runtime.clock import Clock
@@ -63,7 +64,7 @@ RETRY_DELAY = 0.5
 LAST_WORDS = 5.0
 """Seconds for what is being handled when a replica leaves."""
 
-_URGENT = ("cancel",)
+_URGENT = ("cancel", FINISH)
 """Facts that end what their task costs."""
 
 log = structlog.get_logger(__name__)
@@ -239,10 +240,13 @@ class Coordinator:
             self._states.popitem(last=False)
 
     async def _read(self, state: State, reach: int = 0) -> None:
+        told = state.finish is not None
         for fact in await self._log.read(state.task, state.sequence, reach):
             state.apply(fact)
             if isinstance(fact.message, Result) and str(fact.name) in state.sent:
                 await self._learn(state, str(fact.name), fact.message)
+        if state.finish and not told and not state.outcome:
+            await self._tell(state, self._subjects.finish_signal(state.task), "the caller asked to finish")
         if state.submitted:
             limits = within(state.submitted.limits, self._max_cost)
             state.submitted = structs.replace(state.submitted, limits=limits)
@@ -252,10 +256,15 @@ class Coordinator:
         kind = work.split(".")[1]
         if self._stragglers and result.status != ResultStatus.FAILED:
             self._stragglers.saw(kind, hedge.took(state, work))
-        if state.sent[work] < hedge.HEDGE:
-            return
+        if result.worker == limits.COORDINATOR and result.error:
+            await self._tell(state, self._subjects.signal(state.task, work), result.error.message)
+        elif state.sent[work] >= hedge.HEDGE:
+            await self._tell(state, self._subjects.signal(state.task, work), "another attempt was first")
+
+    async def _tell(self, state: State, subject: str, reason: str) -> None:
+        """Whoever it is about, because of a fact that was just read."""
         try:
-            await self._bus.publish(self._subjects.signal(state.task, work), encode(Signal(reason="another attempt was first")))
+            await self._bus.publish(subject, encode(Signal(reason=reason)))
         except BusUnavailable:
             self._states.pop(state.task, None)  # so that it is read, and said, again
             raise
@@ -295,6 +304,10 @@ class Coordinator:
                         return False
                     _apply(state, "dispatched", str(wave), dispatched)
                 self._count_sent(work)
+            case WriteFailed(results):
+                for few in (results[i : i + SLICE] for i in range(0, len(results), SLICE)):
+                    await asyncio.gather(*(self._fail(state, work, result) for work, result in few))
+                return False  # it is read again: what counts is what stands there
             case WriteOutcome(outcome, timers):
                 if not await self._end(state, outcome):
                     return False
@@ -314,6 +327,14 @@ class Coordinator:
         """
         await self._bus.publish(self._subjects.signal(task), encode(Signal(reason="the task is over")))
         return await self._log.write(task, HALTED, Halted())
+
+    async def _fail(self, state: State, work: str, result: Settled) -> None:
+        """Write ``result`` in the place of a worker's, unless that was first."""
+        if await self._log.write(state.task, work, result):
+            type_, _, about = work.partition(".")
+            kind = PLAN if type_ == "plan" else about.partition(".")[0]
+            metrics.RESULTS.labels(kind, result.status).inc()
+            metrics.FAILURES.labels(kind, result.error.code if result.error else OTHER).inc()
 
     async def _end(self, state: State, outcome: Outcome) -> bool:
         """Write ``outcome``. False: there is one already."""

@@ -31,7 +31,7 @@ DIGEST = "a" * 64
 
 OF_WORK = {PLAN: "plan.0", SYNTHESIZE: "synthesis.0", WEB: "result.web.s1", CODE: "result.code.s1"}
 _ABOUT = {kind: {work, *(f"{what}.{work}.1" for what in ("returned", "begun", "spent"))} for kind, work in OF_WORK.items()}
-_BY_CLIENTS, _BY_ORCHESTRATORS = {"submitted", "cancel"}, {"dispatched.1", "outcome", "halted"}
+_BY_CLIENTS, _BY_ORCHESTRATORS = {"submitted", "finish", "cancel"}, {"dispatched.1", "outcome", "halted"}
 FACTS = sorted({*_BY_CLIENTS, *_BY_ORCHESTRATORS, *itertools.chain(*_ABOUT.values())})
 OWNERS = (CLIENT, ORCHESTRATOR, *OF_WORK)
 BLOBS = sorted({*(f"{owner}.{DIGEST}" for owner in OWNERS), *(f"{owner}.{DIGEST}.0" for owner in OWNERS)})
@@ -47,16 +47,17 @@ READS: dict[str, set[str]] = {
     PROVISION: {"kind"},
     MONITOR: set(),
     SYNTHESIZE: {*_ABOUT[SYNTHESIZE], "halted", *BLOBS, *OLD_BLOBS, *_WHO, "ledger"},
-    WEB: {*_ABOUT[WEB], "halted", *(b for b in BLOBS if b.startswith("web.")), "ledger"},
-    CODE: {*_ABOUT[CODE], "halted", *(b for b in BLOBS if b.startswith("code.")), "ledger"},
+    WEB: {*_ABOUT[WEB], "halted", "finish", *(b for b in BLOBS if b.startswith("web.")), "ledger"},
+    CODE: {*_ABOUT[CODE], "halted", "finish", *(b for b in BLOBS if b.startswith("code.")), "ledger"},
 }
 WRITES: dict[str, set[str]] = {
     CLIENT: {*_BY_CLIENTS, *(b for b in BLOBS if b.startswith("client."))},
     ORCHESTRATOR: {
         *(*_BY_ORCHESTRATORS, *_ABOUT[PLAN], *BLOBS, "ledger", "timer"),
+        *(OF_WORK[kind] for kind in KINDS),  # that failed by a limit which it holds
         *(f"work {kind}" for kind in OF_WORK),
         *(f"announcement {PLAN}", f"progress {PLAN}"),
-        *("signal", *(f"signal {kind}" for kind in KINDS)),
+        *("signal", "signal finish", *(f"signal {kind}" for kind in KINDS)),
     },
     PROVISION: {"kind"},
     MONITOR: set(),
@@ -74,8 +75,8 @@ HEARS: dict[str, set[str]] = {
     PROVISION: set(),
     MONITOR: set(),
     SYNTHESIZE: {"signal"},
-    WEB: {"signal", "signal web"},
-    CODE: {"signal", "signal code"},
+    WEB: {"signal", "signal finish", "signal web"},
+    CODE: {"signal", "signal finish", "signal code"},
 }
 
 
@@ -111,6 +112,7 @@ def said(task: str) -> list[Thing]:
         *(Thing(f"work {kind}", SUBJECTS.work("batch", kind)) for kind in OF_WORK),
         *(Thing(f"progress {kind}", SUBJECTS.progress(task, work)) for kind, work in OF_WORK.items()),
         Thing("signal", SUBJECTS.signal(task)),
+        Thing("signal finish", SUBJECTS.finish_signal(task)),
         *(Thing(f"signal {kind}", SUBJECTS.signal(task, OF_WORK[kind])) for kind in KINDS),
     ]
 

@@ -67,6 +67,7 @@ def test_every_fact_has_a_place_in_the_stream_and_every_trigger_is_a_fact() -> N
         "spent.result.web.a.1",
         "synthesis.0",
         "cancel",
+        "finish",
         "timer.join",
         "due.join",
         "outcome",
@@ -82,7 +83,13 @@ def test_every_fact_has_a_place_in_the_stream_and_every_trigger_is_a_fact() -> N
 @pytest.mark.parametrize(
     ("name", "writer"),
     [
-        *(("submitted", "client"), ("cancel", "client"), ("dispatched.1", "orchestrator"), ("outcome", "orchestrator")),
+        *(
+            ("submitted", "client"),
+            ("cancel", "client"),
+            ("finish", "client"),
+            ("dispatched.1", "orchestrator"),
+            ("outcome", "orchestrator"),
+        ),
         *(("plan.0", "plan"), ("synthesis.1", "synthesize"), ("result.web.s1", "web"), ("spent.result.web.s1.2", "web")),
         *(("begun.plan.0.1", "plan"), ("returned.synthesis.0.1", "synthesize"), ("later.0", "orchestrator")),
     ],

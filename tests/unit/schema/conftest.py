@@ -22,6 +22,7 @@ SUBTASK = m.Subtask(
     sources=(SOURCE,),
     tools=("search",),
     max_calls=9,
+    max_seconds=90.0,
     effort="low",
     depends_on=("s0",),
     params={"depth": 2, "names": ["a"], "nested": {"x": None}},
@@ -96,6 +97,7 @@ FULL: dict[str, m.Message] = {
     "result": RESULT,
     "synthesis": m.Synthesized(**SETTLED, report=REPORT),
     "cancel": m.Cancel(reason="enough"),
+    "finish": m.Finish(reason="that will do"),
     "outcome": m.Outcome(
         status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE, max_tokens=1000, max_cost=2.5
     ),
