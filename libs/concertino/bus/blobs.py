@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from concertino.bus.port import Headers, Stored
+from concertino.bus.port import Bus, Headers, Stored
 from concertino.bus.topology import BLOB_REFRESH, MAX_HEADERS
 from concertino.contracts.codec import MAX_MESSAGE
 from concertino.contracts.errors import MessageTooLarge, Refused
-from concertino.contracts.subjects import Subjects, is_number
+from concertino.contracts.subjects import CLIENT, Subjects, is_number
 
 CHUNK = 256 * 1024
 """Bytes of one part: half the limit of a message, so that a replica never copies much for one reader."""
@@ -73,6 +73,12 @@ async def get(store: BlobStore, subjects: Subjects, owner: str, digest: str) -> 
     with contextlib.suppress(Refused):
         return await _at(store, subjects.blobs_stream, subjects.unowned_blob(digest), digest)
     return None
+
+
+async def evidence(bus: Bus, kind: str, digest: str) -> bytes | None:
+    """What workers of ``kind`` kept under ``digest``, or a client that runs their task again: for whoever may read both."""
+    kept = await bus.get_blob(kind, digest)
+    return await bus.get_blob(CLIENT, digest) if kept is None else kept
 
 
 async def _at(store: BlobStore, stream: str, subject: str, digest: str) -> bytes | None:

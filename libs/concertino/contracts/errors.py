@@ -11,6 +11,7 @@
     │   ├── InvalidPlan         a cycle, an unknown kind, too many subtasks, ...
     │   ├── TaskExists          the id names another task already
     │   ├── TaskNotFound        no task of that id on this bus
+    │   ├── CannotRedrive       the task is not over, or nothing of it failed
     │   ├── BadSetting          an environment variable or option that does not parse
     │   ├── SourceError         a source that does not exist, may not be read, or cannot be read
     │   └── ModelRejected       the model's API does not take the request: key, model's name, size
@@ -25,6 +26,7 @@
     ├── Transient          the world was at fault; the same call may succeed later
     │   ├── BusUnavailable      no server, or no answer in time
     │   ├── DeadlineExceeded    the time was up
+    │   ├── QueueFull           a queue has as much work as it may hold
     │   └── ModelUnavailable    overloaded, out of quota for now, failing, silent, or cut off in mid-stream
     │       └── LedgerUnavailable   what the task has spent cannot be read or written, so no model is called
     └── Cancelled          the caller asked to stop
@@ -91,6 +93,12 @@ class TaskNotFound(Invalid):
     """No task of that id is in the log: mistyped, on another bus, or older than the log keeps."""
 
     code = "task_not_found"
+
+
+class CannotRedrive(Invalid):
+    """The task is not over, or has no failed work: the text says what to do."""
+
+    code = "cannot_redrive"
 
 
 class BadSetting(Invalid):
@@ -180,6 +188,12 @@ class DeadlineExceeded(Transient):
     """The time given was up before the work was done."""
 
     code = "deadline"
+
+
+class QueueFull(Transient):
+    """A queue holds as much work as it may. Nothing was stored: try again, in ``after`` seconds."""
+
+    code = "queue_full"
 
 
 class ModelUnavailable(Transient):

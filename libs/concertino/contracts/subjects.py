@@ -34,7 +34,7 @@ HALTED = "halted"
 """The fact that a task is over while work of it is not."""
 
 _ABOUT_WORK = ("returned", "begun", "spent")
-_BY_CLIENTS = ("submitted", "cancel", FINISH)
+_BY_CLIENTS = ("submitted", "again", "cancel", FINISH)
 
 
 class Header:

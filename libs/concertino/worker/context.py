@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from concertino.bus.announcements import kinds
+from concertino.bus.blobs import evidence
 from concertino.bus.port import Bus
 from concertino.contracts.budget import budget_of
 from concertino.contracts.errors import (
@@ -23,6 +25,7 @@ from concertino.contracts.errors import (
 )
 from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
 from concertino.contracts.plans import GENERAL, PUBLIC
+from concertino.masking import credentials, learn, masked
 from concertino.model import prompts
 from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
 from concertino.model.wish import Wish
@@ -64,7 +67,8 @@ class Context:
         servers: Servers | None = None,
         clock: Clock = time.time,
     ) -> None:
-        self.work = work
+        learn(secret for source in work.sources for secret in credentials(source.location))
+        self.work = structs.replace(work, request=masked(work.request), brief=masked(work.brief))
         self.last_attempt = last_attempt
         """Whether what fails now is not tried again."""
         self.model = model
@@ -78,7 +82,7 @@ class Context:
             allowed=work.brief.tools,
             max_calls=work.brief.max_calls,
             on_call=self._on_call,
-            on_seen=self.evidence.saw,
+            on_seen=self.evidence.admit,
             on_ended=self._on_tool_ended,
             captures=captured(os.environ),
         )
@@ -152,8 +156,8 @@ class Context:
         return await kinds(self._bus, self.settings.subjects)
 
     async def blob(self, kind: str, digest: str) -> bytes | None:
-        """What workers of ``kind`` kept under ``digest``. Where users are kept apart, only a synthesizer may read others'."""
-        return await self._bus.get_blob(kind, digest)
+        """The evidence of workers of ``kind`` under ``digest``. Where users are kept apart, only a synthesizer may read it."""
+        return await evidence(self._bus, kind, digest)
 
     async def _without_model(self, job: Research, why: ConcertinoError) -> Answer[Findings]:
         self.setback = str(why)

@@ -31,9 +31,17 @@ async def call(handler: Handler, context: Context, threads: Executor) -> Settled
         returned = await asyncio.get_running_loop().run_in_executor(threads, run, handler, context.work.brief, context)
         if isinstance(returned, Awaitable):
             returned = await returned
-    settled = _checked(_noted(settle(returned, context), context.notes), context.work.id)
+    settled = settle(returned, context)
+    settled = _checked(_noted(settled, [*context.notes, *_another(settled, context.work.limits.model)]), context.work.id)
     await context.evidence.keep()
     return settled
+
+
+def _another(settled: Settled, asked: str) -> list[str]:
+    """Said where the task ``asked`` for a model, and another one (or none) did the thinking."""
+    if not asked or not settled.model or asked in settled.model.split("+"):
+        return []
+    return [f"the task asked for the model {asked}, which was not to be had here: {settled.model} did it"]
 
 
 def _noted(settled: Settled, notes: list[str]) -> Settled:

@@ -36,6 +36,7 @@ from concertino.contracts.messages import (
     Work,
 )
 from concertino.contracts.subjects import FINISH, HALTED, LANES
+from concertino.masking import masked
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -208,7 +209,7 @@ class Runtime:
                 await delivery.ack()
             case Fail(task, work, failure, attempt):
                 failed = self._failed(work, failure, attempt)
-                if await self._log.write(task, work, failed):
+                if await self._log.write(task, work, masked(failed)):
                     self._count(failed)
                 await delivery.ack()
             case Run(work, _) if work.task in self._aborted:
@@ -353,6 +354,7 @@ class Runtime:
 
     async def _settle(self, work: Work, delivery: Delivery, settled: Settled) -> bool:
         """Write the result, however long the bus is away: nobody throws away what is done. False: there is one already."""
+        settled = masked(settled)
         while True:
             try:
                 return await self._log.write(work.task, work.id, settled)
@@ -369,7 +371,7 @@ class Runtime:
         used = job.context.spent
         spent = Spent(
             worker=job.replica,
-            why=why,
+            why=masked(why),
             attempt=job.attempt,
             seconds=self._took(job),
             usage=functools.reduce(operator.add, used.values(), Usage()),
@@ -393,9 +395,9 @@ class Runtime:
 
     async def _say(self, work: Work, attempt: int, doing: str, text: str) -> None:
         replica = self._announcement.replica
-        progress = Progress(doing=doing, at=self._clock(), work=work.id, attempt=attempt, worker=replica, text=text)
+        told = Progress(doing=masked(doing), at=self._clock(), work=work.id, attempt=attempt, worker=replica, text=masked(text))
         try:
-            await self._bus.publish(self._subjects.progress(work.task, work.id), encode(progress))
+            await self._bus.publish(self._subjects.progress(work.task, work.id), encode(told))
         except ConcertinoError as e:
             log.debug("progress could not be told", task=work.task, work=work.id, error=str(e))
 

@@ -31,7 +31,7 @@ DIGEST = "a" * 64
 
 OF_WORK = {PLAN: "plan.0", SYNTHESIZE: "synthesis.0", WEB: "result.web.s1", CODE: "result.code.s1"}
 _ABOUT = {kind: {work, *(f"{what}.{work}.1" for what in ("returned", "begun", "spent"))} for kind, work in OF_WORK.items()}
-_BY_CLIENTS, _BY_ORCHESTRATORS = {"submitted", "finish", "cancel"}, {"dispatched.1", "outcome", "halted"}
+_BY_CLIENTS, _BY_ORCHESTRATORS = {"submitted", "again.t9", "finish", "cancel"}, {"dispatched.1", "outcome", "halted"}
 FACTS = sorted({*_BY_CLIENTS, *_BY_ORCHESTRATORS, *itertools.chain(*_ABOUT.values())})
 OWNERS = (CLIENT, ORCHESTRATOR, *OF_WORK)
 BLOBS = sorted({*(f"{owner}.{DIGEST}" for owner in OWNERS), *(f"{owner}.{DIGEST}.0" for owner in OWNERS)})
