@@ -22,6 +22,7 @@
     │   ├── QuoteNotSeen        a quote that is in nothing the worker has read
     │   └── ModelRefused        the model declines to answer
     ├── Finished           the caller asked to finish: what there is counts
+    ├── Unfit              a handler, or an adapter of a model, returned what no reader accepts
     ├── Unusable           the model answered, and not so that it can be used
     ├── Transient          the world was at fault; the same call may succeed later
     │   ├── BusUnavailable      no server, or no answer in time
@@ -37,7 +38,10 @@ happened and what to do about it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+Category: TypeAlias = Literal["transient", "overloaded", "invalid", "refused", "bug"]
+"""How errors are told apart where it is decided whether to try again: see :func:`category`."""
 
 
 class ConcertinoError(Exception):
@@ -161,6 +165,12 @@ class Finished(ConcertinoError):
     code = "finished"
 
 
+class Unfit(ConcertinoError, TypeError):
+    """A handler, or the adapter of a model, returned what no reader accepts. Mend it: the same would come of it again."""
+
+    code = "bug"
+
+
 class Unusable(ConcertinoError):
     """The model's answer was cut off, or was not in the form asked for when it was asked again."""
 
@@ -213,3 +223,20 @@ class Cancelled(ConcertinoError):
     """The task was cancelled, or has its outcome already."""
 
     code = "cancelled"
+
+
+def category(error: BaseException) -> Category:
+    """What kind of fault ``error`` is: of the world, for now (``transient``) or because it is asked for too much
+    (``overloaded``); of whoever asked (``invalid``); a rule or a limit (``refused``); or nobody's who foresaw it (``bug``)."""
+    match error:
+        case LedgerUnavailable():
+            return "transient"
+        case ModelUnavailable():
+            return "overloaded"
+        case ConcertinoError(retryable=True):
+            return "transient"
+        case Invalid():
+            return "invalid"
+        case ConcertinoError():
+            return "refused"
+    return "bug"

@@ -406,6 +406,10 @@ class Spent(Message, frozen=True, kw_only=True):
 
     worker: str = ""
     why: str = ""
+    code: str = ""
+    """Of the error that it ended in: :mod:`concertino.contracts.errors`. Empty where it ended in none."""
+    category: str = ""
+    """Of the error: transient, overloaded, invalid, refused or bug. It decides whether and when there is another attempt."""
     attempt: int = 0
     """0: the log of an older release, which did not say."""
     seconds: Measure = 0.0
