@@ -22,7 +22,6 @@ from concertino.bus.puller import EXPIRES
 from concertino.bus.topology import Consumer
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BadSetting
-from concertino.contracts.messages import Subtask
 from concertino.contracts.subjects import (
     CLIENT,
     FINISH,
@@ -101,10 +100,14 @@ def orchestrator(subjects: Subjects) -> Role:
         user=f"{subjects.prefix}-{ORCHESTRATOR}",
         account=subjects.account,
         publish=(
+<<<<<<< HEAD
             *(subjects.fact("*", name) for name in ("dispatched.*", _work_of("*"), "outcome", HALTED)),
+=======
+            *(subjects.fact("*", name) for name in ("dispatched.*", subjects.work_of("*"), "outcome")),
+>>>>>>> main
             subjects.timer("*", "*"),
             subjects.signal("*"),
-            subjects.signal("*", _work_of("*")),
+            subjects.signal("*", subjects.work_of("*")),
             subjects.finish_signal("*"),
             subjects.work("*", "*"),
             *_taking(triggers),
@@ -217,8 +220,8 @@ def accounts(subjects: Subjects, everybody: Iterable[Role]) -> dict[str, dict[st
 
 
 def _passes_by(subjects: Subjects, subject: str) -> bool:
-    """Whether it is not stored, and only those listen who import it."""
-    return matches(subjects.progress("*"), subject)
+    """Whether it is not stored, and only those listen who import it, or who live where it is said."""
+    return matches(subjects.progress("*"), subject) or matches(subjects.signal("*", ">"), subject)
 
 
 def _told(role: Role, others: Iterable[Role]) -> list[str]:
@@ -247,8 +250,14 @@ def _many(export: dict[str, Any]) -> dict[str, Any]:
 
 
 def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
+<<<<<<< HEAD
     """For whoever takes work of ``kind``: what it writes, and the same read by name."""
     work = _work_of(kind)
+=======
+    """For whoever takes work of ``kind``."""
+    work = subjects.work_of(kind)
+    checkpoints = subjects.checkpoint("*", work, "*", "*")
+>>>>>>> main
     beside = (subjects.returned(work, "*"), subjects.begun(work, "*"), subjects.spent(work, "*"))
     told = [HALTED] if kind in (PLAN, SYNTHESIZE) else [HALTED, FINISH]
     facts = [subjects.fact("*", name) for name in (work, *beside)]
@@ -257,6 +266,9 @@ def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
         *(calls.newest(subjects.tasks_stream, fact) for fact in (*facts, *(subjects.fact("*", name) for name in told))),
         calls.INFO,
         subjects.progress("*", work),
+        subjects.signal("*", work),  # that a lost lease was taken over
+        checkpoints,
+        calls.newest(subjects.checkpoints_stream, checkpoints),
         calls.key(subjects.workers_bucket, f"{kind}.*"),
         *_ledgers(subjects),
         *_blobs(subjects, kind),
@@ -264,16 +276,10 @@ def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
     )
 
 
-def _work_of(kind: str) -> str:
-    """The ids of its work."""
-    return {PLAN: "plan.*", SYNTHESIZE: "synthesis.*"}.get(kind) or Subtask(id="*", kind=kind, objective="").work_id
-
-
 def _signals(subjects: Subjects, kind: str) -> tuple[str, ...]:
-    """What whoever takes work of ``kind`` listens to. Plans and reports are not hedged, and there is none of them to finish."""
-    if kind in (PLAN, SYNTHESIZE):
-        return (subjects.signal("*"),)
-    return subjects.signal("*"), subjects.signal("*", _work_of(kind)), subjects.finish_signal("*")
+    """What whoever takes work of ``kind`` listens to. There is no plan and no report to finish."""
+    finish = () if kind in (PLAN, SYNTHESIZE) else (subjects.finish_signal("*"),)
+    return subjects.signal("*"), subjects.signal("*", subjects.work_of(kind)), *finish
 
 
 def _taking(consumer: Consumer) -> tuple[str, ...]:
