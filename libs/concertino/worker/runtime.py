@@ -39,7 +39,7 @@ from concertino.contracts.messages import (
     Usage,
     Work,
 )
-from concertino.contracts.subjects import FINISH, LANES, Header
+from concertino.contracts.subjects import FINISH, HALTED, LANES, Header
 from concertino.masking import masked
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
@@ -217,7 +217,7 @@ class Runtime:
                     log.error(why, subject=delivery.message.subject)
                 await delivery.ack()
             case Fail(task, work, why, attempt):
-                why = policy.with_history(why, await self._intake.in_vain(task, work))
+                why = policy.with_history(why, await self._intake.in_vain(task, work, delivery.attempt))
                 failed = metered(self._failed(work, why, attempt), await self._unbooked(task, work))
                 if await self._log.write(task, work, masked(failed)):
                     self._count(failed)
@@ -383,7 +383,7 @@ class Runtime:
                     return
                 case policy.GiveUp(why):
                     if attempt > 1:
-                        why = policy.with_history(why, await self._earlier(work))
+                        why = policy.with_history(why, await self._earlier(work, delivery))
                     settled = self._given_up(job, why)
         finally:
             del self._running[running]
@@ -452,10 +452,10 @@ class Runtime:
         await self._book(job, why, error)
         return not job.journal.taken_over
 
-    async def _earlier(self, work: Work) -> list[Spent]:
+    async def _earlier(self, work: Work, delivery: Delivery) -> list[Spent]:
         """What the log says of attempts in vain, in order; nothing where it cannot be read, as it is told for people alone."""
         try:
-            return await self._intake.in_vain(work.task, work.id)
+            return await self._intake.in_vain(work.task, work.id, delivery.attempt)
         except ConcertinoError as e:
             log.warning("earlier attempts cannot be read", error=str(e))
             return []
@@ -551,15 +551,15 @@ class Runtime:
         self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Signals are not stored: what was said while the connection was down is in the log, as an outcome, a result, a later
-        delivery that has begun, or the wish to finish."""
-        for task, work in {(job.work.task, job.work.id) for job in self._running.values()}:
+        """Signals are not stored: what was said while the connection was down is in the log, as the task's end, a result, a
+        later delivery that has begun, or the wish to finish."""
+        for (task, work), number in {(job.work.task, job.work.id): job.delivery for job in self._running.values()}.items():
             try:
-                if await self._log.read_one(task, "outcome"):
+                if await self._log.read_one(task, HALTED):
                     self._abort(task)
                 elif await self._log.read_one(task, work):
                     self._abort(task, work)
-                elif newest := await self._intake.newest_begun(task, work):
+                elif newest := await self._intake.newest_begun(task, work, number):
                     self._taken_over(task, work, newest)
                 if not self._announcement.internal and (wish := await self._log.read_one(task, FINISH)):
                     await self._finish(task, WRITING_UP - max(self._clock() - wish.time, 0.0))

@@ -34,18 +34,18 @@ async def facts(stage: Stage, type_: type) -> list[Fact]:
 
 
 async def test_it_comes_back_after_the_time_that_the_provider_asks_and_no_attempt_is_counted(stage: Stage) -> None:
-    handler = Limited(times=7)
+    handler = Limited(times=7, after=3.0)
     await stage.replica(handler, settings=Settings(attempts=2))
     await stage.submit()
     await until(lambda: _returned(stage, 1))
-    await stage.elapse(9.9)
+    await stage.elapse(2.9)
     assert len(handler.attempts) == 1
-    await stage.elapse(10.3)  # what is left to chance; then less than a lease has passed since it came back
+    await stage.elapse(3.3)  # up to as long again is left to chance; twice that is less than a lease
     await until(lambda: len(handler.attempts) > 1)
     while len(handler.attempts) <= 7:
         begun = len(handler.attempts)
         await until(lambda begun=begun: _returned(stage, begun))  # type: ignore[misc]
-        await stage.elapse(20.2)
+        await stage.elapse(6.2)
         await until(lambda begun=begun: len(handler.attempts) > begun)  # type: ignore[misc]
     result = await stage.result()
     assert isinstance(result, Result)
