@@ -1,0 +1,83 @@
+"""``make chaos``: real services on real servers, everything breaks in turn, and a verdict with a matching exit status.
+
+The first half runs on one server, the second on three with three copies of each stream. ``SEED`` draws the plan, of tasks and of
+faults: the same seed and length give the same plan, though not the same instant of the operating system. ``MINUTES`` is how long
+things break, in both halves together; ``NODES`` runs on so many servers alone. What each figure of the last line means stands in
+:mod:`tests.chaos.verdict`. A run that fails keeps its folder: logs of services and servers, and the log of each task.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+from tests.chaos.run import Half, run
+from tests.chaos.services import ALL
+from tests.chaos.verdict import Verdict, verdict
+
+from concertino.contracts.errors import ConcertinoError
+
+MINUTES = 3.0
+
+
+def main() -> int:
+    """The exit status: 0 where nothing was lost, done twice or left behind."""
+    options = _options()
+    folder = Path(tempfile.mkdtemp(prefix="concertino-chaos-"))
+    nodes = [options.nodes] if options.nodes else [1, 3]
+    print(f"SEED={options.seed} MINUTES={options.minutes:g} NODES={options.nodes or ''}; what is kept: {folder}", flush=True)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            found = runner.run(_run(options.seed, options.minutes * 60, nodes, folder))
+    except KeyboardInterrupt:
+        print(f"stopped; what there is, is in {folder}", flush=True)
+        return 130
+    except (ConcertinoError, TimeoutError) as e:
+        print(f"it could not be run: {e or type(e).__name__}; see {folder}", flush=True)
+        return 2
+    for name in ("lost", "duplicated", "stuck", "repeated", "wrong"):
+        for each in getattr(found, name):
+            print(f"{name}: {each}", flush=True)
+    print(found.line, flush=True)
+    if found.good:
+        shutil.rmtree(folder, ignore_errors=True)
+        return 0
+    print(f"again: make chaos SEED={options.seed} MINUTES={options.minutes:g} NODES={options.nodes or ''}; kept: {folder}")
+    return 1
+
+
+async def _run(seed: int, seconds: float, nodes: list[int], folder: Path) -> Verdict:
+    main_task = asyncio.current_task()
+    assert main_task is not None
+    with contextlib.suppress(NotImplementedError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main_task.cancel)
+    total = Verdict(0, 0, (), (), (), (), (), ())
+    for number, count in enumerate(nodes):
+        half = Half(seed, number, seconds / len(nodes), count, ALL, folder / f"half-{number}")
+        came = await run(half, lambda text: print(text, flush=True))
+        for note in came.notes:
+            print(f"  {note}", flush=True)
+        total = total + verdict(came.evidence)
+    return total
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    environment = os.environ
+    parser.add_argument("--seed", type=int, default=int(environment.get("SEED") or secrets.randbelow(100_000)))
+    parser.add_argument("--minutes", type=float, default=float(environment.get("MINUTES") or MINUTES))
+    parser.add_argument("--nodes", type=int, choices=(1, 3), default=int(environment.get("NODES") or 0) or None)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

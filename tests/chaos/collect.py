@@ -1,0 +1,132 @@
+"""Reading what a run has left behind: logs, queues, timers, ledgers, the journal and the evidence of quotes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from tests.chaos.verdict import Kept
+from tests.chaos.watch import ONCE, Seen, seen
+
+from concertino.bus.port import Bus, Stored
+from concertino.bus.tasklog import TaskLog
+from concertino.contracts.codec import decode
+from concertino.contracts.errors import BusUnavailable, Invalid
+from concertino.contracts.facts import Fact
+from concertino.contracts.messages import Evidence as Quote
+from concertino.contracts.messages import Ledger, Outcome, Result
+from concertino.contracts.subjects import Header, Subjects
+
+PAST = 5.0
+"""Seconds after which a timer should have gone off."""
+_MESSAGE = re.compile(rb"msg_\d{24}")
+
+
+async def logs(bus: Bus, subjects: Subjects) -> dict[str, list[Fact]]:
+    """The facts of every task, in order."""
+    found: dict[str, list[Fact]] = defaultdict(list)
+    for task, fact in await TaskLog(bus, subjects).read_all(subjects.task("*"), 0.0):
+        found[task].append(fact)
+    return dict(found)
+
+
+async def versions(bus: Bus, subjects: Subjects) -> dict[tuple[str, str], list[Seen]]:
+    """Every once-only fact as it stands in the log, by task and name."""
+    found: dict[tuple[str, str], list[Seen]] = defaultdict(list)
+    for stored in await bus.read(subjects.tasks_stream, subjects.task("*")):
+        task, name = subjects.parse_fact(stored.subject)
+        if name.type in ONCE:
+            found[task, str(name)].append(seen(stored))
+    return dict(found)
+
+
+async def left(bus: Bus, subjects: Subjects, over: Collection[str]) -> list[str]:
+    """What waits, in words, though the tasks in ``over`` have ended."""
+    found = []
+    for stream in (subjects.work_stream, subjects.tasks_stream):
+        for consumer, (pending, unsettled) in sorted((await bus.depths(stream)).items()):
+            if pending or unsettled:
+                found.append(f"{stream}: {consumer}: {pending} wait, {unsettled} are not settled")
+    for stored in await bus.read(subjects.work_stream, subjects.work("*", "*")):
+        found.append(f"{stored.subject}: {stored.headers.get(Header.MESSAGE_ID, 'a message')} is in the queue")
+    for stored in await bus.read(subjects.timers_stream, subjects.task("*")):
+        if (at := _due(stored)) is not None and at < time.time() - PAST:
+            found.append(f"{stored.subject} was to go off {time.time() - at:.0f} s ago")
+    for task, value in (await bus.keys(subjects.budget_bucket)).items():
+        holds = [hold for hold in _ledger(value).holds if not hold.over]
+        if task in over and holds:
+            found.append(f"{task}: its ledger holds {sum(h.amount.tokens for h in holds)} tokens for {holds[0].work}")
+    return found
+
+
+def _due(stored: Stored) -> float | None:
+    at = stored.headers.get(Header.SCHEDULE, "").removeprefix("@at ")
+    try:
+        return datetime.fromisoformat(at).timestamp()
+    except ValueError:
+        return None
+
+
+def _ledger(value: bytes) -> Ledger:
+    try:
+        return decode(Ledger, value)
+    except Invalid:
+        return Ledger()  # somebody wrote garbage there: its task could not spend
+
+
+async def kept(bus: Bus, subjects: Subjects) -> list[Kept]:
+    """What the journal holds: when each answer was kept."""
+    found: list[Kept] = []
+    return found  # TODO
+    for stored in await bus.read(f"{subjects.prefix.upper()}_CHECKPOINTS", f"{subjects.prefix}.checkpoint.>"):
+        data = stored.data
+        if digest := stored.headers.get(Header.BLOB):
+            data = await bus.get_blob(digest) or b""
+        found.append(Kept(tuple(dict.fromkeys(m.decode() for m in _MESSAGE.findall(data))), stored.time))
+    return found
+
+
+async def quotes(bus: Bus, facts: Mapping[str, Sequence[Fact]]) -> list[str]:
+    """Quotes of findings and citations of reports that do not stand in what is kept as their evidence, in words."""
+    found = []
+    texts: dict[str, str | None] = {}
+    for task, log in facts.items():
+        quoted: dict[tuple[str, str], Quote] = {}
+        for fact in log:
+            if isinstance(fact.message, Result):
+                for evidence in (e for finding in fact.message.findings for e in finding.evidence):
+                    quoted[evidence.digest, evidence.quote] = evidence
+        for evidence in quoted.values():
+            if evidence.digest not in texts:
+                blob = await bus.get_blob(evidence.digest)
+                texts[evidence.digest] = None if blob is None else blob.decode()
+            text, (begin, end) = texts[evidence.digest], evidence.span
+            if text is None or text[begin:end] != evidence.quote:
+                found.append(f"{task}: {evidence.quote[:60]!r} is not in its evidence {evidence.digest[:12]}")
+        for outcome in (fact.message for fact in log if isinstance(fact.message, Outcome)):
+            for citation in outcome.report.citations if outcome.report else ():
+                if (citation.digest, citation.quote) not in quoted:
+                    found.append(f"{task}: its report cites {citation.quote[:60]!r}, which no result holds")
+    return found
+
+
+def as_json(facts: Sequence[Fact]) -> bytes:
+    """A log for people, a fact a line."""
+    return b"\n".join(
+        msgspec.json.encode(
+            {"sequence": fact.sequence, "time": fact.time, "name": str(fact.name), "message": msgspec.to_builtins(fact.message)}
+        )
+        for fact in facts
+    )
+
+
+async def patiently_left(bus: Bus, subjects: Subjects, over: Collection[str]) -> list[str]:
+    """:func:`left`, or that it cannot be said."""
+    try:
+        return await left(bus, subjects, over)
+    except BusUnavailable as e:
+        return [f"the bus does not answer: {e}"]

@@ -1,0 +1,250 @@
+"""What a run comes to: every figure from the logs, the queues and the API's own count. Pure.
+
+``submitted``: tasks whose submission was acknowledged, and those that stand in the log without (its answer was lost on the way).
+``outcomes``: tasks with an outcome in the log.
+
+``lost``: tasks without an outcome, though nothing breaks any more and their deadline is over; outcomes that leave out what the
+log held a second before them (a finished result, though it says that nothing came of the task; calls of models that are not in
+its usage); facts that somebody read in the log and that are not there in the end.
+
+``duplicated``: once-only facts of which somebody, at any time, read two versions, or of which the log holds two in the end: so a
+second outcome, and a result that was overwritten.
+
+``stuck``: what is left when all is calm: messages in queues, deliveries that nobody settles, triggers of the coordinator, timers
+whose time is over, holds in ledgers that nobody will settle; and tasks that got their outcome later than :data:`OVERDUE` seconds
+after their deadline.
+
+``repeated_model_calls``: requests that reached the API more than :data:`KNOWN_AFTER` seconds after the answer to the same turn of
+the same work was kept (by the server's clock; all run on one machine).
+
+``recovery_p99``: for each fault and each task that was under way then, the seconds from the fault to the next fact in that task's
+log. That contains the pace of the task itself: it is an upper bound of what a fault costs. The percentile is by the nearest rank.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from tests.chaos.model import Call, Calls
+from tests.chaos.watch import Seen
+
+from concertino.contracts.facts import Fact
+from concertino.contracts.messages import OutcomeStatus, ResultStatus, Usage
+from concertino.contracts.state import State, fold
+from concertino.orchestrator.core.invariants import violations_of_log
+
+OVERDUE = 20.0
+KNOWN_AFTER = 1.0
+LATE = 1.0
+"""Seconds before an outcome within which a result may have come too late for it."""
+
+
+class Kept(Struct, frozen=True):
+    """An answer in the journal: the ids of messages in it, and when it was stored."""
+
+    messages: tuple[str, ...]
+    time: float
+
+
+class Evidence(Struct, kw_only=True):
+    """All that is known of one half of a run when it is over."""
+
+    accepted: frozenset[str]
+    logs: Mapping[str, Sequence[Fact]]
+    """The log of every task, read in the end."""
+    final: Mapping[tuple[str, str], Sequence[Seen]]
+    """By task and name, what stands in the log in the end."""
+    watched: Mapping[tuple[str, str], frozenset[Seen]]
+    """The same, as a follower saw it meanwhile."""
+    left: Sequence[str] = ()
+    """What is left in queues, timers and ledgers, in words."""
+    calls: Calls = Calls(())
+    kept: Sequence[Kept] = ()
+    faults: Sequence[float] = ()
+    """When something broke, in Unix seconds."""
+    wrong: Sequence[str] = ()
+    """What else was seen, in words: quotes that do not stand in their evidence, and the like."""
+
+
+class Verdict(Struct, frozen=True):
+    submitted: int
+    outcomes: int
+    lost: tuple[str, ...]
+    duplicated: tuple[str, ...]
+    stuck: tuple[str, ...]
+    repeated: tuple[str, ...]
+    recovery: tuple[float, ...]
+    wrong: tuple[str, ...]
+    """Broken invariants, budgets and quotes: they have no figure of their own, and fail a run as well."""
+
+    @property
+    def good(self) -> bool:
+        return not (self.lost or self.duplicated or self.stuck or self.repeated or self.wrong)
+
+    @property
+    def line(self) -> str:
+        return (
+            f"submitted={self.submitted} outcomes={self.outcomes} lost={len(self.lost)} duplicated={len(self.duplicated)} "
+            f"stuck={len(self.stuck)} repeated_model_calls={len(self.repeated)} "
+            f"recovery_p99={percentile(self.recovery, 99):.1f}s"
+        )
+
+    def __add__(self, other: Verdict) -> Verdict:
+        return Verdict(
+            self.submitted + other.submitted,
+            self.outcomes + other.outcomes,
+            self.lost + other.lost,
+            self.duplicated + other.duplicated,
+            self.stuck + other.stuck,
+            self.repeated + other.repeated,
+            self.recovery + other.recovery,
+            self.wrong + other.wrong,
+        )
+
+
+def verdict(evidence: Evidence) -> Verdict:
+    states = {task: fold(task, facts) for task, facts in evidence.logs.items()}
+    submitted = evidence.accepted | {task for task, state in states.items() if state.submitted or state.unreadable}
+    over = {task for task, state in states.items() if state.outcome}
+    return Verdict(
+        submitted=len(submitted),
+        outcomes=len(over),
+        lost=tuple([*(f"{task}: no outcome" for task in sorted(submitted - over)), *_left_out(states), *_gone(evidence)]),
+        duplicated=tuple(_twice(evidence)),
+        stuck=tuple([*evidence.left, *_overdue(states)]),
+        repeated=tuple(repeated(evidence.calls.calls, evidence.kept)),
+        recovery=tuple(recovery(evidence.logs, states, evidence.faults)),
+        wrong=tuple([*evidence.wrong, *evidence.calls.unexpected, *_broken(evidence.logs, states)]),
+    )
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """By the nearest rank; 0 of nothing."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(percent / 100 * len(ranked)))] if ranked else 0.0
+
+
+# ---------------------------------------------------------------------------------------------------------------- lost
+
+
+def _left_out(states: Mapping[str, State]) -> list[str]:
+    found = []
+    for task, state in states.items():
+        if state.outcome is None or state.unreadable:
+            continue
+        before = state.times["outcome"] - LATE
+        done = {work: result for work, result in state.results.items() if state.times[work] < before}
+        good = [work for work, r in done.items() if r.status != ResultStatus.FAILED and r.findings]
+        if state.outcome.status == OutcomeStatus.FAILED and good and not _unreadable_outcome(state):
+            found.append(f"{task}: failed, though {', '.join(good)} had come")
+        planned = {subtask.work_id for subtask in state.subtasks}
+        calls = sum(r.usage.model_calls for work, r in done.items() if work in planned)
+        if state.outcome.usage.model_calls < calls and not _unreadable_outcome(state):
+            found.append(f"{task}: {state.outcome.usage.model_calls} calls in its outcome, {calls} in its results")
+    return found
+
+
+def _unreadable_outcome(state: State) -> bool:
+    """Somebody wrote what cannot be read where the outcome belongs: it counts, whatever it says."""
+    return bool(state.outcome) and state.outcome.reason.startswith("the outcome in the log cannot be read")  # type: ignore[union-attr]
+
+
+def _gone(evidence: Evidence) -> list[str]:
+    return [
+        f"{task}: {name} was in the log, and is not" for task, name in evidence.watched if (task, name) not in evidence.final
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------- duplicated
+
+
+def _twice(evidence: Evidence) -> list[str]:
+    found = []
+    for (task, name), last in evidence.final.items():
+        versions = {*last, *evidence.watched.get((task, name), ())}
+        if len(last) > 1 or len(versions) > 1:
+            found.append(f"{task}: {name} has {max(len(last), len(versions))} versions")
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------------- stuck
+
+
+def _overdue(states: Mapping[str, State]) -> list[str]:
+    found = []
+    for task, state in states.items():
+        if state.submitted is None or state.outcome is None:
+            continue
+        late = state.times["outcome"] - state.submitted_at - state.submitted.limits.deadline
+        if late > OVERDUE:
+            found.append(f"{task}: its outcome came {late:.0f} s after its deadline")
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ repeated
+
+
+def repeated(calls: Sequence[Call], kept: Sequence[Kept]) -> list[str]:
+    """Requests for what was known."""
+    stored = {message: entry.time for entry in kept for message in entry.messages}
+    known: dict[object, float] = {}
+    for call in calls:
+        if call.message in stored:
+            known[call.turn] = min(stored[call.message], known.get(call.turn, stored[call.message]))
+    return [
+        f"{call.turn.task}: {call.turn.work} asked for {call.turn.role} turn {call.turn.turn} {call.at - known[call.turn]:.1f} s "
+        "after its answer was kept"
+        for call in calls
+        if call.turn in known and call.at > known[call.turn] + KNOWN_AFTER
+    ]
+
+
+def paid_twice(calls: Sequence[Call]) -> int:
+    """Whole answers beyond the first to a turn: who heard the first was ended before it could be kept."""
+    whole = Counter(call.turn for call in calls if call.whole)
+    return sum(n - 1 for n in whole.values())
+
+
+# ------------------------------------------------------------------------------------------------------------ recovery
+
+
+def recovery(logs: Mapping[str, Sequence[Fact]], states: Mapping[str, State], faults: Sequence[float]) -> list[float]:
+    """Seconds from each fault to the next fact of each task that was under way."""
+    found = []
+    for task, facts in logs.items():
+        state = states[task]
+        if state.submitted is None:
+            continue
+        times = sorted(fact.time for fact in facts)
+        ended = state.times.get("outcome", float("inf"))
+        for fault in faults:
+            if state.submitted_at < fault < ended and (later := next((t for t in times if t > fault), None)) is not None:
+                found.append(later - fault)
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------------- wrong
+
+
+def _broken(logs: Mapping[str, Sequence[Fact]], states: Mapping[str, State]) -> list[str]:
+    found = [f"{task}: {wrong}" for task, facts in logs.items() for wrong in violations_of_log(facts)]
+    for task, state in states.items():
+        limits = state.submitted.limits if state.submitted else None
+        if limits and limits.max_tokens and _tokens(state.usage) > limits.max_tokens:
+            found.append(f"{task}: {_tokens(state.usage)} tokens were used, and {limits.max_tokens} allowed")
+    return found
+
+
+def _tokens(usage: Usage) -> int:
+    return usage.input_tokens + usage.output_tokens + usage.cache_write_tokens + usage.cache_read_tokens
+
+
+def by_status(logs: Mapping[str, Sequence[Fact]]) -> dict[str, int]:
+    """How many tasks ended how."""
+    counted: dict[str, int] = defaultdict(int)
+    for task, facts in logs.items():
+        outcome = fold(task, facts).outcome
+        counted[outcome.status.value if outcome else "none"] += 1
+    return dict(sorted(counted.items()))

@@ -1,0 +1,70 @@
+"""A follower of every log: it sees each fact when it comes, and can say later whether that fact is still what it was."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections import defaultdict
+
+from msgspec import Struct
+
+from concertino.bus.port import Bus, Stored
+from concertino.contracts.errors import ConcertinoError
+from concertino.contracts.subjects import Subjects
+
+EVERY = 0.3
+"""Seconds between looks."""
+ONCE = ("submitted", "plan", "dispatched", "result", "synthesis", "returned", "spent", "begun", "cancel", "finish", "outcome")
+"""Facts that are written once. Timers may be set again under their name."""
+
+
+class Seen(Struct, frozen=True):
+    """A fact as somebody saw it: where it stood, and a digest of all that stood there."""
+
+    sequence: int
+    digest: str
+
+
+def seen(stored: Stored) -> Seen:
+    return Seen(stored.sequence, hashlib.sha256(stored.data).hexdigest())
+
+
+class Watch:
+    """Reads the log of all tasks on ``bus``, from its beginning on."""
+
+    def __init__(self, bus: Bus, subjects: Subjects) -> None:
+        self._bus, self._subjects = bus, subjects
+        self._sequence = 0
+        self.facts: dict[tuple[str, str], set[Seen]] = defaultdict(set)
+        """By task and name, every version that was seen."""
+        self.times: dict[str, list[float]] = defaultdict(list)
+        """By task, when facts were stored, in order."""
+        self.outcomes: dict[str, float] = {}
+        """By task, when its outcome was stored."""
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+
+    async def look(self) -> None:
+        """Read what is new. Raises :class:`BusUnavailable`."""
+        for stored in await self._bus.read(self._subjects.tasks_stream, self._subjects.task("*"), self._sequence):
+            self._sequence = max(self._sequence, stored.sequence)
+            task, name = self._subjects.parse_fact(stored.subject)
+            self.times[task].append(stored.time)
+            if name.type in ONCE:
+                self.facts[task, str(name)].add(seen(stored))
+            if name.type == "outcome":
+                self.outcomes.setdefault(task, stored.time)
+
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(ConcertinoError):  # a bus that is away is what this is about
+                await self.look()
+            await asyncio.sleep(EVERY)
