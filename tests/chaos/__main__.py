@@ -1,10 +1,10 @@
 """``make chaos``: real services on real servers, everything breaks in turn, and a verdict with a matching exit status.
 
-The first half runs on one server, the second on three with three copies of each stream. ``SEED`` draws the plan, of tasks and of
-faults: the same seed and length give the same plan, though not the same instant of the operating system. ``MINUTES`` is how long
-things break, in both halves together; ``NODES`` runs on so many servers alone. What each figure of the last line means stands in
-:mod:`tests.chaos.verdict`. A run that fails keeps its folder: logs of services and servers, and the log of each task.
-"""
+The first half runs on one server, the second on three with three copies of each stream. ``SEED`` draws the plan, of tasks and
+of faults: the same seed and length give the same plan, though not the same instant of the operating system. ``MINUTES`` is
+how long things break, in both halves together; ``NODES`` runs on so many servers alone. What each figure of the last line
+means stands in :mod:`tests.chaos.verdict`. A run that fails keeps its folder: logs of services and servers, and the log of
+each task."""
 
 from __future__ import annotations
 
@@ -44,15 +44,23 @@ def main() -> int:
     except (ConcertinoError, TimeoutError) as e:
         print(f"it could not be run: {e or type(e).__name__}; see {folder}", flush=True)
         return 2
+    status = told(found)
+    if status:
+        print(f"again: make chaos SEED={options.seed} MINUTES={options.minutes:g} NODES={options.nodes or ''}; kept: {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    return status
+
+
+def told(found: Verdict) -> int:
+    """Say what was found, at last in one line. The exit status that goes with it."""
     for name in ("lost", "duplicated", "stuck", "repeated", "wrong"):
         for each in getattr(found, name):
             print(f"{name}: {each}", flush=True)
+    for slow in sorted(found.recovery, reverse=True)[:3]:
+        print(f"  slowest to go on: {slow.task}, {slow.seconds:.1f} s after {slow.what}", flush=True)
     print(found.line, flush=True)
-    if found.good:
-        shutil.rmtree(folder, ignore_errors=True)
-        return 0
-    print(f"again: make chaos SEED={options.seed} MINUTES={options.minutes:g} NODES={options.nodes or ''}; kept: {folder}")
-    return 1
+    return 0 if found.good else 1
 
 
 async def _run(seed: int, seconds: float, nodes: list[int], folder: Path) -> Verdict:

@@ -1,4 +1,4 @@
-"""What the model is scripted to say in this run, and which turn of which work a request is. Pure: chance is drawn from a seed."""
+"""What the model is scripted to say, and which turn of which work a request is. Pure: chance is drawn from a seed."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 from tests.chaos.verdict import Kept
-from tests.chaos.watch import ONCE, Seen, seen
+from tests.chaos.watch import AGAIN, Seen, seen
 
 from concertino.bus.port import Bus, Stored
 from concertino.bus.tasklog import TaskLog
@@ -39,7 +39,7 @@ async def versions(bus: Bus, subjects: Subjects) -> dict[tuple[str, str], list[S
     found: dict[tuple[str, str], list[Seen]] = defaultdict(list)
     for stored in await bus.read(subjects.tasks_stream, subjects.task("*")):
         task, name = subjects.parse_fact(stored.subject)
-        if name.type in ONCE:
+        if name.type not in AGAIN:
             found[task, str(name)].append(seen(stored))
     return dict(found)
 
@@ -51,11 +51,11 @@ async def left(bus: Bus, subjects: Subjects, over: Collection[str]) -> list[str]
         for consumer, (pending, unsettled) in sorted((await bus.depths(stream)).items()):
             if pending or unsettled:
                 found.append(f"{stream}: {consumer}: {pending} wait, {unsettled} are not settled")
-    for stored in await bus.read(subjects.work_stream, subjects.work("*", "*")):
-        found.append(f"{stored.subject}: {stored.headers.get(Header.MESSAGE_ID, 'a message')} is in the queue")
-    for stored in await bus.read(subjects.timers_stream, subjects.task("*")):
-        if (at := _due(stored)) is not None and at < time.time() - PAST:
-            found.append(f"{stored.subject} was to go off {time.time() - at:.0f} s ago")
+    queued = await bus.read(subjects.work_stream, subjects.work("*", "*"))
+    found += [f"{stored.subject}: {stored.headers.get(Header.MESSAGE_ID, 'a message')} is in the queue" for stored in queued]
+    timers = [(stored.subject, _due(stored)) for stored in await bus.read(subjects.timers_stream, subjects.task("*"))]
+    past = time.time() - PAST
+    found += [f"{subject} was to go off {past + PAST - at:.0f} s ago" for subject, at in timers if at is not None and at < past]
     for task, value in (await bus.keys(subjects.budget_bucket)).items():
         holds = [hold for hold in _ledger(value).holds if not hold.over]
         if task in over and holds:
@@ -78,16 +78,12 @@ def _ledger(value: bytes) -> Ledger:
         return Ledger()  # somebody wrote garbage there: its task could not spend
 
 
-async def kept(bus: Bus, subjects: Subjects) -> list[Kept]:
-    """What the journal holds: when each answer was kept."""
-    found: list[Kept] = []
-    return found  # TODO
-    for stored in await bus.read(f"{subjects.prefix.upper()}_CHECKPOINTS", f"{subjects.prefix}.checkpoint.>"):
-        data = stored.data
-        if digest := stored.headers.get(Header.BLOB):
-            data = await bus.get_blob(digest) or b""
-        found.append(Kept(tuple(dict.fromkeys(m.decode() for m in _MESSAGE.findall(data))), stored.time))
-    return found
+async def kept(bus: Bus, stored: Stored) -> Kept:
+    """What an entry of the journal holds: which answers of the API, and when they were kept."""
+    data = stored.data
+    if digest := stored.headers.get(Header.BLOB):
+        data = await bus.get_blob(digest) or b""
+    return Kept(tuple(dict.fromkeys(message.decode() for message in _MESSAGE.findall(data))), stored.time)
 
 
 async def quotes(bus: Bus, facts: Mapping[str, Sequence[Fact]]) -> list[str]:
@@ -107,10 +103,13 @@ async def quotes(bus: Bus, facts: Mapping[str, Sequence[Fact]]) -> list[str]:
             text, (begin, end) = texts[evidence.digest], evidence.span
             if text is None or text[begin:end] != evidence.quote:
                 found.append(f"{task}: {evidence.quote[:60]!r} is not in its evidence {evidence.digest[:12]}")
-        for outcome in (fact.message for fact in log if isinstance(fact.message, Outcome)):
-            for citation in outcome.report.citations if outcome.report else ():
-                if (citation.digest, citation.quote) not in quoted:
-                    found.append(f"{task}: its report cites {citation.quote[:60]!r}, which no result holds")
+        reports = [fact.message.report for fact in log if isinstance(fact.message, Outcome) and fact.message.report]
+        cited = [citation for report in reports for citation in report.citations]
+        found += [
+            f"{task}: its report cites {citation.quote[:60]!r}, which no result holds"
+            for citation in cited
+            if (citation.digest, citation.quote) not in quoted
+        ]
     return found
 
 

@@ -1,8 +1,7 @@
 """The model's API of a run, in a process of its own: ``python -m tests.chaos.model SEED ADDRESS CALLS``.
 
-It writes its address into the file ADDRESS. Told to end (SIGTERM), it writes into CALLS what was asked of it and what became of
-that: its own count, which the verdict is taken from.
-"""
+It writes its address into the file ADDRESS. Told to end (SIGTERM), it writes into CALLS what was asked of it and what became
+of that: its own count, which the verdict is taken from."""
 
 from __future__ import annotations
 

@@ -40,11 +40,11 @@ SHAPES: Mapping[Shape, int] = {
     "poison": 1,
     "spoiled": 2,
 }
-"""What a task is like, and how often it is. ``joined``: subtasks of a user's own worker, and no report. ``researched``: a plan of
-the caller's own, with dependencies, over every kind, and a report. ``planned``: the model plans. ``second_round``: its report
-names a gap that another round closes. ``budget``: limited tokens. ``hurried``: less time than it takes. ``cancelled`` and
-``finished``: somebody says so while it runs. ``twice``: submitted several times at once under one id. ``poison``: a subtask ends
-its worker's process each time. ``spoiled``: garbage is written where its facts belong."""
+"""What a task is like, and how often it is. ``joined``: subtasks of a user's own worker, and no report. ``researched``: a
+plan of the caller's own, with dependencies, over every kind, and a report. ``planned``: the model plans. ``second_round``:
+its report names a gap that another round closes. ``budget``: limited tokens. ``hurried``: less time than it takes.
+``cancelled`` and ``finished``: somebody says so while it runs. ``twice``: submitted several times at once under one id.
+``poison``: a subtask ends its worker's process each time. ``spoiled``: garbage is written where its facts belong."""
 
 What = Literal["kill", "freeze", "leave", "cut", "deaf", "slow", "kill_server", "kill_leader", "freeze_server", "forget"]
 FAULTS: Mapping[What, int] = {
@@ -59,10 +59,10 @@ FAULTS: Mapping[What, int] = {
     "freeze_server": 1,
     "forget": 1,
 }
-"""What breaks, and how often. ``kill``: SIGKILL of a service. ``freeze``: SIGSTOP, and SIGCONT after ``seconds``. ``leave``: SIGTERM,
-as in a rolling restart. ``cut``: its connection is severed. ``deaf``: its connection stands and nothing comes through to it.
-``slow``: everything takes a fifth of a second longer on its way. ``kill_server``: SIGKILL of a NATS server. ``kill_leader``: of the
-one that leads the log. ``freeze_server``: SIGSTOP of one. ``forget``: a consumer is deleted."""
+"""What breaks, and how often. ``kill``: SIGKILL of a service. ``freeze``: SIGSTOP, and SIGCONT after ``seconds``. ``leave``:
+SIGTERM, as in a rolling restart. ``cut``: its connection is severed. ``deaf``: its connection stands and nothing comes
+through to it. ``slow``: everything takes a fifth of a second longer on its way. ``kill_server``: SIGKILL of a NATS server.
+``kill_leader``: of the one that leads the log. ``freeze_server``: SIGSTOP of one. ``forget``: a consumer is deleted."""
 
 LASTING: Mapping[What, tuple[float, float]] = {
     "freeze": (1.0, 12.0),
@@ -82,7 +82,7 @@ OVERLOAD = 10
 
 
 class Fault(Struct, frozen=True):
-    """Something that breaks ``at`` seconds after the beginning. ``whom`` is a service; empty: chosen among the servers by ``pick``."""
+    """Something that breaks ``at`` seconds after the beginning. ``whom`` is a service; empty: ``pick`` chooses a server."""
 
     at: float
     what: What

@@ -21,7 +21,7 @@ from tests.chaos.faults import Breaker
 from tests.chaos.model import Calls
 from tests.chaos.servers import Servers
 from tests.chaos.services import Grown, Services
-from tests.chaos.verdict import OVERDUE, Evidence, by_status, paid_twice
+from tests.chaos.verdict import OVERDUE, Broke, Evidence, Kept, endings, paid_twice
 from tests.chaos.watch import Watch
 from tests.kit.site import Site, running
 
@@ -78,7 +78,7 @@ class _Stage:
     def __init__(self, half: Half, script: plan.Script, say: Say) -> None:
         self._half, self._script, self._say = half, script, say
         self._began = 0.0
-        self._broken: list[float] = []
+        self._broken: list[Broke] = []
         self._doing: list[asyncio.Task[Any]] = []
 
     async def play(self, stack: contextlib.AsyncExitStack) -> Came:
@@ -98,12 +98,14 @@ class _Stage:
         subjects = settings.subjects
         bus = await JetStream.connect(url, "chaos", subjects, patience=10.0)
         stack.push_async_callback(bus.close)
-        await provision(bus, settings, files.Config())
-        services = Services(half.services, servers.urls, self._environment(model.environment), log)
+        await provision(bus, settings, on_demand(half.services))
+        named = {**environment(half.folder, half.lease, half.nodes), **model.environment}
+        services = Services(half.services, servers.urls, named, log)
         stack.push_async_callback(services.stop)
         await services.start()
         client = await stack.enter_async_context(Client(config=settings))
-        await self._ready(client, services)
+        await ready(client, services)
+        self._say(f"{len(services.replicas)} services are ready")
         nats = await dial(url, "chaos-raw", patience=10.0)
         stack.push_async_callback(nats.close)
         watch = Watch(bus, subjects)
@@ -124,7 +126,7 @@ class _Stage:
         logs = await collect.logs(bus, subjects)
         final = await collect.versions(bus, subjects)
         wrong = [*callers.wrong, *servers.trouble, *await collect.quotes(bus, logs)]
-        kept = await collect.kept(bus, subjects)
+        kept = [await collect.kept(bus, stored) for stored in watch.kept.values()]
         await services.stop()
         await model.end()
         told = msgspec.json.decode(calls.read_bytes(), type=Calls)
@@ -141,33 +143,6 @@ class _Stage:
         )
         self._keep(logs)
         return Came(evidence, tuple(_notes(callers, logs, told, kept, grown)))
-
-    def _environment(self, model: Mapping[str, str]) -> dict[str, str]:
-        half = self._half
-        done = half.folder / "done"
-        done.mkdir(exist_ok=True)
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("CTN_", "ANTHROPIC_"))}
-        path = os.pathsep.join(path for path in sys.path if path)
-        return {
-            **ours,
-            **model,
-            "PYTHONPATH": path,
-            "CTN_REPLICAS": str(half.nodes),
-            "CTN_LEASE": str(half.lease),
-            "CTN_GRACE": "5",
-            "CTN_CACHE": str(half.folder / "cache"),
-            "CTN_ALLOW_NETWORKS": "127.0.0.0/8",
-            "CTN_HEDGE": f"off,{orders.OWN}=3",
-            "CTN_LOG_FORMAT": "json",
-            "CHAOS_DONE": str(done),
-        }
-
-    async def _ready(self, client: Client, services: Services) -> None:
-        async with asyncio.timeout(READY_WITHIN):
-            while missing := services.kinds - {worker.kind for worker in await client.workers() if worker.replicas}:
-                await asyncio.sleep(0.3)
-        self._say(f"{len(services.replicas)} services are ready")
-        del missing
 
     # --- while it breaks
 
@@ -193,7 +168,7 @@ class _Stage:
         await do
 
     async def _break(self, breaker: Breaker, fault: plan.Fault) -> None:
-        self._broken.append(time.time())
+        self._broken.append(Broke(time.time(), f"{fault.what} {fault.whom}".strip()))
         self._say(f"{self._now}  {fault.whom or 'bus':15} {await breaker.do(fault)}")
 
     async def _tell(self, callers: Callers, watch: Watch) -> None:
@@ -227,6 +202,38 @@ class _Stage:
         folder.mkdir(exist_ok=True)
         for task, facts in logs.items():
             (folder / f"{task}.jsonl").write_bytes(collect.as_json(facts))
+
+
+def environment(folder: Path, lease: float, nodes: int = 1) -> dict[str, str]:
+    """What every service is told, with its caches and logs below ``folder``."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("CTN_", "ANTHROPIC_"))}
+    return {
+        **ours,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "CTN_REPLICAS": str(nodes),
+        "CTN_LEASE": str(lease),
+        "CTN_GRACE": "5",
+        "CTN_CACHE": str(folder / "cache"),
+        "CTN_ALLOW_NETWORKS": "127.0.0.0/8",
+        "CTN_HEDGE": f"off,{orders.OWN}=3",
+        "CTN_LOG_FORMAT": "json",
+    }
+
+
+def on_demand(services: Sequence[str]) -> files.Config:
+    """As an installation has it whose kinds may have nobody there for a while: they are known all the same."""
+    kinds = {name.partition("-")[0] for name in services}
+    general = files.OnDemand(description="Takes on a role.", sources=("docs", "code", "web"), tools=orders.READER)
+    known = {kind: files.OnDemand(description=f"Does {kind}.", sources=(kind,)) for kind in ("docs", "code", "web")}
+    known |= {kind: files.OnDemand(description=f"Does {kind}.") for kind in (orders.OWN, orders.BRITTLE)}
+    return files.Config(kinds={kind: said for kind, said in (known | {"general": general}).items() if kind in kinds})
+
+
+async def ready(client: Client, services: Services) -> None:
+    """Return once every kind is announced."""
+    async with asyncio.timeout(READY_WITHIN):
+        while services.kinds - {worker.kind for worker in await client.workers() if worker.replicas}:
+            await asyncio.sleep(0.3)
 
 
 class ModelApi:
@@ -277,25 +284,28 @@ async def model_api(seed: int, folder: Path, calls: Path) -> AsyncIterator[Model
 def _site() -> Site:
     site = Site()
     for number in range(orders.CHAPTERS):
-        text = f"<html><head><title>Chapter {number}</title></head><main><h1>Chapter {number}</h1><p>{orders.chapter(number)}</p></main>"
-        site.pages[f"/chapter-{number}"] = (200, HTML, text.encode())
+        title = f"Chapter {number}"
+        text = f"<h1>{title}</h1><p>{orders.chapter(number)}</p>"
+        page = f"<html><head><title>{title}</title></head><main>{text}</main></html>"
+        site.pages[f"/chapter-{number}"] = (200, HTML, page.encode())
     site.pages["/"] = (200, HTML, b"<html><main><h1>All chapters</h1><p>They are elsewhere.</p></main>")
     return site
 
 
 def _notes(
-    callers: Callers, logs: Mapping[str, Sequence[Fact]], told: Calls, kept: Sequence[object], grown: Sequence[Grown]
+    callers: Callers, logs: Mapping[str, Sequence[Fact]], told: Calls, kept: Sequence[Kept], grown: Sequence[Grown]
 ) -> list[str]:
     calls = told.calls
-    statuses = ", ".join(f"{n} {status}" for status, n in by_status(logs).items())
+    ended = endings(logs)
+    statuses = ", ".join(f"{len(reasons)} {status}" for status, reasons in ended.items())
     notes = [
         f"outcomes: {statuses}; {len(callers.refused)} submissions given up, {callers.repeated} repeated",
+        *(f"failed: {reason[:200]}" for reason in ended.get("failed", ())),
         f"model calls: {len(calls)} reached the API, {sum(c.whole for c in calls)} answered to their end, {len(kept)} kept; "
         f"{sum(c.left for c in calls)} cut in flight, {paid_twice(calls)} paid twice",
     ]
-    for each in grown:
-        notes.append(
-            f"{each.name}: open files {each.files[0]} -> {each.files[1]}, "
-            f"memory {each.memory[0] / 1024:.0f} -> {each.memory[1] / 1024:.0f} MiB"
-        )
+    notes += [
+        f"{each.name}: open files {each.files[0]} -> {each.files[1]}, memory {each.memory[0]} -> {each.memory[1]} MiB"
+        for each in grown
+    ]
     return [*notes, *(f"not taken: {task}: {why}" for task, why in callers.refused.items())]

@@ -38,7 +38,7 @@ ALL = tuple(
 
 
 class Grown(Struct, frozen=True):
-    """What a process took at two times: open files, and memory in KiB."""
+    """What a process took at two times: open files, and memory in MiB."""
 
     name: str
     files: tuple[int, int]
@@ -123,10 +123,10 @@ class Services:
 
 
 def _taken(pid: int) -> tuple[int, int] | None:
-    """Open files and memory in KiB, where the system tells (Linux)."""
+    """Open files and memory in MiB, where the system tells (Linux)."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
-        memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        memory = next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmRSS"))
         return len(list(Path(f"/proc/{pid}/fd").iterdir())), memory
     except (OSError, StopIteration):
         return None

@@ -1,25 +1,25 @@
 """What a run comes to: every figure from the logs, the queues and the API's own count. Pure.
 
-``submitted``: tasks whose submission was acknowledged, and those that stand in the log without (its answer was lost on the way).
-``outcomes``: tasks with an outcome in the log.
+``submitted``: tasks whose submission was acknowledged, and those that stand in the log without (its answer was lost on the
+way). ``outcomes``: tasks with an outcome in the log.
 
 ``lost``: tasks without an outcome, though nothing breaks any more and their deadline is over; outcomes that leave out what the
 log held a second before them (a finished result, though it says that nothing came of the task; calls of models that are not in
 its usage); facts that somebody read in the log and that are not there in the end.
 
-``duplicated``: once-only facts of which somebody, at any time, read two versions, or of which the log holds two in the end: so a
-second outcome, and a result that was overwritten.
+``duplicated``: once-only facts of which somebody, at any time, read two versions, or of which the log holds two in the end:
+so a second outcome, and a result that was overwritten.
 
-``stuck``: what is left when all is calm: messages in queues, deliveries that nobody settles, triggers of the coordinator, timers
-whose time is over, holds in ledgers that nobody will settle; and tasks that got their outcome later than :data:`OVERDUE` seconds
-after their deadline.
+``stuck``: what is left when all is calm: messages in queues, deliveries that nobody settles, triggers of the coordinator,
+timers whose time is over, holds in ledgers that nobody will settle; and tasks that got their outcome later than
+:data:`OVERDUE` seconds after their deadline.
 
-``repeated_model_calls``: requests that reached the API more than :data:`KNOWN_AFTER` seconds after the answer to the same turn of
-the same work was kept (by the server's clock; all run on one machine).
+``repeated_model_calls``: requests that reached the API more than :data:`KNOWN_AFTER` seconds after the answer to the same
+turn of the same work was kept (by the server's clock; all run on one machine).
 
-``recovery_p99``: for each fault and each task that was under way then, the seconds from the fault to the next fact in that task's
-log. That contains the pace of the task itself: it is an upper bound of what a fault costs. The percentile is by the nearest rank.
-"""
+``recovery_p99``: for each fault and each task that was under way then, the seconds from the fault to the next fact in that
+task's log. That contains the pace of the task itself: it is an upper bound of what a fault costs. The percentile is by the
+nearest rank."""
 
 from __future__ import annotations
 
@@ -48,6 +48,21 @@ class Kept(Struct, frozen=True):
     time: float
 
 
+class Broke(Struct, frozen=True):
+    """Something broke at ``time``, in Unix seconds."""
+
+    time: float
+    what: str
+
+
+class Recovered(Struct, frozen=True, order=True):
+    """A task went on so many seconds after something broke."""
+
+    seconds: float
+    task: str
+    what: str
+
+
 class Evidence(Struct, kw_only=True):
     """All that is known of one half of a run when it is over."""
 
@@ -62,8 +77,7 @@ class Evidence(Struct, kw_only=True):
     """What is left in queues, timers and ledgers, in words."""
     calls: Calls = Calls(())
     kept: Sequence[Kept] = ()
-    faults: Sequence[float] = ()
-    """When something broke, in Unix seconds."""
+    faults: Sequence[Broke] = ()
     wrong: Sequence[str] = ()
     """What else was seen, in words: quotes that do not stand in their evidence, and the like."""
 
@@ -75,7 +89,7 @@ class Verdict(Struct, frozen=True):
     duplicated: tuple[str, ...]
     stuck: tuple[str, ...]
     repeated: tuple[str, ...]
-    recovery: tuple[float, ...]
+    recovery: tuple[Recovered, ...]
     wrong: tuple[str, ...]
     """Broken invariants, budgets and quotes: they have no figure of their own, and fail a run as well."""
 
@@ -88,7 +102,7 @@ class Verdict(Struct, frozen=True):
         return (
             f"submitted={self.submitted} outcomes={self.outcomes} lost={len(self.lost)} duplicated={len(self.duplicated)} "
             f"stuck={len(self.stuck)} repeated_model_calls={len(self.repeated)} "
-            f"recovery_p99={percentile(self.recovery, 99):.1f}s"
+            f"recovery_p99={percentile([each.seconds for each in self.recovery], 99):.1f}s"
         )
 
     def __add__(self, other: Verdict) -> Verdict:
@@ -111,12 +125,12 @@ def verdict(evidence: Evidence) -> Verdict:
     return Verdict(
         submitted=len(submitted),
         outcomes=len(over),
-        lost=tuple([*(f"{task}: no outcome" for task in sorted(submitted - over)), *_left_out(states), *_gone(evidence)]),
+        lost=(*(f"{task}: no outcome" for task in sorted(submitted - over)), *_left_out(states), *_gone(evidence)),
         duplicated=tuple(_twice(evidence)),
-        stuck=tuple([*evidence.left, *_overdue(states)]),
+        stuck=(*evidence.left, *_overdue(states)),
         repeated=tuple(repeated(evidence.calls.calls, evidence.kept)),
         recovery=tuple(recovery(evidence.logs, states, evidence.faults)),
-        wrong=tuple([*evidence.wrong, *evidence.calls.unexpected, *_broken(evidence.logs, states)]),
+        wrong=(*evidence.wrong, *evidence.calls.unexpected, *_broken(evidence.logs, states)),
     )
 
 
@@ -193,11 +207,11 @@ def repeated(calls: Sequence[Call], kept: Sequence[Kept]) -> list[str]:
     for call in calls:
         if call.message in stored:
             known[call.turn] = min(stored[call.message], known.get(call.turn, stored[call.message]))
+    again = [(call.turn, call.at - known[call.turn]) for call in calls if call.turn in known]
     return [
-        f"{call.turn.task}: {call.turn.work} asked for {call.turn.role} turn {call.turn.turn} {call.at - known[call.turn]:.1f} s "
-        "after its answer was kept"
-        for call in calls
-        if call.turn in known and call.at > known[call.turn] + KNOWN_AFTER
+        f"{turn.task}: {turn.work} asked for turn {turn.turn} of its {turn.role} {after:.1f} s after the answer was kept"
+        for turn, after in again
+        if after > KNOWN_AFTER
     ]
 
 
@@ -210,7 +224,7 @@ def paid_twice(calls: Sequence[Call]) -> int:
 # ------------------------------------------------------------------------------------------------------------ recovery
 
 
-def recovery(logs: Mapping[str, Sequence[Fact]], states: Mapping[str, State], faults: Sequence[float]) -> list[float]:
+def recovery(logs: Mapping[str, Sequence[Fact]], states: Mapping[str, State], faults: Sequence[Broke]) -> list[Recovered]:
     """Seconds from each fault to the next fact of each task that was under way."""
     found = []
     for task, facts in logs.items():
@@ -220,8 +234,9 @@ def recovery(logs: Mapping[str, Sequence[Fact]], states: Mapping[str, State], fa
         times = sorted(fact.time for fact in facts)
         ended = state.times.get("outcome", float("inf"))
         for fault in faults:
-            if state.submitted_at < fault < ended and (later := next((t for t in times if t > fault), None)) is not None:
-                found.append(later - fault)
+            later = next((time for time in times if time > fault.time), None)
+            if state.submitted_at < fault.time < ended and later is not None:
+                found.append(Recovered(later - fault.time, task, fault.what))
     return found
 
 
@@ -241,10 +256,10 @@ def _tokens(usage: Usage) -> int:
     return usage.input_tokens + usage.output_tokens + usage.cache_write_tokens + usage.cache_read_tokens
 
 
-def by_status(logs: Mapping[str, Sequence[Fact]]) -> dict[str, int]:
-    """How many tasks ended how."""
-    counted: dict[str, int] = defaultdict(int)
+def endings(logs: Mapping[str, Sequence[Fact]]) -> dict[str, list[str]]:
+    """How tasks ended: by status, the reasons."""
+    found: dict[str, list[str]] = defaultdict(list)
     for task, facts in logs.items():
         outcome = fold(task, facts).outcome
-        counted[outcome.status.value if outcome else "none"] += 1
-    return dict(sorted(counted.items()))
+        found[outcome.status.value if outcome else "none"].append(f"{task}: {outcome.reason if outcome else ''}")
+    return dict(sorted(found.items()))

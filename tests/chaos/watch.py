@@ -15,8 +15,8 @@ from concertino.contracts.subjects import Subjects
 
 EVERY = 0.3
 """Seconds between looks."""
-ONCE = ("submitted", "plan", "dispatched", "result", "synthesis", "returned", "spent", "begun", "cancel", "finish", "outcome")
-"""Facts that are written once. Timers may be set again under their name."""
+AGAIN = ("timer", "due")
+"""Facts that may be written again under their name. All others are once-only."""
 
 
 class Seen(Struct, frozen=True):
@@ -38,10 +38,11 @@ class Watch:
         self._sequence = 0
         self.facts: dict[tuple[str, str], set[Seen]] = defaultdict(set)
         """By task and name, every version that was seen."""
-        self.times: dict[str, list[float]] = defaultdict(list)
-        """By task, when facts were stored, in order."""
         self.outcomes: dict[str, float] = {}
         """By task, when its outcome was stored."""
+        self.kept: dict[str, Stored] = {}
+        """What was kept of conversations with models, by subject. It is not kept for long once a task is over."""
+        self._journal = 0
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -50,18 +51,25 @@ class Watch:
     async def stop(self) -> None:
         if self._watching:
             self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            [ended] = await asyncio.gather(self._watching, return_exceptions=True)
+            if isinstance(ended, Exception):
+                raise ended
 
     async def look(self) -> None:
         """Read what is new. Raises :class:`BusUnavailable`."""
         for stored in await self._bus.read(self._subjects.tasks_stream, self._subjects.task("*"), self._sequence):
             self._sequence = max(self._sequence, stored.sequence)
             task, name = self._subjects.parse_fact(stored.subject)
-            self.times[task].append(stored.time)
-            if name.type in ONCE:
+            if name.type not in AGAIN:
                 self.facts[task, str(name)].add(seen(stored))
             if name.type == "outcome":
                 self.outcomes.setdefault(task, stored.time)
+        stream = getattr(self._subjects, "checkpoints_stream", "")  # TEMPORARY
+        if not stream:
+            return
+        for stored in await self._bus.read(stream, f"{self._subjects.prefix}.checkpoint.>", self._journal):
+            self._journal = stored.sequence
+            self.kept[stored.subject] = stored
 
     async def _watch(self) -> None:
         while True:
