@@ -39,6 +39,12 @@ def direct(stream: str) -> str:
     return _DIRECT + stream
 
 
+def newest(stream: str, subject: str) -> str:
+    """The newest message on exactly ``subject``: a permission can name what may be read so. It takes no arguments, so none can
+    ask for another."""
+    return f"{_DIRECT}{stream}.{subject}"
+
+
 def create_consumer(consumer: Consumer) -> str:
     """With its filter, where it has one: so that a permission can name it."""
     path = f"$JS.API.CONSUMER.CREATE.{consumer.stream}.{consumer.name}"

@@ -165,9 +165,9 @@ class JetStream:
             return reply.seq
         if repeated:
             # The answer to an earlier attempt may have been lost: then what is there is what we wrote.
-            for stored in await self.last(reply.stream, subject):
-                if stored.data == data and expecting.items() <= stored.headers.items():
-                    return stored.sequence
+            stored = await self.newest(reply.stream, subject)
+            if stored and stored.data == data and expecting.items() <= stored.headers.items():
+                return stored.sequence
         return None
 
     async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
@@ -203,6 +203,10 @@ class JetStream:
             return [s for s in found if s.sequence > after] if since is not None and after else found
 
         return await self._api.patiently(attempt)
+
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        found = await self._api.patiently(lambda: self._api.newest(stream, subject))
+        return read_back(found) if found else None
 
     async def last(self, stream: str, subjects: str) -> list[Stored]:
         async def attempt() -> list[Stored] | None:

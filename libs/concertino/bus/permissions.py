@@ -22,7 +22,6 @@ from concertino.bus.puller import EXPIRES
 from concertino.bus.topology import Consumer
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BadSetting
-from concertino.contracts.messages import Subtask
 from concertino.contracts.subjects import CLIENT, INBOX, LANES, MONITOR, ORCHESTRATOR, PLAN, PROVISION, SYNTHESIZE, Subjects
 
 ANSWERED_WITHIN = EXPIRES + 10.0
@@ -85,7 +84,7 @@ def orchestrator(subjects: Subjects) -> Role:
             *(subjects.fact("*", name) for name in ("dispatched.*", "outcome")),
             subjects.timer("*", "*"),
             subjects.signal("*"),
-            subjects.signal("*", _work_of("*")),
+            subjects.signal("*", subjects.work_of("*")),
             subjects.work("*", "*"),
             *_taking(triggers),
             *_working(subjects, PLAN),
@@ -191,8 +190,8 @@ def accounts(subjects: Subjects, everybody: Iterable[Role]) -> dict[str, dict[st
 
 
 def _passes_by(subjects: Subjects, subject: str) -> bool:
-    """Whether it is not stored, and only those listen who import it."""
-    return matches(subjects.progress("*"), subject)
+    """Whether it is not stored, and only those listen who import it, or who live where it is said."""
+    return matches(subjects.progress("*"), subject) or matches(subjects.signal("*", ">"), subject)
 
 
 def _told(role: Role, others: Iterable[Role]) -> list[str]:
@@ -222,11 +221,15 @@ def _many(export: dict[str, Any]) -> dict[str, Any]:
 
 def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
     """For whoever takes work of ``kind``."""
-    work = _work_of(kind)
+    work = subjects.work_of(kind)
+    checkpoints = subjects.checkpoint("*", work, "*", "*")
     beside = (subjects.returned(work, "*"), subjects.begun(work, "*"), subjects.spent(work, "*"))
     return (
         *(subjects.fact("*", name) for name in (work, *beside)),
         subjects.progress("*", work),
+        subjects.signal("*", work),  # that a lost lease was taken over
+        checkpoints,
+        calls.newest(subjects.checkpoints_stream, checkpoints),
         calls.key(subjects.workers_bucket, f"{kind}.*"),
         *_ledgers(subjects),
         *_blobs(subjects),
@@ -235,15 +238,9 @@ def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
     )
 
 
-def _work_of(kind: str) -> str:
-    """The ids of its work."""
-    return {PLAN: "plan.*", SYNTHESIZE: "synthesis.*"}.get(kind) or Subtask(id="*", kind=kind, objective="").work_id
-
-
 def _signals(subjects: Subjects, kind: str) -> tuple[str, ...]:
-    """What whoever takes work of ``kind`` listens to. Plans and reports are not hedged."""
-    hedged = () if kind in (PLAN, SYNTHESIZE) else (subjects.signal("*", _work_of(kind)),)
-    return subjects.signal("*"), *hedged
+    """What whoever takes work of ``kind`` listens to."""
+    return subjects.signal("*"), subjects.signal("*", subjects.work_of(kind))
 
 
 def _taking(consumer: Consumer) -> tuple[str, ...]:

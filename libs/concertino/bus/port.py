@@ -114,6 +114,9 @@ class Bus(Protocol):
         Unix time.
         """
 
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        """The newest message on ``subject``, one without wildcards: what a user may read who may not read the whole stream."""
+
     async def last(self, stream: str, subjects: str) -> list[Stored]:
         """The newest message of each subject that matches ``subjects``."""
 

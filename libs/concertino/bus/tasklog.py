@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -14,7 +14,7 @@ from concertino.bus.port import Bus, Stored
 from concertino.contracts.codec import MAX_MESSAGE, decode, encode, schema_of
 from concertino.contracts.errors import BusUnavailable, Invalid, InvalidMessage
 from concertino.contracts.facts import Fact, read_fact, unreadable_fact
-from concertino.contracts.messages import Lane, Message, Outcome, Progress, Work
+from concertino.contracts.messages import Checkpoint, Lane, Message, Outcome, Progress, Work
 from concertino.contracts.subjects import Header, Subjects
 from concertino.telemetry import tracing
 
@@ -24,6 +24,9 @@ INLINE = 32 * 1024
 """Bytes up to which a payload travels in its message; what is larger is kept as a blob and travels by its digest.
 
 An outcome travels inline for as long as it fits a message: whoever has nothing but a NATS client reads it, too."""
+
+_INLINE: Mapping[type[Message], int] = {Outcome: MAX_MESSAGE, Checkpoint: MAX_MESSAGE // 2}
+"""A checkpoint is of no use for long, and a blob is kept for as long as the log."""
 
 _FIRST_PAUSE, _LOOK_AGAIN = 0.001, 2.0
 """Seconds between looks at the log: for a fact that just passed by, and where nothing happens."""
@@ -68,6 +71,15 @@ class TaskLog:
     async def work_in(self, message: Stored) -> Work:
         """The work in a delivery. Raises :class:`InvalidMessage` and :class:`UnknownSchema`."""
         return decode(Work, await self._payload(message), message.headers.get(Header.SCHEMA))
+
+    async def write_checkpoint(self, subject: str, checkpoint: Checkpoint, life: int) -> bool:
+        """Store ``checkpoint`` for ``life`` seconds. False: there is one on that subject already, and it stays."""
+        data, headers = await self._pack(checkpoint)
+        return await self._bus.write_once(subject, data, {**headers, Header.TTL: str(life)}) is not None
+
+    async def checkpoint_in(self, message: Stored) -> Checkpoint:
+        """The checkpoint in a message. Raises :class:`InvalidMessage` and :class:`UnknownSchema`."""
+        return decode(Checkpoint, await self._payload(message), message.headers.get(Header.SCHEMA))
 
     @asynccontextmanager
     async def follow(self, task: str, *, live: bool = True) -> AsyncIterator[AsyncIterator[Fact | Progress]]:
@@ -132,7 +144,7 @@ class TaskLog:
     async def _pack(self, message: Message) -> tuple[bytes, dict[str, str]]:
         data = encode(message)
         packed = {Header.SCHEMA: schema_of(type(message)), **tracing.headers()}
-        if len(data) > (MAX_MESSAGE if isinstance(message, Outcome) else INLINE):
+        if len(data) > _INLINE.get(type(message), INLINE):
             digest = await self._bus.put_blob(data)
             packed[Header.BLOB] = digest
             data = msgspec.json.encode({"blob": digest, "size": len(data)})

@@ -167,6 +167,13 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
                 options={"allow_direct": True, "max_msgs_per_subject": 1},
             ),
             Stream(
+                name=subjects.checkpoints_stream,
+                subjects=tuple(subjects.checkpoint("*", work, "*", "*") for work in ("*.*", "*.*.*")),
+                max_age=keep,
+                replicas=replicas,
+                options={"allow_direct": True, "allow_msg_ttl": True, "max_msg_size": MAX_MESSAGE + MAX_HEADERS},
+            ),
+            Stream(
                 name=f"KV_{subjects.workers_bucket}",
                 subjects=(f"$KV.{subjects.workers_bucket}.>",),
                 max_age=ANNOUNCEMENT_LIFE,

@@ -28,6 +28,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "spent": m.Spent,
     "result": m.Result,
     "synthesis": m.Synthesized,
+    "checkpoint": m.Checkpoint,
     "cancel": m.Cancel,
     "outcome": m.Outcome,
     "work": m.Work,

@@ -46,6 +46,8 @@ PARAMETERS: Mapping[str, str] = {
     "kind": "The kind of worker: `plan`, `synthesize`, `code`, `docs`, or one of your own.",
     "work": "The work's id, two or three tokens: `plan.<round>`, `result.<kind>.<subtask>` or `synthesis.<round>`.",
     "delivery": "How often the queue had delivered the work, counted from 1.",
+    "attempt": "The attempt in the message of the work.",
+    "number": "Counted from 1 for each piece of work and attempt.",
     "replica": "One process of a worker.",
     "digest": "SHA-256 of the bytes, in lower-case hexadecimal.",
 }
@@ -129,9 +131,20 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             name="superseded",
             address=subjects.signal("{task}", "{work}"),
             schema="signal",
-            writers="coordinators",
+            writers="coordinators, workers",
             readers="workers",
-            description="Attempts at this piece of work are of no use any more: another has brought its result. Not stored.",
+            description="Attempts at this piece of work are of no use any more: another has brought its result, or "
+            "(`delivery`) a later delivery goes on with it. Not stored.",
+        ),
+        Channel(
+            name="checkpoint",
+            address=subjects.checkpoint("{task}", "{work}", "{attempt}", "{number}"),
+            schema="checkpoint",
+            writers="workers",
+            readers="workers of that kind",
+            description=f"The next steps of a conversation with a model: the stream `{subjects.checkpoints_stream}`. Kept "
+            "until the work is of no use any more.",
+            once=True,
         ),
         Channel(
             name="announcement",

@@ -41,6 +41,7 @@ class Header:
     EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
     SCHEDULE = "Nats-Schedule"
     SCHEDULE_TARGET = "Nats-Schedule-Target"
+    TTL = "Nats-TTL"
     SUBJECT = "Nats-Subject"
     SEQUENCE = "Nats-Sequence"
     TIME_STAMP = "Nats-Time-Stamp"
@@ -121,6 +122,10 @@ class Subjects(Struct, frozen=True):
         return f"{self.prefix.upper()}_BLOBS"
 
     @property
+    def checkpoints_stream(self) -> str:
+        return f"{self.prefix.upper()}_CHECKPOINTS"
+
+    @property
     def workers_bucket(self) -> str:
         return f"{self.prefix}_workers"
 
@@ -179,6 +184,10 @@ class Subjects(Struct, frozen=True):
     def coordinator_consumer(self) -> str:
         return "coordinator"
 
+    def work_of(self, kind: str) -> str:
+        """The ids of the work of ``kind``, with wildcards."""
+        return {PLAN: "plan.*", SYNTHESIZE: "synthesis.*"}.get(kind) or f"result.{kind}.*"
+
     def message_id(self, task: str, work: str, attempt: int) -> str:
         return f"{task}.{work}.{attempt}"
 
@@ -199,6 +208,10 @@ class Subjects(Struct, frozen=True):
     def spent(self, work: str, delivery: int | str) -> str:
         """The name of the fact what a delivery of ``work`` cost that brought no result."""
         return f"spent.{work}.{delivery}"
+
+    def checkpoint(self, task: str, work: str, attempt: int | str, number: int | str) -> str:
+        """A piece of the conversation with a model about one piece of work. ``number`` counts from 1."""
+        return f"{self.prefix}.checkpoint.{task}.{work}.{attempt}.{number}"
 
     # --- not stored
 

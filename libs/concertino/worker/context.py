@@ -21,7 +21,7 @@ from concertino.contracts.errors import (
     ModelUnavailable,
     Unusable,
 )
-from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
+from concertino.contracts.messages import Announcement, Input, Record, Source, Usage, Work
 from concertino.contracts.plans import GENERAL, PUBLIC
 from concertino.model import prompts
 from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
@@ -32,6 +32,7 @@ from concertino.telemetry import metrics
 from concertino.telemetry.export import captured
 from concertino.worker import meter
 from concertino.worker.evidence import EvidenceLog
+from concertino.worker.journal import Journal
 from concertino.worker.mcp import Servers
 from concertino.worker.purse import Purse
 from concertino.worker.quoting import ANOTHER_TRY, quoted
@@ -40,6 +41,7 @@ from concertino.worker.tools import Toolbox
 Say = Callable[[str, str], Awaitable[None]]
 """What is being done, and the next piece of text if that is writing."""
 
+_KINDS = "once:kinds"
 _RESEARCH = Path(__file__).with_name("research.md")
 
 
@@ -62,6 +64,7 @@ class Context:
         last_attempt: bool = False,
         servers: Servers | None = None,
         clock: Clock = time.time,
+        journal: Journal | None = None,
     ) -> None:
         self.work = work
         self.last_attempt = last_attempt
@@ -72,6 +75,8 @@ class Context:
         """MCP servers that this kind may use. Their tools are offered by :meth:`research`, as far as the brief allows them."""
         self.notes: list[str] = []
         """What a reader of the result should know besides."""
+        self.journal = journal or Journal(None, work.brief.kind, "", delivery, clock)
+        """What is kept of its conversations with a model."""
         self.evidence = EvidenceLog(bus)
         self.tools = Toolbox(
             allowed=work.brief.tools,
@@ -86,9 +91,10 @@ class Context:
             on_text=self._on_text,
             progress=self.progress,
             purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
+            journal=self.journal,
         )
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
-        self.spent: dict[str, Usage] = {}
+        self.spent: dict[str, Usage] = dict(self.journal.unbooked)
         """What models took so far, by name."""
         self._bus, self._say, self._clock = bus, say, clock
         self.doing = ""
@@ -138,8 +144,13 @@ class Context:
             return await self._without_model(job, e)
 
     async def kinds(self) -> list[Announcement]:
-        """Whom a plan may ask: who is announced on the bus, and who would be woken by work."""
-        return await kinds(self._bus, self.settings.subjects)
+        """Whom a plan may ask: who is announced on the bus, and who would be woken by work. For a later attempt at this work
+        that is who was there for the first: what a model was told is not to change."""
+        if held := self.hooks.journal.recall(_KINDS):
+            return msgspec.convert(held.value, list[Announcement])
+        found = await kinds(self._bus, self.settings.subjects)
+        self.hooks.journal.note(Record(key=_KINDS, value=msgspec.to_builtins(found)))
+        return found
 
     async def blob(self, digest: str) -> bytes | None:
         """What is kept under ``digest``."""

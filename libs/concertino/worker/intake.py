@@ -113,6 +113,11 @@ class Intake:
         name = self._subjects.begun(work.id, nth(work.attempt, delivery.attempt))
         return await self._log.write(work.task, name, Begun(worker=worker))
 
+    async def newest_begun(self, task: str, work: str) -> int:
+        """The newest delivery of ``work`` that says it has begun; 0: none does."""
+        begun = [_delivery(stored) for stored in await self._there(task, self._subjects.begun(work, "*"))]
+        return max((delivery for attempt, delivery in begun if attempt == 1), default=0)
+
     async def _before(self, work: Work, number: int, returned: list[Stored]) -> Before:
         """Of one that told nothing at its end, what it told when it had gone on for a while may still be there."""
         last = self._subjects.fact(work.task, self._subjects.returned(work.id, number))

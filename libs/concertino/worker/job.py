@@ -8,6 +8,8 @@ from concertino.contracts.messages import Work
 from concertino.contracts.subjects import nth
 from concertino.contracts.trace import NO_TRACE, Trace
 from concertino.worker.context import Context
+from concertino.worker.journal import Journal
+from concertino.worker.lease import Hold
 
 
 @dataclass(slots=True)
@@ -27,8 +29,15 @@ class Job:
     """When it got a slot, by a clock that never jumps. What has none when a replica leaves is handed back at once."""
     told: bool = False
     """Whether the log says that it has begun."""
+    hold: Hold | None = None
+    """On the work's lease."""
     trace: Trace = NO_TRACE
     """The span of all that is done about this delivery."""
+
+    @property
+    def journal(self) -> Journal:
+        """What is kept of its conversation with a model."""
+        return self.context.journal
 
     @property
     def hedge(self) -> bool:

@@ -78,6 +78,9 @@ class MemoryBus:
         found = kept.select(lambda subject: matches(subjects, subject), after)
         return [m for m in found if since is None or m.time >= since]
 
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        return max(await self.last(stream, subject), key=lambda stored: stored.sequence, default=None)
+
     async def last(self, stream: str, subjects: str) -> list[Stored]:
         await self._hop()
         return self.server.stream(stream).last(subjects)
