@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -23,7 +22,6 @@ from concertino.contracts.subjects import Header, Subjects
 
 PAST = 5.0
 """Seconds after which a timer should have gone off."""
-_MESSAGE = re.compile(rb"msg_\d{24}")
 
 
 async def logs(bus: Bus, subjects: Subjects) -> dict[str, list[Fact]]:
@@ -78,12 +76,16 @@ def _ledger(value: bytes) -> Ledger:
         return Ledger()  # somebody wrote garbage there: its task could not spend
 
 
-async def kept(bus: Bus, stored: Stored) -> Kept:
-    """What an entry of the journal holds: which answers of the API, and when they were kept."""
-    data = stored.data
-    if digest := stored.headers.get(Header.BLOB):
-        data = await bus.get_blob(digest) or b""
-    return Kept(tuple(dict.fromkeys(message.decode() for message in _MESSAGE.findall(data))), stored.time)
+async def kept(bus: Bus, subjects: Subjects, checkpoints: Iterable[Stored]) -> list[Kept]:
+    """The journal, in the order of its conversations."""
+    log, found = TaskLog(bus, subjects), []
+    for stored in checkpoints:
+        about, _, number = stored.subject.rpartition(".")
+        try:
+            found.append((about, int(number), Kept(about, stored.time, await log.checkpoint_in(stored))))
+        except (Invalid, ValueError):
+            continue  # garbage that somebody wrote there
+    return [each for _, _, each in sorted(found, key=lambda found: found[:2])]
 
 
 async def quotes(bus: Bus, facts: Mapping[str, Sequence[Fact]]) -> list[str]:

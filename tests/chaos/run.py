@@ -21,7 +21,7 @@ from tests.chaos.faults import Breaker
 from tests.chaos.model import Calls
 from tests.chaos.servers import Servers
 from tests.chaos.services import Grown, Services
-from tests.chaos.verdict import OVERDUE, Broke, Evidence, Kept, endings, paid_twice
+from tests.chaos.verdict import OVERDUE, Broke, Evidence, Kept, answers, endings, paid_twice
 from tests.chaos.watch import Watch
 from tests.kit.site import Site, running
 
@@ -126,7 +126,7 @@ class _Stage:
         logs = await collect.logs(bus, subjects)
         final = await collect.versions(bus, subjects)
         wrong = [*callers.wrong, *servers.trouble, *await collect.quotes(bus, logs)]
-        kept = [await collect.kept(bus, stored) for stored in watch.kept.values()]
+        kept = await collect.kept(bus, subjects, watch.kept.values())
         await services.stop()
         await model.end()
         told = msgspec.json.decode(calls.read_bytes(), type=Calls)
@@ -301,8 +301,8 @@ def _notes(
     notes = [
         f"outcomes: {statuses}; {len(callers.refused)} submissions given up, {callers.repeated} repeated",
         *(f"failed: {reason[:200]}" for reason in ended.get("failed", ())),
-        f"model calls: {len(calls)} reached the API, {sum(c.whole for c in calls)} answered to their end, {len(kept)} kept; "
-        f"{sum(c.left for c in calls)} cut in flight, {paid_twice(calls)} paid twice",
+        f"model calls: {len(calls)} reached the API, {sum(c.whole for c in calls)} answered to their end, "
+        f"{answers(kept)} answers kept; {sum(c.left for c in calls)} cut in flight, {paid_twice(calls)} paid twice",
     ]
     notes += [
         f"{each.name}: open files {each.files[0]} -> {each.files[1]}, memory {each.memory[0]} -> {each.memory[1]} MiB"

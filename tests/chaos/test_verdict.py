@@ -15,11 +15,13 @@ from tests.chaos.watch import Seen
 from concertino.client import Limits, Plan, Subtask
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import (
+    Checkpoint,
     Dispatched,
     Finding,
     Message,
     Outcome,
     OutcomeStatus,
+    Record,
     Result,
     Submitted,
     Usage,
@@ -40,6 +42,15 @@ LOG: Sequence[tuple[str, Message]] = (
     ("outcome", ANSWERED),
 )
 TURN = Turn(TASK, WORK, "research", 0)
+
+
+def kept(message: str, time: float, **more: object) -> Kept:
+    """An answer in the journal."""
+    record = Record(key="k", answer=True, value={"model": "m", "message": {"id": message}}, **more)
+    return Kept(f"ctn.checkpoint.{TASK}.{WORK}.1", time, Checkpoint(worker="w", delivery=1, records=(record,)))
+
+
+KEPT = [kept("msg_1", 102.0)]
 
 
 def facts(log: Sequence[tuple[str, Message]] = LOG, every: float = 2.0) -> list[Fact]:
@@ -129,7 +140,7 @@ def test_an_outcome_long_after_the_deadline_was_stuck() -> None:
 
 def test_a_call_for_what_was_kept_is_repeated() -> None:
     calls = [Call(TURN, 100.0, "msg_1", whole=True), Call(TURN, 103.0 + KNOWN_AFTER, "msg_2", whole=True)]
-    judged = verdict(evidence(calls=Calls(tuple(calls)), kept=[Kept(("msg_1",), 102.0)]))
+    judged = verdict(evidence(calls=Calls(tuple(calls)), kept=KEPT))
     assert line(judged) == "submitted=1 outcomes=1 lost=0 duplicated=0 stuck=0 repeated_model_calls=1"
     assert not judged.good
 
@@ -144,7 +155,21 @@ def test_a_call_for_what_was_kept_is_repeated() -> None:
 )
 def test_a_call_for_what_nobody_had_is_not_repeated(second: Call) -> None:
     calls = Calls((Call(TURN, 100.0, "msg_1", whole=True), second))
-    assert verdict(evidence(calls=calls, kept=[Kept(("msg_1",), 102.0)])).repeated == ()
+    assert verdict(evidence(calls=calls, kept=KEPT)).repeated == ()
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [kept("msg_1", 102.0, part=True)],  # a piece of it
+        [*KEPT, Kept(KEPT[0].about, 103.0, Checkpoint(worker="w", delivery=1, left="tried_again", doubted=True))],  # to blame
+        [msgspec.structs.replace(KEPT[0], about=f"ctn.checkpoint.{TASK}.result.tally.s01.1")],  # of other work
+    ],
+)
+def test_what_could_not_be_used_may_be_asked_again(entries: list[Kept]) -> None:
+    calls = Calls((Call(TURN, 100.0, "msg_1", whole=True), Call(TURN, 200.0, "msg_2")))
+    assert verdict(evidence(calls=calls, kept=entries)).repeated == ()
+    assert len(verdict(evidence(calls=calls, kept=KEPT)).repeated) == 1
 
 
 def test_recovery_is_the_time_to_the_next_fact_of_each_task_under_way() -> None:
@@ -176,7 +201,7 @@ def test_halves_add_up() -> None:
         (evidence(facts(LOG[:-1])), 1),
         (evidence(final={(TASK, "outcome"): [Seen(4, "a"), Seen(5, "b")]}), 1),
         (
-            evidence(calls=Calls((Call(TURN, 100.0, "msg_1"), Call(TURN, 200.0, "msg_2"))), kept=[Kept(("msg_1",), 102.0)]),
+            evidence(calls=Calls((Call(TURN, 100.0, "msg_1"), Call(TURN, 200.0, "msg_2"))), kept=KEPT),
             1,
         ),
     ],

@@ -30,8 +30,9 @@ from msgspec import Struct
 from tests.chaos.model import Call, Calls
 from tests.chaos.watch import Seen
 
+from concertino.contracts.checkpoints import resumed
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import OutcomeStatus, ResultStatus, Usage
+from concertino.contracts.messages import Checkpoint, OutcomeStatus, Record, ResultStatus, Usage
 from concertino.contracts.state import State, fold
 from concertino.orchestrator.core.invariants import violations_of_log
 
@@ -42,10 +43,11 @@ LATE = 1.0
 
 
 class Kept(Struct, frozen=True):
-    """An answer in the journal: the ids of messages in it, and when it was stored."""
+    """A checkpoint of the conversation ``about`` (its subject without the number), and when it was stored."""
 
-    messages: tuple[str, ...]
+    about: str
     time: float
+    checkpoint: Checkpoint
 
 
 class Broke(Struct, frozen=True):
@@ -201,18 +203,35 @@ def _overdue(states: Mapping[str, State]) -> list[str]:
 
 
 def repeated(calls: Sequence[Call], kept: Sequence[Kept]) -> list[str]:
-    """Requests for what was known."""
-    stored = {message: entry.time for entry in kept for message in entry.messages}
-    known: dict[object, float] = {}
+    """Requests for what was known: who made them could have gone on from there. ``kept`` is in the order of conversations."""
+    conversations: dict[str, list[Kept]] = defaultdict(list)
+    for entry in kept:
+        conversations[entry.about].append(entry)
+    turns = {call.message: call.turn for call in calls if call.message}
+    often = {turn for turn, n in Counter(call.turn for call in calls).items() if n > 1}
+    found = []
     for call in calls:
-        if call.message in stored:
-            known[call.turn] = min(stored[call.message], known.get(call.turn, stored[call.message]))
-    again = [(call.turn, call.at - known[call.turn]) for call in calls if call.turn in known]
-    return [
-        f"{turn.task}: {turn.work} asked for turn {turn.turn} of its {turn.role} {after:.1f} s after the answer was kept"
-        for turn, after in again
-        if after > KNOWN_AFTER
-    ]
+        if call.turn not in often:
+            continue
+        for about, entries in conversations.items():
+            if f".{call.turn.task}.{call.turn.work}." not in f"{about}.":
+                continue
+            known = resumed([entry.checkpoint for entry in entries if entry.time < call.at - KNOWN_AFTER], ())
+            if call.turn in {turns.get(message) for message in _messages(known.records)}:
+                found.append(
+                    f"{call.turn.task}: {call.turn.work} asked again for turn {call.turn.turn} of its {call.turn.role}"
+                )
+    return found
+
+
+def answers(kept: Sequence[Kept]) -> int:
+    """How many whole answers the journal holds."""
+    return sum(len(_messages(entry.checkpoint.records)) for entry in kept)
+
+
+def _messages(records: Sequence[Record]) -> list[str]:
+    """The ids of the answers in ``records`` that came to their end."""
+    return [record.value["message"]["id"] for record in records if record.answer and not record.part and not record.error]
 
 
 def paid_twice(calls: Sequence[Call]) -> int:

@@ -64,10 +64,8 @@ class Watch:
                 self.facts[task, str(name)].add(seen(stored))
             if name.type == "outcome":
                 self.outcomes.setdefault(task, stored.time)
-        stream = getattr(self._subjects, "checkpoints_stream", "")  # TEMPORARY
-        if not stream:
-            return
-        for stored in await self._bus.read(stream, f"{self._subjects.prefix}.checkpoint.>", self._journal):
+        every = f"{self._subjects.prefix}.checkpoint.>"
+        for stored in await self._bus.read(self._subjects.checkpoints_stream, every, self._journal):
             self._journal = stored.sequence
             self.kept[stored.subject] = stored
 
