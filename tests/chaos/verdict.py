@@ -210,17 +210,13 @@ def repeated(calls: Sequence[Call], kept: Sequence[Kept]) -> list[str]:
     turns = {call.message: call.turn for call in calls if call.message}
     often = {turn for turn, n in Counter(call.turn for call in calls).items() if n > 1}
     found = []
-    for call in calls:
-        if call.turn not in often:
-            continue
+    for turn, at in ((call.turn, call.at) for call in calls if call.turn in often):
         for about, entries in conversations.items():
-            if f".{call.turn.task}.{call.turn.work}." not in f"{about}.":
+            if f".{turn.task}.{turn.work}." not in f"{about}.":
                 continue
-            known = resumed([entry.checkpoint for entry in entries if entry.time < call.at - KNOWN_AFTER], ())
-            if call.turn in {turns.get(message) for message in _messages(known.records)}:
-                found.append(
-                    f"{call.turn.task}: {call.turn.work} asked again for turn {call.turn.turn} of its {call.turn.role}"
-                )
+            known = resumed([entry.checkpoint for entry in entries if entry.time < at - KNOWN_AFTER], ())
+            if turn in {turns.get(message) for message in _messages(known.records)}:
+                found.append(f"{turn.task}: {turn.work} asked again for turn {turn.turn} of its {turn.role}")
     return found
 
 
