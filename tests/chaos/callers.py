@@ -38,6 +38,8 @@ class Callers:
         """Submissions that had to be made again."""
         self.wrong: list[str] = []
         """What should have been refused."""
+        self.spoiled: set[tuple[str, str]] = set()
+        """Facts, by task and name, where garbage was written as no service does: whether or not there was one already."""
 
     async def do(self, order: Order) -> None:
         """Submit the task of ``order``, and do to it what its shape says."""
@@ -59,6 +61,8 @@ class Callers:
             case "spoiled":
                 for subject, data in garbage.about(order, self._subjects, random):
                     await asyncio.sleep(random.uniform(0.0, 0.5))
+                    task, name = self._subjects.parse_fact(subject)
+                    self.spoiled.add((task, str(name)))
                     await self._nats.publish(subject, data)
 
     async def _submit(self, order: Order, asked: Submission) -> None:

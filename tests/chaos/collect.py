@@ -32,6 +32,17 @@ async def logs(bus: Bus, subjects: Subjects) -> dict[str, list[Fact]]:
     return dict(found)
 
 
+def first_of(log: Sequence[Fact], task: str, spoiled: Collection[tuple[str, str]]) -> list[Fact]:
+    """``log`` without what was written where a fact stood already, by whom that does not matter: the first is what counts."""
+    kept: dict[str, Fact] = {}
+    again = []
+    for fact in log:
+        if (task, str(fact.name)) not in spoiled or str(fact.name) not in kept:
+            again.append(fact)
+        kept.setdefault(str(fact.name), fact)
+    return again
+
+
 async def versions(bus: Bus, subjects: Subjects) -> dict[tuple[str, str], list[Seen]]:
     """Every once-only fact as it stands in the log, by task and name."""
     found: dict[tuple[str, str], list[Seen]] = defaultdict(list)

@@ -124,6 +124,7 @@ class _Stage:
         await watch.look()
         await watch.stop()
         logs = await collect.logs(bus, subjects)
+        logs = {task: collect.first_of(facts, task, callers.spoiled) for task, facts in logs.items()}
         final = await collect.versions(bus, subjects)
         wrong = [*callers.wrong, *servers.trouble, *await collect.quotes(bus, logs)]
         kept = await collect.kept(bus, subjects, watch.kept.values())
@@ -134,7 +135,8 @@ class _Stage:
             accepted=frozenset(callers.accepted),
             logs=logs,
             final=final,
-            watched={key: frozenset(versions) for key, versions in watch.facts.items()},
+            watched={about: frozenset(versions) for about, versions in watch.facts.items()},
+            spoiled=frozenset(callers.spoiled),
             left=left,
             calls=told,
             kept=kept,

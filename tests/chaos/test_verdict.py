@@ -121,6 +121,15 @@ def test_a_result_that_a_follower_saw_otherwise_was_overwritten() -> None:
     assert len(judged.duplicated) == 1
 
 
+def test_where_garbage_was_written_the_first_has_to_stay() -> None:
+    about = (TASK, "outcome")
+    after = evidence(final={about: [Seen(4, "a"), Seen(5, "b")]}, watched={about: frozenset({Seen(4, "a"), Seen(5, "b")})})
+    after.spoiled = frozenset({about})
+    assert verdict(after).duplicated == ()
+    after.final = {about: [Seen(5, "b")]}
+    assert len(verdict(after).duplicated) == 1
+
+
 def test_a_log_with_a_fact_twice_breaks_the_invariants_as_well() -> None:
     judged = verdict(evidence(facts([*LOG, ("outcome", ANSWERED)])))
     assert any("more than once" in wrong for wrong in judged.wrong)

@@ -75,6 +75,8 @@ class Evidence(Struct, kw_only=True):
     """By task and name, what stands in the log in the end."""
     watched: Mapping[tuple[str, str], frozenset[Seen]]
     """The same, as a follower saw it meanwhile."""
+    spoiled: frozenset[tuple[str, str]] = frozenset()
+    """Facts where the run itself wrote garbage, as no service writes: of these the first is what counts, and has to stay."""
     left: Sequence[str] = ()
     """What is left in queues, timers and ledgers, in words."""
     calls: Calls = Calls(())
@@ -178,8 +180,10 @@ def _gone(evidence: Evidence) -> list[str]:
 
 def _twice(evidence: Evidence) -> list[str]:
     found = []
-    for (task, name), last in evidence.final.items():
-        versions = {*last, *evidence.watched.get((task, name), ())}
+    for about, last in evidence.final.items():
+        (task, name), versions = about, {*last, *evidence.watched.get(about, ())}
+        if about in evidence.spoiled:
+            last, versions = last[:1], {min(versions, key=lambda seen: seen.sequence), last[0]}
         if len(last) > 1 or len(versions) > 1:
             found.append(f"{task}: {name} has {max(len(last), len(versions))} versions")
     return found
