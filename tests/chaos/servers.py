@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ class Node(NatsServer):
 
     def __init__(self, store: Path, name: str, routes: Sequence[str] = (), own: str = "") -> None:
         super().__init__(store)
-        self.name, self._routes, self._own = name, tuple(routes), own
+        self.name, self.folder = name, store
+        self._routes, self._own = tuple(routes), own
 
     def _config(self) -> str:
         config = json.loads(super()._config())
@@ -65,6 +67,11 @@ class Servers:
     def thaw(self, node: Node) -> None:
         """Where it was frozen."""
         self.signal(node, signal.SIGCONT)
+
+    def lose_disk(self, node: Node) -> None:
+        """It is killed, and what it had stored is gone. It is started again like any other."""
+        node.kill()
+        shutil.rmtree(node.folder)
 
     def stop(self) -> None:
         """At once: nobody reads again what they would write out."""

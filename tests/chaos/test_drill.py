@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.chaos import drill
 from tests.chaos.drill import SLACK, TASKS, Row
 
