@@ -44,8 +44,7 @@ def turn_of(asked: Asked) -> Turn:
     task, kind, subtask = found[0]
     if role == "research":
         return Turn(task, f"result.{kind}.{subtask}", role, asked.turns)
-    round_ = int(orders.GAP in text)
-    work = f"plan.{round_}" if role == "plan" else f"synthesis.{round_}"
+    work = f"plan.{int(orders.GAP in text)}" if role == "plan" else "synthesis.0"
     first = asked.whole["messages"][0] if role == "digest" else None
     about = hashlib.sha256(str(first).encode()).hexdigest()[:12] if first else ""
     return Turn(task, work, role, asked.turns, about)
@@ -87,7 +86,7 @@ def answer(asked: Asked, turn: Turn) -> Message:
         case "plan":
             return _plan(turn)
         case "weigh":
-            gaps = [orders.GAP] if "(second_round)" in asked.text and turn.work == "synthesis.0" else []
+            gaps = [orders.GAP] if "(second_round)" in asked.text else []
             return script.weighed(asked, gaps=gaps, open_=gaps)
         case "write":
             return script.written(asked)

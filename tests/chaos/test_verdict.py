@@ -9,7 +9,7 @@ import pytest
 from tests.chaos import __main__ as command
 from tests.chaos.answers import Turn
 from tests.chaos.model import Call, Calls
-from tests.chaos.verdict import KNOWN_AFTER, OVERDUE, Broke, Evidence, Kept, Verdict, percentile, verdict
+from tests.chaos.verdict import KNOWN_AFTER, OVERDUE, Broke, Evidence, Kept, Verdict, percentile, placed, verdict
 from tests.chaos.watch import Seen
 
 from concertino.client import Limits, Plan, Subtask
@@ -21,11 +21,13 @@ from concertino.contracts.messages import (
     Message,
     Outcome,
     OutcomeStatus,
+    Planned,
     Record,
     Result,
     Submitted,
     Usage,
 )
+from concertino.contracts.state import fold
 from concertino.contracts.subjects import FactName
 
 TASK, WORK = "c1-0-0000", "result.tally.s0"
@@ -179,6 +181,17 @@ def test_what_could_not_be_used_may_be_asked_again(entries: list[Kept]) -> None:
     calls = Calls((Call(TURN, 100.0, "msg_1", whole=True), Call(TURN, 200.0, "msg_2")))
     assert verdict(evidence(calls=calls, kept=entries)).repeated == ()
     assert len(verdict(evidence(calls=calls, kept=KEPT)).repeated) == 1
+
+
+def test_the_report_of_another_round_is_another_call() -> None:
+    plans = [("plan.0", Planned(plan=PLAN)), ("plan.1", Planned(plan=PLAN))]  # at 100 and 102
+    turn = Turn(TASK, "synthesis.0", "weigh", 0)
+    calls = [Call(turn, 101.0, "msg_1"), Call(turn, 110.0, "msg_2"), Call(turn, 111.0, "msg_3")]
+    assert [call.turn.work for call in placed(calls, {TASK: fold(TASK, facts(plans))})] == [
+        "synthesis.0",
+        "synthesis.1",
+        "synthesis.1",
+    ]
 
 
 def test_recovery_is_the_time_to_the_next_fact_of_each_task_under_way() -> None:

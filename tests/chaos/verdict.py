@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from tests.chaos.model import Call, Calls
 from tests.chaos.watch import Seen
 
@@ -132,7 +132,7 @@ def verdict(evidence: Evidence) -> Verdict:
         lost=(*(f"{task}: no outcome" for task in sorted(submitted - over)), *_left_out(states), *_gone(evidence)),
         duplicated=tuple(_twice(evidence)),
         stuck=(*evidence.left, *_overdue(states)),
-        repeated=tuple(repeated(evidence.calls.calls, evidence.kept)),
+        repeated=tuple(repeated(placed(evidence.calls.calls, states), evidence.kept)),
         recovery=tuple(recovery(evidence.logs, states, evidence.faults)),
         wrong=(*evidence.wrong, *evidence.calls.unexpected, *_broken(evidence.logs, states)),
     )
@@ -204,6 +204,18 @@ def _overdue(states: Mapping[str, State]) -> list[str]:
 
 
 # ------------------------------------------------------------------------------------------------------------ repeated
+
+
+def placed(calls: Sequence[Call], states: Mapping[str, State]) -> list[Call]:
+    """``calls``, with the round of those for reports: by what they ask they are all of the first, as they look alike."""
+    found = []
+    for call in calls:
+        turn, state = call.turn, states.get(call.turn.task)
+        if turn.work.startswith("synthesis.") and state:
+            rounds = [number for number in state.plans if state.times.get(f"plan.{number}", call.at) < call.at]
+            turn = structs.replace(turn, work=f"synthesis.{max(rounds, default=0)}")
+        found.append(structs.replace(call, turn=turn))
+    return found
 
 
 def repeated(calls: Sequence[Call], kept: Sequence[Kept]) -> list[str]:
