@@ -252,7 +252,9 @@ class JetStream:
             if not reply.consumers or listed >= reply.total:
                 return found
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
+        assert after is None or isinstance(after, Puller)
+
         async def handle(message: Msg) -> None:
             await handler(JetStreamDelivery(self, message))
 
@@ -262,7 +264,7 @@ class JetStream:
         async def restore() -> None:
             await self.provision(Topology(consumers=(consumer,)))
 
-        puller = Puller(self._nc, calls.pull(consumer), handle, hand_back, restore, slots, self._heartbeat)
+        puller = Puller(self._nc, calls.pull(consumer), handle, hand_back, restore, slots, self._heartbeat, after)
         self._pullers.add(puller)
         return puller
 

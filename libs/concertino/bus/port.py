@@ -68,6 +68,10 @@ class Consumption(Protocol):
     def alive(self) -> bool:
         """False where nothing, not even an idle heartbeat, came from the server for too long."""
 
+    @property
+    def running(self) -> int:
+        """Handlers at work."""
+
     async def stop(self) -> None:
         """Ask for nothing more; handlers that run go on. What was on its way and not handled yet goes back, at once."""
 
@@ -129,9 +133,12 @@ class Bus(Protocol):
     async def depths(self, stream: str) -> dict[str, tuple[int, int]]:
         """The same of every consumer of ``stream``, by name. Empty where there is no such stream."""
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         """Hand messages to ``handler``, at most ``slots`` at once, for as long as the process lives and whatever happens to
-        the connection, the server or the consumer in between. A handler settles its delivery itself."""
+        the connection, the server or the consumer in between. A handler settles its delivery itself.
+
+        ``after`` is a consumption of the same bus that shares these slots and goes first: only what it leaves free is asked for
+        here. What had been asked for before it filled them may still come, for a few seconds."""
 
     # --- blobs
 

@@ -18,12 +18,27 @@ from concertino.telemetry.labels import CHECKS, CLOSED, CODES, HEDGE_ENDS, LACKI
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+_REMEMBERED = 1000
+"""Combinations of values, as they are given, whose series is found at once."""
+
+
 class _Bounded(MetricWrapperBase):
     """A metric whose labels take only what their closed set knows."""
 
     def labels(self, *labelvalues: Any, **labelkwargs: Any) -> Self:
         values = (*labelvalues, *(labelkwargs[name] for name in self._labelnames[len(labelvalues) :]))
-        return super().labels(*(CLOSED[name](str(value)) for name, value in zip(self._labelnames, values, strict=True)))
+        known: dict[tuple[Any, ...], Self] = self.__dict__.setdefault("_by_values", {})
+        if found := known.get(values):
+            return found
+        found = super().labels(*(CLOSED[name](str(value)) for name, value in zip(self._labelnames, values, strict=True)))
+        if len(known) < _REMEMBERED:  # what comes from outside may be anything
+            known[values] = found
+        return found
+
+    def clear(self) -> None:
+        """Forget every series, also those that are found at once."""
+        self.__dict__.pop("_by_values", None)
+        super().clear()
 
 
 class Counter(_Bounded, prometheus_client.Counter):

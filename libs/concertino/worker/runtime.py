@@ -130,9 +130,11 @@ class Runtime:
         signals = [self._subjects.signal("*"), self._subjects.signal("*", self._subjects.work_of(kind))]
         self._signals = [await self._bus.subscribe(subject, self._on_signal) for subject in signals]
         self._bus.on_reconnect(self._on_reconnect)
-        for lane in LANES:
+        before: Consumption | None = None
+        for lane in LANES:  # interactive work is taken as it comes, batch work as far as slots are free
             consumer = topology.work(self._subjects, kind, lane, self._settings.lease)
-            self._consumptions.append(self._bus.consume(consumer, self._on_delivery, self._announcement.slots))
+            before = self._bus.consume(consumer, self._on_delivery, self._announcement.slots, before)
+            self._consumptions.append(before)
         metrics.SLOTS.labels(kind).set(self._announcement.slots)
         metrics.seen(kind, self._model.name)
         await self._presence.begin()

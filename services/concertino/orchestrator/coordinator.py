@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+import msgspec
 import structlog
 from msgspec import Struct, structs
 
@@ -22,19 +23,25 @@ from concertino.contracts.budget import within
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import Dispatched, Message, Outcome, OutcomeStatus, Result, ResultStatus, Signal, Work
+from concertino.contracts.messages import Dispatched, Lane, Message, Outcome, OutcomeStatus, Result, ResultStatus, Signal, Work
 from concertino.contracts.state import State
 from concertino.contracts.subjects import LANES, FactName, Subjects, check_id
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
 from concertino.orchestrator.core.policies import ending, hedge
 from concertino.orchestrator.stragglers import Stragglers
+from concertino.orchestrator.turns import Turns
 from concertino.runtime.clock import Clock
 from concertino.telemetry import logs, metrics, tracing
 from concertino.telemetry.labels import OTHER
 from concertino.telemetry.names import Attribute, Event
 
-SLOTS = 1000
+SLOTS = 4000
+"""Triggers in hand. As many as that may stand before an urgent one, and it still comes at once."""
+BATCH_AT_ONCE = 64
+"""Batch tasks that are handled at the same time: enough to keep the server busy, few for an interactive one to stand among."""
+SLICE = 256
+"""Pieces of work that are sent before others have their turn."""
 REMEMBERED = 5_000
 """Tasks whose state is kept between triggers."""
 BUG_ATTEMPTS = 5
@@ -42,7 +49,19 @@ BUG_ATTEMPTS = 5
 RETRY_DELAY = 0.5
 """Seconds until a trigger comes back; twice as many with each attempt where the fault may be the task's own."""
 
+LAST_WORDS = 5.0
+"""Seconds for what is being handled when a replica leaves."""
+
+_URGENT = ("cancel",)
+"""Facts that end what their task costs."""
+
 log = structlog.get_logger(__name__)
+
+
+class _InLane(Struct):
+    """What of a submitted task says who waits for it. (Any other fact has no lane.)"""
+
+    lane: Lane | None = None
 
 
 class _Triggers(Struct):
@@ -69,6 +88,9 @@ class Coordinator:
         self._log = TaskLog(bus, subjects)
         self._waiting: dict[str, _Triggers] = {}
         self._busy: set[str] = set()
+        self._handling: set[asyncio.Task[None]] = set()
+        self._triggers: Consumption | None = None
+        self._turns = Turns(BATCH_AT_ONCE, self._in_hand, topology.COORDINATOR_LEASE)
         self._states: OrderedDict[str, State] = OrderedDict()
         self._kinds: frozenset[str] = frozenset()
         for outcome, lane in itertools.product(OutcomeStatus, LANES):
@@ -76,24 +98,64 @@ class Coordinator:
 
     def start(self) -> Consumption:
         """Handle triggers from now on."""
-        return self._bus.consume(topology.coordinator(self._subjects), self._on_trigger, SLOTS)
+        self._triggers = self._bus.consume(topology.coordinator(self._subjects), self._on_trigger, SLOTS)
+        return self._triggers
+
+    async def stop(self) -> None:
+        """Take no more triggers, finish what is being handled, and leave to others what waits."""
+        if self._triggers:
+            await self._triggers.stop()
+        waiting = list(self._in_hand())
+        self._waiting.clear()
+        self._turns.end()
+        try:
+            await _settle(waiting, 0.0)
+        except BusUnavailable as e:
+            log.warning("triggers could not be handed back; they go to others when their lease ends", error=str(e))
+        if self._handling:
+            await asyncio.wait(self._handling, timeout=LAST_WORDS)
 
     async def _on_trigger(self, delivery: Delivery) -> None:
-        task, _ = self._subjects.parse_fact(delivery.message.subject)
+        handling = asyncio.current_task()
+        assert handling is not None
+        self._handling.add(handling)
+        try:
+            await self._take(delivery)
+        finally:
+            self._handling.discard(handling)
+
+    async def _take(self, delivery: Delivery) -> None:
+        task, name = self._subjects.parse_fact(delivery.message.subject)
         triggers = self._waiting.setdefault(task, _Triggers(0, []))
         triggers.reach = max(triggers.reach, delivery.message.sequence)
         triggers.deliveries.append(delivery)
         if task in self._busy:
+            if name.type in _URGENT:
+                self._turns.hurry(task)
             return
         self._busy.add(task)
         try:
             await asyncio.sleep(0)  # whatever came in the same read of the socket joins this group
-            while task in self._waiting:
-                await self._handle(task, self._waiting.pop(task))
+            async with self._turns.turn(task, patient=name.type not in _URGENT and self._lane(task, delivery) == "batch"):
+                while task in self._waiting:
+                    await self._handle(task, self._waiting.pop(task))
         finally:
             # Were something left (only where this is cancelled), it would come back when its lease ends.
             self._waiting.pop(task, None)
             self._busy.discard(task)
+
+    def _lane(self, task: str, delivery: Delivery) -> Lane | None:
+        """The lane of ``task`` as far as it can be told without reading its log."""
+        if (state := self._states.get(task)) and state.submitted:
+            return state.submitted.lane
+        try:
+            return msgspec.json.decode(delivery.message.data, type=_InLane).lane
+        except msgspec.DecodeError:
+            return None
+
+    def _in_hand(self) -> Iterator[Delivery]:
+        """What waits for its task to be handled."""
+        return itertools.chain.from_iterable(triggers.deliveries for triggers in self._waiting.values())
 
     async def _handle(self, task: str, triggers: _Triggers) -> None:
         logs.about(task)
@@ -214,7 +276,8 @@ class Coordinator:
                 lane = state.submitted.lane
                 said = {Attribute.BATCH: len(work), Attribute.WAVE: wave, Attribute.LANE: lane}
                 with tracing.sending(self._subjects.work("{lane}", "{kind}"), state.task, said, parent=state.trace) as span:
-                    await asyncio.gather(*(self._log.enqueue(lane, w) for w in work))
+                    for slice_ in (work[i : i + SLICE] for i in range(0, len(work), SLICE)):
+                        await asyncio.gather(*(self._log.enqueue(lane, w) for w in slice_))
                     dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work), hedge_after=hedge_after)
                     if not await self._log.write(state.task, f"dispatched.{wave}", dispatched):
                         span.event(Event.EXISTS)

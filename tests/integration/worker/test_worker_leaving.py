@@ -101,9 +101,9 @@ async def test_what_has_no_slot_yet_goes_back_without_waiting_for_one(stage: Sta
     slow, other = Gate(), Gate()
     other.open.set()
     leaving = await stage.replica(slow, slots=1)
-    await stage.submit("result.echo.s1", lane="interactive")
+    await stage.submit("result.echo.s1", lane="batch")
     await slow.until_begun()
-    await stage.submit("result.echo.s2", lane="batch")
+    await stage.submit("result.echo.s2", lane="interactive")
 
     async def taken() -> bool:
         return await stage.queue() == (0, 2)

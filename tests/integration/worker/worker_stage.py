@@ -39,11 +39,11 @@ class Wire(MemoryBus):
         self.renewals = 0
         self.reconnected: list[Callable[[], None]] = []
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         async def handle(delivery: Delivery) -> None:
             await handler(_Frayed(self, delivery))
 
-        return super().consume(consumer, handle, slots)
+        return super().consume(consumer, handle, slots, after)
 
     async def write_once(self, subject: str, data: bytes, headers: Any = None) -> int | None:
         if self.refuses_writes:

@@ -94,8 +94,8 @@ class MemoryBus:
         await self._hop()
         return {consumer.config.name: consumer.depth() for consumer in self.server.consumers(stream)}
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
-        flow = self.server.consume(consumer, handler, slots)
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
+        flow = self.server.consume(consumer, handler, slots, after)
         self._flows.append(flow)
         return flow
 
