@@ -230,8 +230,8 @@ class Runtime:
                 span.event(Event.HANDED_BACK)
                 metrics.HANDED_BACK.labels(self._announcement.kind).inc()
                 await self._intake.hand_back(work, delivery, self._announcement.replica)
-            case Run(work, attempt):
-                await self._attempt(work, attempt, delivery, span)
+            case Run():
+                await self._attempt(found, delivery, span)
 
     def _job_of(self, work: Work) -> Job | None:
         """What is being done here about the same piece of work."""
@@ -270,14 +270,15 @@ class Runtime:
         except ConcertinoError as e:
             log.warning("whoever held the work before cannot be told", error=str(e))
 
-    async def _attempt(self, work: Work, attempt: int, delivery: Delivery, span: tracing.Span) -> None:
+    async def _attempt(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
         hold = lease.Hold(delivery)
         try:
-            await self._attempt_by(hold, work, attempt, span)
+            await self._attempt_by(hold, found, span)
         finally:
             hold.end()
 
-    async def _attempt_by(self, delivery: lease.Hold, work: Work, attempt: int, span: tracing.Span) -> None:
+    async def _attempt_by(self, delivery: lease.Hold, found: Run, span: tracing.Span) -> None:
+        work, attempt = found.work, found.attempt
         say = functools.partial(self._say, work, attempt)
         hedge = work.attempt > 1
         journal = await self._journal(work, delivery)
@@ -297,7 +298,7 @@ class Runtime:
         lane = self._subjects.lane_of(delivery.message.subject)
         job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time, delivery.attempt)
         job.trace, job.told, job.hold = tracing.here(), hedge, delivery
-        if delivery.attempt > 1 and not hedge:
+        if found.before and found.before.became == "lost":
             await self._take_over(job)
         running = asyncio.ensure_future(self._call(job))
         journal.on_end(functools.partial(self._interrupt, [running]))

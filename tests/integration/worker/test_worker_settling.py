@@ -104,7 +104,7 @@ async def test_where_the_lease_is_lost_another_replica_runs_it_and_the_first_res
     other.open.set()
     result = await stage.result()
     lost.open.set()
-    await until(lambda: lost.ended == 1)
+    await until(lambda: lost.interrupted == 1)
     await stage.settled()
     assert (result.worker, result.attempts) == ("r2", 2)
     assert (await stage.result()).worker == "r2"

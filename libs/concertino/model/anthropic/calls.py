@@ -100,7 +100,9 @@ class Calls:
             asked = question(model, request(model))
             if held := self.journal.recall(asked.key):
                 if held.part:
-                    heard(held.value)
+                    while held:
+                        heard(held.value)
+                        held = self.journal.recall(asked.key)
                     continue
                 if held.error:
                     raise error_of(held.error)
