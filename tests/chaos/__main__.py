@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
 import uvloop
+from tests.chaos.interrupts import interruptible
 from tests.chaos.run import Half, run
 from tests.chaos.services import ALL
 from tests.chaos.verdict import Verdict, verdict
@@ -38,7 +37,7 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             found = runner.run(_run(options.seed, options.minutes * 60, nodes, folder))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print(f"stopped; what there is, is in {folder}", flush=True)
         return 130
     except (ConcertinoError, TimeoutError) as e:
@@ -64,10 +63,7 @@ def told(found: Verdict) -> int:
 
 
 async def _run(seed: int, seconds: float, nodes: list[int], folder: Path) -> Verdict:
-    main_task = asyncio.current_task()
-    assert main_task is not None
-    with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main_task.cancel)
+    interruptible()
     total = Verdict(0, 0, (), (), (), (), (), ())
     for number, count in enumerate(nodes):
         half = Half(seed, number, seconds / len(nodes), count, ALL, folder / f"half-{number}")

@@ -24,6 +24,7 @@ import structlog
 import uvloop
 from msgspec import Struct
 from tests.chaos import collect, run
+from tests.chaos.interrupts import interruptible
 from tests.chaos.orders import OWN
 from tests.chaos.servers import Servers
 from tests.chaos.services import Services
@@ -83,6 +84,7 @@ HEADER = f"{'killed':16} {'seconds':>8} {'limit':>8}  {'answered':>9} {'twice':>
 
 async def drill(victim: str, folder: Path, lease: float) -> Row:
     """One run on a fleet of its own."""
+    interruptible()
     done = folder / "done"
     done.mkdir(parents=True)
     async with contextlib.AsyncExitStack() as stack:
@@ -153,7 +155,7 @@ def main() -> int:
         for victim in VICTIMS:
             try:
                 row = runner.run(drill(victim, folder / (victim or "nobody"), lease))
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, asyncio.CancelledError):
                 print(f"stopped; what there is, is in {folder}", flush=True)
                 return 130
             undisturbed = undisturbed or row.seconds
