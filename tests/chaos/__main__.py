@@ -3,8 +3,9 @@
 The first half runs on one server, the second on three with three copies of each stream. ``SEED`` draws the plan, of tasks and
 of faults: the same seed and length give the same plan, though not the same instant of the operating system. ``MINUTES`` is
 how long things break, in both halves together; ``NODES`` runs on so many servers alone. What each figure of the last line
-means stands in :mod:`tests.chaos.verdict`. A run that fails keeps its folder: logs of services and servers, and the log of
-each task."""
+means stands in :mod:`tests.chaos.verdict`. A run that fails, or with ``KEEP``, keeps its folder:
+logs of services and servers, and the log of each task.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ def main() -> int:
     status = told(found)
     if status:
         print(f"again: make chaos SEED={options.seed} MINUTES={options.minutes:g} NODES={options.nodes or ''}; kept: {folder}")
-    else:
+    elif not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return status
 
@@ -80,6 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(environment.get("SEED") or secrets.randbelow(100_000)))
     parser.add_argument("--minutes", type=float, default=float(environment.get("MINUTES") or MINUTES))
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=int(environment.get("NODES") or 0) or None)
+    parser.add_argument("--keep", action="store_true", default=bool(environment.get("KEEP")), help="the folder, in any case")
     return parser.parse_args()
 
 

@@ -58,11 +58,14 @@ class Callers:
             case "cancelled":
                 await asyncio.sleep(random.uniform(0.2, 4.0))
                 await self._persist(lambda: self._client.cancel(order.task, "chaos has changed its mind"))
+            case "finished":
+                await asyncio.sleep(random.uniform(0.2, 6.0))
+                await self._persist(lambda: self._client.finish(order.task, "chaos has seen enough"))
             case "spoiled":
                 for subject, data in garbage.about(order, self._subjects, random):
                     await asyncio.sleep(random.uniform(0.0, 0.5))
                     task, name = self._subjects.parse_fact(subject)
-                    self.spoiled.add((task, str(name)))
+                    self.spoiled |= {(task, str(name)), (order.task, "")}
                     await self._nats.publish(subject, data)
 
     async def _submit(self, order: Order, asked: Submission) -> None:

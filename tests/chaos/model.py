@@ -18,7 +18,11 @@ from msgspec import Struct
 from tests.chaos import answers
 from tests.chaos.answers import Turn
 
-from concertino.testing import Asked, Break, Fault, Hang, MessagesApi, Raw, Reply
+from concertino.testing import Asked, Break, Fault, Hang, Limits, MessagesApi, Raw, Reply
+
+
+LIMITS = Limits(requests=600)
+"""As a provider has them: in an overload there are more requests than that."""
 
 
 class Call(Struct, frozen=True):
@@ -40,6 +44,8 @@ class Calls(Struct, frozen=True):
     calls: tuple[Call, ...]
     unexpected: tuple[str, ...] = ()
     """Requests that nothing is scripted for, or that the API would refuse, and why."""
+    limited: int = 0
+    """Requests beyond the rate limit."""
 
 
 class Counting:
@@ -83,7 +89,7 @@ class Counting:
             )
             for asked, turn, at in self._asked
         )
-        return Calls(calls, (*(why for _, why in api.rejected), *self._wrong))
+        return Calls(calls, (*(why for _, why in api.rejected), *self._wrong), len(api.limited))
 
 
 async def serve(seed: int, address: Path, calls: Path) -> None:
@@ -91,7 +97,7 @@ async def serve(seed: int, address: Path, calls: Path) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     counting = Counting(seed)
-    async with MessagesApi() as api:
+    async with MessagesApi(limits=LIMITS) as api:
         api.on(lambda _: True, every=counting)
         part = address.with_suffix(".part")
         part.write_text(json.dumps(api.environment()))

@@ -18,8 +18,9 @@ timers whose time is over, holds in ledgers that nobody will settle; and tasks t
 turn of the same work was kept (by the server's clock; all run on one machine).
 
 ``recovery_p99``: for each fault and each task that was under way then, the seconds from the fault to the next fact in that
-task's log. That contains the pace of the task itself: it is an upper bound of what a fault costs. The percentile is by the
-nearest rank."""
+task's log. That contains the pace of the task itself: it is an upper bound of what a fault costs. (Tasks among whose facts
+the run wrote garbage are left out: they may be held up by that.) The percentile is by the nearest rank.
+"""
 
 from __future__ import annotations
 
@@ -125,6 +126,7 @@ class Verdict(Struct, frozen=True):
 def verdict(evidence: Evidence) -> Verdict:
     states = {task: fold(task, facts) for task, facts in evidence.logs.items()}
     submitted = evidence.accepted | {task for task, state in states.items() if state.submitted or state.unreadable}
+    spoiled = {task for task, _ in evidence.spoiled}
     over = {task for task, state in states.items() if state.outcome}
     return Verdict(
         submitted=len(submitted),
@@ -133,7 +135,7 @@ def verdict(evidence: Evidence) -> Verdict:
         duplicated=tuple(_twice(evidence)),
         stuck=(*evidence.left, *_overdue(states)),
         repeated=tuple(repeated(placed(evidence.calls.calls, states), evidence.kept)),
-        recovery=tuple(recovery(evidence.logs, states, evidence.faults)),
+        recovery=tuple(recovery({t: log for t, log in evidence.logs.items() if t not in spoiled}, states, evidence.faults)),
         wrong=(*evidence.wrong, *evidence.calls.unexpected, *_broken(evidence.logs, states)),
     )
 
