@@ -17,7 +17,7 @@ from concertino.contracts.messages import Dispatched, Message, Outcome, Work
 from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import FactName, Header, Subjects
 from concertino.orchestrator.core.decide import decide, phase
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
+from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteFailed, WriteOutcome
 from concertino.orchestrator.core.invariants import violations, violations_of_log
 from concertino.orchestrator.core.lifecycle import Phase, allowed
 from concertino.orchestrator.core.policies import join, rounds
@@ -25,7 +25,7 @@ from concertino.orchestrator.core.policies.hedge import OFF, Hedging
 
 TASK = "t"
 START = 1_000_000.0
-TRIGGERS = {"submitted", "plan", "begun", "result", "synthesis", "cancel", "due"}
+TRIGGERS = {"submitted", "plan", "begun", "result", "synthesis", "cancel", "finish", "due"}
 _ORDER = list(Phase)
 
 
@@ -189,6 +189,11 @@ class Replica:
                 if not self.world.write(f"dispatched.{wave}", dispatched):
                     return False
                 self._know(f"dispatched.{wave}", dispatched)
+            case WriteFailed(results):
+                for name, result in results:
+                    self.world.write(name, result)
+                    yield
+                return False  # read again, whoever was first
             case WriteOutcome(outcome):
                 if not self.world.write("outcome", outcome):
                     return False

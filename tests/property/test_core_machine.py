@@ -12,17 +12,18 @@ from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from concertino.contracts.messages import Begun, Cancel, Returned, Spent, Submitted
+from concertino.contracts.messages import Begun, Cancel, Finish, Returned, Spent, Submitted
 from concertino.contracts.state import fold
 from concertino.contracts.subjects import FactName, nth
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, SetTimer
 from concertino.orchestrator.core.invariants import violations
-from concertino.orchestrator.core.policies import hedge, join
+from concertino.orchestrator.core.policies import hedge, join, limits
 from concertino.orchestrator.core.policies.hedge import OFF, Hedging
 
 MISFORTUNES = [
     "cancel",
+    "finish",
     "strangers",
     "deaf replicas",
     "lost work",
@@ -48,7 +49,8 @@ STRANGE_PLACES = [
     "result.code.r0s0",
     "synthesis.0",
 ]
-STRANGE_PLACES += ["cancel", "timer.join", "timer.hedge-1", "due.hedge-x", "outcome", "later.0"]
+STRANGE_PLACES += ["cancel", "timer.join", "timer.hedge-1", "due.hedge-x", "due.limit-7", "outcome", "later.0"]
+STRANGE_PLACES += ["finish", "due.finish-begun"]
 
 
 def may(misfortune: str) -> Callable[[Any], Any]:
@@ -235,6 +237,11 @@ class Orchestration(RuleBasedStateMachine):
     def cancel(self, reason: str) -> None:
         self.world.write("cancel", Cancel(reason=reason))
 
+    @rule(reason=st.sampled_from(["", "enough"]))
+    @may("finish")
+    def finish(self, reason: str) -> None:
+        self.world.write("finish", Finish(reason=reason))
+
     @rule(name=st.sampled_from(STRANGE_PLACES), data=st.sampled_from([b"", b"\xff", b"[]", b'{"status": 3}', b'{"work": 1}']))
     @may("strangers")
     def a_stranger_writes(self, name: str, data: bytes) -> None:
@@ -283,6 +290,10 @@ class Orchestration(RuleBasedStateMachine):
         event(f"{self.world.outcome.status} after {len(self.world.state.rounds)} rounds")
         if self.world.hedging != OFF and hedge.HEDGE in self.world.state.sent.values():
             event("hedged")
+        if self.world.state.finish:
+            event(f"finished after {len(self.world.state.rounds)} rounds")
+        if any(result.worker == limits.COORDINATOR for result in self.world.state.results.values()):
+            event("ended by a limit")
         ended = self.world.sequence
         newcomer = Replica(self.world)
         newcomer.begin(1)

@@ -22,7 +22,18 @@ from concertino.bus.puller import EXPIRES
 from concertino.bus.topology import Consumer
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BadSetting
-from concertino.contracts.subjects import CLIENT, INBOX, LANES, MONITOR, ORCHESTRATOR, PLAN, PROVISION, SYNTHESIZE, Subjects
+from concertino.contracts.subjects import (
+    CLIENT,
+    FINISH,
+    INBOX,
+    LANES,
+    MONITOR,
+    ORCHESTRATOR,
+    PLAN,
+    PROVISION,
+    SYNTHESIZE,
+    Subjects,
+)
 
 ANSWERED_WITHIN = EXPIRES + 10.0
 """Seconds for which the way back of a request that has many answers is kept at the border."""
@@ -59,13 +70,14 @@ def worker(subjects: Subjects, kind: str) -> Role:
 
 
 def client(subjects: Subjects) -> Role:
-    """Submits, follows, cancels; reads logs and results, and who is there."""
+    """Submits, follows, finishes, cancels; reads logs and results, and who is there."""
     return Role(
         user=f"{subjects.prefix}-{CLIENT}",
         account=subjects.account_of(CLIENT),
         publish=(
             subjects.fact("*", "submitted"),
             subjects.fact("*", "cancel"),
+            subjects.fact("*", FINISH),
             *_blobs(subjects),
             *_reading(subjects),
             calls.consumer_info(_any(subjects.work_stream)),
@@ -81,10 +93,11 @@ def orchestrator(subjects: Subjects) -> Role:
         user=f"{subjects.prefix}-{ORCHESTRATOR}",
         account=subjects.account,
         publish=(
-            *(subjects.fact("*", name) for name in ("dispatched.*", "outcome")),
+            *(subjects.fact("*", name) for name in ("dispatched.*", subjects.work_of("*"), "outcome")),
             subjects.timer("*", "*"),
             subjects.signal("*"),
             subjects.signal("*", subjects.work_of("*")),
+            subjects.finish_signal("*"),
             subjects.work("*", "*"),
             *_taking(triggers),
             *_working(subjects, PLAN),
@@ -239,8 +252,9 @@ def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
 
 
 def _signals(subjects: Subjects, kind: str) -> tuple[str, ...]:
-    """What whoever takes work of ``kind`` listens to."""
-    return subjects.signal("*"), subjects.signal("*", subjects.work_of(kind))
+    """What whoever takes work of ``kind`` listens to. There is no plan and no report to finish."""
+    finish = () if kind in (PLAN, SYNTHESIZE) else (subjects.finish_signal("*"),)
+    return subjects.signal("*"), subjects.signal("*", subjects.work_of(kind)), *finish
 
 
 def _taking(consumer: Consumer) -> tuple[str, ...]:

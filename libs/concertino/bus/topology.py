@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from concertino.contracts.codec import MAX_MESSAGE
 from concertino.contracts.messages import Lane
-from concertino.contracts.subjects import LANES, Subjects
+from concertino.contracts.subjects import FINISH, LANES, Subjects
 
 DAY = 86_400.0
 LEASE = 15.0
@@ -36,12 +36,12 @@ FACTS = (
     *("submitted", "plan.*", "dispatched.*", "result.*.*", "synthesis.*"),
     # Of a plan or a report, and of a result.
     *("returned.*.*.*", "returned.*.*.*.*", "spent.*.*.*", "spent.*.*.*.*", "begun.*.*.*", "begun.*.*.*.*"),
-    *("cancel", "outcome"),
+    *("cancel", FINISH, "outcome"),
 )
 TIMERS = ("timer.*", "due.*")
 """Facts, too, in a stream of their own, from which the log takes them. A stream with schedules lets whoever may write to any of
 its subjects write to all of them (by a schedule with that target), and delete everything (by a roll-up)."""
-TRIGGERS = ("submitted", "plan.*", "begun.*.*.*.*", "result.*.*", "synthesis.*", "cancel", "due.*")
+TRIGGERS = ("submitted", "plan.*", "begun.*.*.*.*", "result.*.*", "synthesis.*", "cancel", FINISH, "due.*")
 """Facts after which there may be something to do. (A subtask's work that goes on for long may be worth a second attempt.)"""
 
 

@@ -203,6 +203,26 @@ def cancel(task: str, /, *, reason: str = "", nats: Nats = None) -> int:
     return asyncio.run(looking.cancel(task, nats=nats, reason=reason))
 
 
+@app.command
+def finish(task: str, /, *, reason: str = "", nats: Nats = None) -> int:
+    """Have a task stop here and write up what there is. Harmless where it has ended.
+
+    Nothing is begun any more; what is at work has some seconds to write up what it has read. The report says what is missing.
+
+    Parameters
+    ----------
+    task
+        The id of the task.
+    reason
+        Why: it stands in the outcome.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import looking
+
+    return asyncio.run(looking.finish(task, nats=nats, reason=reason))
+
+
 @app.command(name="list")
 def list_(*, since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d", json: Json = False, nats: Nats = None) -> int:
     """List tasks, newest first.

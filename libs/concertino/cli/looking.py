@@ -67,6 +67,15 @@ async def cancel(task: str, *, nats: str | None, reason: str) -> int:
     return 0
 
 
+async def finish(task: str, *, nats: str | None, reason: str) -> int:
+    """Ask for what there is of a task."""
+    with tracing():
+        async with connect(configuration(nats)) as session:
+            asked = await session.client.finish(task, reason)
+    write(f"task {task} is being finished\n" if asked else f"task {task} has ended, or was asked to finish, before\n")
+    return 0
+
+
 async def tasks(*, nats: str | None, since: float, as_json: bool) -> int:
     """The tasks of the last ``since`` seconds."""
     async with connect(configuration(nats)) as session:

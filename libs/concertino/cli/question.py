@@ -41,6 +41,8 @@ class TaskOptions:
     """The most subtasks, over all rounds."""
     max_rounds: int | None = None
     """The most rounds of planning and work, 1 to 10 (default: 2)."""
+    max_queued: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
+    """The most time that planning or a subtask may wait for a worker: `30s`, `2m`. What waits longer has failed."""
     effort: Effort | None = None
     """How much is worth spending on it (default: auto)."""
     plan: str | None = None
@@ -116,8 +118,7 @@ def _sources(given: Callable[[str], _Given]) -> Iterator[Source]:
 def _limits(given: Callable[[str], _Given]) -> Limits:
     fields = {name: found for name in Limits.__struct_fields__ if (found := given(name)).value is not None}
     values = {name: found.value for name, found in fields.items()}
-    if "deadline" in fields:
-        values["deadline"] = parse_duration(*fields["deadline"])
+    values |= {name: parse_duration(*fields[name]) for name in ("deadline", "max_queued") if name in fields}
     try:
         return msgspec.convert(values, Limits)
     except msgspec.ValidationError as e:

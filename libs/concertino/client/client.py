@@ -25,8 +25,10 @@ from concertino.contracts.ids import task_id
 from concertino.contracts.messages import (
     Announcement,
     Cancel,
+    Finish,
     Lane,
     Limits,
+    Message,
     Plan,
     Progress,
     Source,
@@ -34,9 +36,10 @@ from concertino.contracts.messages import (
 )
 from concertino.contracts.plans import problems
 from concertino.contracts.state import State, fold
-from concertino.contracts.subjects import CLIENT, LANES, Subjects, check_id
+from concertino.contracts.subjects import CLIENT, FINISH, LANES, Subjects, check_id
 from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
+from concertino.masking import masked
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import tracing
@@ -121,10 +124,10 @@ class Client:
         request stands under ``task``.
         """
         submitted = Submitted(
-            request=request,
+            request=masked(request),
             sources=tuple(sources),
             limits=limits or Limits(),
-            plan=plan,
+            plan=masked(plan),
             lane=lane,
             until="plan" if plan_only else "report",
         )
@@ -203,15 +206,23 @@ class Client:
 
     async def cancel(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to end now. False: it had ended, or was cancelled already. Raises :class:`TaskNotFound`."""
+        return await self._ask_for(task, "cancel", Cancel(reason=reason))
+
+    async def finish(self, task: str, reason: str = "") -> bool:
+        """Ask for ``task`` to stop here, and for what there is to be written up: nothing is begun any more, and what is at work
+        has a few seconds. False: it had ended, or that was asked for already. Raises :class:`TaskNotFound`."""
+        return await self._ask_for(task, FINISH, Finish(reason=reason))
+
+    async def _ask_for(self, task: str, name: str, message: Message) -> bool:
         state = await self.state(task)
         if state.outcome:
             return False
         # Part of what its caller is doing; where that is no trace, of the task's.
         parent = NO_TRACE if tracing.here() else state.trace
-        with tracing.sending(self._subjects.fact("{task}", "cancel"), task, parent=parent) as span:
+        with tracing.sending(self._subjects.fact("{task}", name), task, parent=parent) as span:
             if not parent:
                 span.link(state.trace)
-            return await self._log.write(task, "cancel", Cancel(reason=reason))
+            return await self._log.write(task, name, message)
 
     async def tasks(self, since: float = 86_400.0) -> list[TaskSummary]:
         """Tasks submitted in the last ``since`` seconds, newest first."""

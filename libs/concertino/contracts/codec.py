@@ -30,6 +30,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "synthesis": m.Synthesized,
     "checkpoint": m.Checkpoint,
     "cancel": m.Cancel,
+    "finish": m.Finish,
     "outcome": m.Outcome,
     "work": m.Work,
     "progress": m.Progress,

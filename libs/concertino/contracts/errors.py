@@ -17,8 +17,10 @@
     ├── Refused            a rule of the installation or a limit of the task forbids it
     │   ├── LimitReached        what the brief allows is used up
     │   ├── BudgetSpent         what the task may spend on models is used up
+    │   ├── QueuedTooLong       nobody began it in the time that the task gives its queue
     │   ├── QuoteNotSeen        a quote that is in nothing the worker has read
     │   └── ModelRefused        the model declines to answer
+    ├── Finished           the caller asked to finish: what there is counts
     ├── Unusable           the model answered, and not so that it can be used
     ├── Transient          the world was at fault; the same call may succeed later
     │   ├── BusUnavailable      no server, or no answer in time
@@ -127,6 +129,12 @@ class BudgetSpent(Refused):
     code = "budget"
 
 
+class QueuedTooLong(Refused):
+    """Nobody began it within the time that the task allows (``max_queued``). Allow it more, or see that there are workers."""
+
+    code = "queued_too_long"
+
+
 class QuoteNotSeen(Refused):
     """The quote stands in nothing that this worker has read, so it cannot be evidence."""
 
@@ -137,6 +145,12 @@ class ModelRefused(Refused):
     """The model declines to answer this, and so does the model to fall back on. Put the request differently."""
 
     code = "model_refused"
+
+
+class Finished(ConcertinoError):
+    """The caller asked to finish before it was done. Submit it again, if more is wanted than there was by then."""
+
+    code = "finished"
 
 
 class Unusable(ConcertinoError):

@@ -19,12 +19,15 @@ Kind = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 Dollars = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Severity = Literal["", "info", "low", "medium", "high", "critical"]
 """How much harm a finding points at; empty where that is not what the finding is about."""
 
 DEADLINE = 600.0
 """Seconds a task may take where the caller sets none: every task ends."""
+WRITING_UP = 20.0
+"""Seconds for whoever is at work on a subtask to write up what there is, once the caller has asked to finish."""
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,7 +49,7 @@ class Source(Message, frozen=True, kw_only=True):
 class Limits(Message, frozen=True, kw_only=True):
     """What a task may use. Nothing in a plan can widen them."""
 
-    deadline: Annotated[float, Meta(gt=0, le=7 * 86400)] = DEADLINE
+    deadline: Seconds = DEADLINE
     """Seconds from submission to outcome."""
     max_tokens: Count | None = None
     """Of all calls of models together, each token counted once, read or written. No call is made that might exceed it."""
@@ -55,6 +58,9 @@ class Limits(Message, frozen=True, kw_only=True):
     max_subtasks: Count | None = None
     """Over all rounds. Unset: 20 for a planner, 10,000 for a plan that the caller brings."""
     max_rounds: Annotated[int, Meta(ge=1, le=10)] = 2
+    max_queued: Seconds | None = None
+    """Seconds that planning or a subtask may wait for a worker, from when nothing else holds it. What nobody has begun by then
+    has failed, and the task goes on without it. Unset: until the time of the task is up."""
     effort: Effort = "auto"
 
 
@@ -81,6 +87,8 @@ class Subtask(Message, frozen=True, kw_only=True):
     """Of what the task may spend: the most that this subtask may."""
     max_cost: Dollars | None = None
     """The same in US dollars."""
+    max_seconds: Seconds | None = None
+    """From when a worker first begins it, other attempts included; what it waits in its queue does not count."""
     effort: Effort = "auto"
     depends_on: tuple[Name, ...] = ()
     params: dict[str, Any] = {}
@@ -433,6 +441,12 @@ class Cancel(Message, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Finish(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.finish``, by a client: stop here, and write up what there is."""
+
+    reason: str = ""
+
+
 class OutcomeStatus(StrEnum):
     ANSWERED = "answered"
     PARTIAL = "partial"
@@ -462,6 +476,8 @@ class Input(Message, frozen=True, kw_only=True):
     subtask: Subtask
     result: Result | None
     """None: nothing came before the join closed."""
+    why: str = ""
+    """Why there is none, in words for the report."""
 
 
 class Work(Message, frozen=True, kw_only=True):
@@ -507,7 +523,8 @@ class Progress(Message, frozen=True, kw_only=True):
 
 class Signal(Message, frozen=True, kw_only=True):
     """``ctn.signal.<task>``: running work of this task is of no use any more; ``ctn.signal.<task>.<work id>``: attempts at this
-    piece of it are, as another has brought its result. Not stored."""
+    piece of it are, as another has brought its result, or as its time is up; ``ctn.signal.<task>.finish``: whoever works on a
+    subtask writes up what there is. Not stored."""
 
     reason: str
     delivery: int = 0

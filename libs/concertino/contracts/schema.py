@@ -63,7 +63,7 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
     everyone = "coordinators, clients"
     return (
         fact("submitted", "submitted", "submitted", "clients", everyone, "A task: publish this to have a question answered."),
-        fact("plan", "plan.{round}", "plan", "planners", everyone, "The subtasks of a round, and why."),
+        fact("plan", "plan.{round}", "plan", "planners, coordinators", everyone, "The subtasks of a round, and why."),
         fact("dispatched", "dispatched.{wave}", "dispatched", "coordinators", everyone, "Work that is in its queues."),
         fact(
             "returned",
@@ -93,12 +93,13 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             "result",
             "result.{kind}.{subtask}",
             "result",
-            "workers",
+            "workers, coordinators",
             everyone,
-            "What a subtask yielded: the first attempt to end.",
+            "What a subtask yielded: the first attempt to end, or that its time was up.",
         ),
         fact("synthesis", "synthesis.{round}", "synthesis", "synthesizers", everyone, "The report of a round."),
         fact("cancel", "cancel", "cancel", "clients", everyone, "The caller wants the task to end now."),
+        fact("finish", "finish", "finish", "clients", everyone, "The caller wants the report now, on what there is."),
         fact("timer", "timer.{timer}", None, "coordinators", "the server", "A message schedule: fires on `due.{timer}`."),
         fact("due", "due.{timer}", None, "the server", "coordinators", "A timer has fired."),
         fact("outcome", "outcome", "outcome", "coordinators", "clients", "How the task ended, with its report."),
@@ -145,6 +146,14 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             description=f"The next steps of a conversation with a model: the stream `{subjects.checkpoints_stream}`. Kept "
             "until the work is of no use any more.",
             once=True,
+        ),
+        Channel(
+            name="finishing",
+            address=subjects.finish_signal("{task}"),
+            schema="signal",
+            writers="coordinators",
+            readers="workers",
+            description="Whoever works on a subtask of the task is to write up what there is. Not stored.",
         ),
         Channel(
             name="announcement",
@@ -264,7 +273,7 @@ def _headers(channel: Channel) -> Json:
             "description": f"The payload is the blob of this SHA-256. No message is larger than {MAX_MESSAGE} bytes.",
         },
     }
-    if channel.name not in ("progress", "signal", "superseded"):
+    if channel.name not in ("progress", "signal", "superseded", "finishing"):
         properties[Header.TRACEPARENT] = {"type": "string", "description": "The W3C trace context. The task goes on in it."}
         properties[Header.TRACESTATE] = {"type": "string", "description": "What tracing systems add to it."}
     if channel.once:

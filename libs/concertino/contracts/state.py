@@ -16,6 +16,7 @@ from concertino.contracts.messages import (
     Cancel,
     Dispatched,
     Failure,
+    Finish,
     Outcome,
     Plan,
     Planned,
@@ -62,10 +63,13 @@ class State:
     returned: dict[str, Returned] = field(default_factory=dict)
     """Deliveries that were no fault of the work's, named alike."""
     cancel: Cancel | None = None
+    finish: Finish | None = None
     timers: set[str] = field(default_factory=set)
     due: set[str] = field(default_factory=set)
     outcome: Outcome | None = None
     times: dict[str, float] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+    """Sequences in the log, under the same names: what came before what. 0: who keeps this state wrote that fact itself."""
     sent: dict[str, int] = field(default_factory=dict)
     """Work id to the highest attempt that is in a queue."""
     hedge_after: dict[str, float] = field(default_factory=dict)
@@ -106,6 +110,8 @@ class State:
                 self.returned[about] = message
             case Cancel():
                 self.cancel = message
+            case Finish():
+                self.finish = message
             case Outcome():
                 self.outcome = message
             case None if fact.name.type == "timer":
@@ -114,7 +120,7 @@ class State:
                 self.due.add(about)
             case _:
                 return
-        self.times[name] = fact.time
+        self.times[name], self.places[name] = fact.time, fact.sequence
         if fact.trace and name in _HEADS:
             self.heads[name] = fact.trace
 

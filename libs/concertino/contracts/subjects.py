@@ -24,6 +24,9 @@ PLAN, SYNTHESIZE = "plan", "synthesize"
 INBOX = "_INBOX"
 """How every subject begins that answers come to."""
 
+FINISH = "finish"
+"""The fact that a caller wants what there is, and the signal of it."""
+
 CLIENT, ORCHESTRATOR, PROVISION, MONITOR = "client", "orchestrator", "provision", "monitor"
 """The users of an installation that are no workers. A worker's role is its kind."""
 
@@ -222,6 +225,11 @@ class Subjects(Struct, frozen=True):
     def signal(self, task: str, work: str = "") -> str:
         """Where it is said that a task, or (with ``work``) one piece of its work, is of no use any more."""
         return f"{self.prefix}.signal.{task}.{work}" if work else f"{self.prefix}.signal.{task}"
+
+    def finish_signal(self, task: str) -> str:
+        """Where it is said that what works on subtasks of a task is to write up what there is. A subject of its own: an older
+        release takes whatever is said of a task for its end."""
+        return self.signal(task, FINISH)
 
     def parse_signal(self, subject: str) -> tuple[str, str]:
         """Task and work id; the latter is empty where all of the task is meant."""

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from concertino.contracts.messages import Finding, Locator, Report, Result, Settled, Subtask, Usage
+from concertino.contracts.messages import Finding, Limits, Locator, Report, Result, Settled, Subtask, Usage
 from concertino.contracts.state import State
 from concertino.contracts.subjects import PLAN, SYNTHESIZE
 
@@ -132,6 +132,8 @@ class TaskView(Struct, frozen=True):
     """What it may spend; None: as much as it takes."""
     max_cost: float | None
     """The same in US dollars."""
+    limits: Limits | None
+    """As its caller set them. None: not known."""
 
     def to_json(self) -> bytes:
         """Indented JSON, every field present."""
@@ -166,6 +168,7 @@ def view(state: State) -> TaskView:
         by_model=_summed((model, usage) for _, model, usage in spending),
         max_tokens=max_tokens,
         max_cost=max_cost,
+        limits=state.submitted.limits if state.submitted else None,
     )
 
 

@@ -27,6 +27,7 @@ from concertino.contracts.messages import (
     Usage,
     Work,
 )
+from concertino.model.wish import Wish
 
 T = TypeVar("T")
 
@@ -151,6 +152,10 @@ async def _silent(_: str) -> None:
     """For whoever does not want to hear it."""
 
 
+_UNASKED = Wish()
+"""Of who never asks."""
+
+
 class Hooks(Struct, frozen=True):
     """Who is told what happens while a job is done."""
 
@@ -160,6 +165,8 @@ class Hooks(Struct, frozen=True):
     """Each piece of a report as it is written."""
     progress: Callable[[str], Awaitable[None]] = _silent
     """What is happening, in a few words."""
+    wish: Wish = _UNASKED
+    """To finish: whoever researches then reads no more, and writes up what was read."""
     purse: Purse | None = None
     """What calls are paid from. None: nothing limits them; a task that has a budget is then refused."""
     journal: Journal = _Forgetful()

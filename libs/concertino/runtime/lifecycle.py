@@ -17,6 +17,7 @@ from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.topology import installation
 from concertino.contracts.errors import BadSetting, ConcertinoError
+from concertino.masking import learn
 from concertino.runtime.probes import Probes
 from concertino.runtime.settings import MISCONFIGURED, Settings, settings
 from concertino.telemetry import logs, metrics
@@ -43,6 +44,7 @@ def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]], role:
     """
     try:
         config = settings()
+        learn(config.secrets(), forever=True)
         logs.configure(name, config.log_level, config.log_format)
         with exporting(name):
             uvloop.run(_serve(name, config, start, role or name))

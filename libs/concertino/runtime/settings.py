@@ -130,6 +130,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def subjects(self) -> Subjects:
         return Subjects(self.prefix)
 
+    def secrets(self) -> list[str]:
+        """What must be told to nobody, wherever it was given: for :func:`concertino.masking.learn`."""
+        values = (getattr(self, name) for name in self.__struct_fields__)
+        return [value.reveal() for value in values if isinstance(value, Secret)]
+
     def access(self, role: str) -> Access:
         """How ``role`` (``client``, ``orchestrator``, a kind of worker, ...) connects to the bus."""
         return Access(

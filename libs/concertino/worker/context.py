@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus
@@ -23,8 +24,10 @@ from concertino.contracts.errors import (
 )
 from concertino.contracts.messages import Announcement, Input, Record, Source, Usage, Work
 from concertino.contracts.plans import GENERAL, PUBLIC
+from concertino.masking import credentials, learn, masked
 from concertino.model import prompts
 from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
+from concertino.model.wish import Wish
 from concertino.retrieval.wanted import shown
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -66,7 +69,8 @@ class Context:
         clock: Clock = time.time,
         journal: Journal | None = None,
     ) -> None:
-        self.work = work
+        learn(secret for source in work.sources for secret in credentials(source.location))
+        self.work = structs.replace(work, request=masked(work.request), brief=masked(work.brief))
         self.last_attempt = last_attempt
         """Whether what fails now is not tried again."""
         self.model = model
@@ -82,14 +86,17 @@ class Context:
             allowed=work.brief.tools,
             max_calls=work.brief.max_calls,
             on_call=self._on_call,
-            on_seen=self.evidence.saw,
+            on_seen=self.evidence.admit,
             on_ended=self._on_tool_ended,
             captures=captured(os.environ),
         )
+        self.wish = Wish()
+        """To finish, of the caller of the task."""
         self.hooks = Hooks(
             on_call=self._on_model_call,
             on_text=self._on_text,
             progress=self.progress,
+            wish=self.wish,
             purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
             journal=self.journal,
         )
@@ -103,6 +110,12 @@ class Context:
         """Why the model did not bring what it was asked for, once that is so."""
         self.cancelled = False
         """True once nobody wants the result any more. A handler that awaits is interrupted anyway; a thread has to look."""
+
+    @property
+    def finishing(self) -> bool:
+        """True once the caller has asked to finish: whatever is returned within a few seconds counts, and nothing after that.
+        :meth:`research` then has the model write up what it has read; a handler of its own looks here."""
+        return self.wish.asked
 
     @property
     def sources(self) -> tuple[Source, ...]:

@@ -12,7 +12,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.contracts.errors import Invalid, InvalidId
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Begun, Failure, Planned, Result, Returned, Settled, Synthesized, Work
-from concertino.contracts.subjects import Header, Subjects, check_id, check_work_id, nth, parse_nth
+from concertino.contracts.subjects import FINISH, Header, Subjects, check_id, check_work_id, nth, parse_nth
 from concertino.contracts.trace import NO_TRACE, Trace, trace_of
 from concertino.runtime.clock import Clock
 from concertino.worker import policy
@@ -79,12 +79,13 @@ class Intake:
         returned: list[Stored] = []
         before: Before | None = None
         if delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG:
-            done, over, handed_back = await asyncio.gather(
+            done, over, finish, handed_back = await asyncio.gather(
                 self._there(work.task, work.id),
                 self._there(work.task, "outcome"),
+                self._there(work.task, FINISH),
                 self._there(work.task, self._subjects.returned(work.id, "*")),
             )
-            if done or over:
+            if done or over or (finish and work.id.startswith("result.")):
                 return Drop()
             returned = [stored for stored in handed_back if _delivery(stored)[0] == work.attempt]
         if delivery.attempt > 1:
@@ -107,6 +108,13 @@ class Intake:
             return Drop()
         last = max(slow, key=_delivery, default=None)
         return Run(work, 1, Before("slow", trace_of(last.headers) if last else NO_TRACE))
+
+    async def since(self, work: Work, delivery: Delivery) -> float | None:
+        """Unix time at which ``work`` was first begun by what the log says; None: it is begun now."""
+        earlier = max(delivery.attempt - 1, 1 if work.attempt > 1 else 0)
+        names = (self._subjects.begun(work.id, number) for number in range(1, earlier + 1))
+        facts = await asyncio.gather(*(self._log.read_one(work.task, name) for name in names))
+        return min((f.time - f.message.seconds for f in facts if f and isinstance(f.message, Begun)), default=None)
 
     async def begin_hedge(self, work: Work, delivery: Delivery, worker: str) -> bool:
         """Say at once that it is begun. False: that was said before, so somebody else has it, or had."""

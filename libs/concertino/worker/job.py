@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from concertino.contracts.messages import Work
@@ -31,8 +32,21 @@ class Job:
     """Whether the log says that it has begun."""
     hold: Hold | None = None
     """On the work's lease."""
+    since: float | None = None
+    """Unix seconds at which it was first begun, where that was another delivery and matters."""
+    scope: asyncio.Timeout | None = None
+    """What ends it when its time is up, while it runs."""
     trace: Trace = NO_TRACE
     """The span of all that is done about this delivery."""
+
+    def finish(self, seconds: float) -> None:
+        """Its caller wants what there is, within ``seconds``."""
+        self.context.wish.voice()
+        if self.scope is None or self.scope.expired():
+            return
+        at, before = asyncio.get_running_loop().time() + seconds, self.scope.when()
+        if before is None or at < before:
+            self.scope.reschedule(at)
 
     @property
     def journal(self) -> Journal:

@@ -26,6 +26,7 @@ from concertino.contracts.checkpoints import Bill, beyond
 from concertino.contracts.codec import decode, encode
 from concertino.contracts.errors import ConcertinoError, Invalid, Transient
 from concertino.contracts.messages import (
+    WRITING_UP,
     Announcement,
     Begun,
     Failure,
@@ -37,7 +38,8 @@ from concertino.contracts.messages import (
     Usage,
     Work,
 )
-from concertino.contracts.subjects import LANES, Header
+from concertino.contracts.subjects import FINISH, LANES, Header
+from concertino.masking import masked
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -67,6 +69,8 @@ WRITE_PAUSE = 1.0
 """Seconds between attempts to write a result while the bus is away."""
 
 _SUPERSEDED = "another attempt was first"
+_LAST_WORD = 1.0
+"""Seconds from the end of what is to be finished until its result is in the log."""
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +110,7 @@ class Runtime:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[Settled], Job] = {}
         self._aborted: OrderedDict[str | tuple[str, str], None] = OrderedDict()
+        self._finishing: OrderedDict[str, None] = OrderedDict()
         self._draining = False
         self._consumptions: list[Consumption] = []
         self._signals: list[Subscription] = []
@@ -129,6 +134,8 @@ class Runtime:
         await self._bus.provision(topology.queues(self._subjects, [kind], self._settings.lease))
         signals = [self._subjects.signal("*"), self._subjects.signal("*", self._subjects.work_of(kind))]
         self._signals = [await self._bus.subscribe(subject, self._on_signal) for subject in signals]
+        if not self._announcement.internal:
+            self._signals.append(await self._bus.subscribe(self._subjects.finish_signal("*"), self._on_finish))
         self._bus.on_reconnect(self._on_reconnect)
         before: Consumption | None = None
         for lane in LANES:  # interactive work is taken as it comes, batch work as far as slots are free
@@ -207,11 +214,14 @@ class Runtime:
                 await delivery.ack()
             case Fail(task, work, failure, attempt):
                 failed = metered(self._failed(work, failure, attempt), await self._unbooked(task, work))
-                if await self._log.write(task, work, failed):
+                if await self._log.write(task, work, masked(failed)):
                     self._count(failed)
                 await delivery.ack()
             case Run(work, _) if work.task in self._aborted:
                 span.event(Event.OVER)
+                await delivery.ack()
+            case Run(work, _) if work.task in self._finishing:
+                span.event(Event.DROPPED)
                 await delivery.ack()
             case Run(work, _) if (work.task, work.id) in self._aborted:
                 span.event(Event.LATE)
@@ -300,6 +310,8 @@ class Runtime:
         job.trace, job.told, job.hold = tracing.here(), hedge, delivery
         if found.before and found.before.became == "lost":
             await self._take_over(job)
+        if work.brief.max_seconds is not None and (hedge or delivery.attempt > 1):
+            job.since = await self._intake.since(work, delivery)
         running = asyncio.ensure_future(self._call(job))
         journal.on_end(functools.partial(self._interrupt, [running]))
         self._running[running] = job
@@ -317,6 +329,10 @@ class Runtime:
                 return
             if (work.task, work.id) in self._aborted:
                 await self._superseded(job, span)
+                await delivery.ack()
+                return
+            if work.task in self._finishing and job.began is None:
+                span.event(Event.DROPPED)
                 await delivery.ack()
                 return
             if self._draining and hedge:
@@ -341,7 +357,7 @@ class Runtime:
                 span.failed(tracing.code_of(e))
                 await self._let_go(job, delivery, str(e))
                 return
-            left = work.deadline - self._clock()
+            left = job.work.deadline - self._clock()
             match policy.after(e, attempt, self._settings.attempts, random.random, left):
                 case policy.Retry(delay, code):
                     metrics.RETRIES.labels(self._announcement.kind, code).inc()
@@ -395,6 +411,7 @@ class Runtime:
 
     async def _settle(self, work: Work, delivery: Delivery, settled: Settled) -> bool:
         """Write the result, however long the bus is away: nobody throws away what is done. False: there is one already."""
+        settled = masked(settled)
         while True:
             try:
                 return await self._log.write(work.task, work.id, settled)
@@ -420,7 +437,7 @@ class Runtime:
         used = beyond(job.context.spent, job.journal.accounted) if job.journal.taken_over else job.context.spent
         spent = Spent(
             worker=job.replica,
-            why=why,
+            why=masked(why),
             attempt=job.attempt,
             seconds=self._took(job),
             usage=functools.reduce(operator.add, used.values(), Usage()),
@@ -444,9 +461,9 @@ class Runtime:
 
     async def _say(self, work: Work, attempt: int, doing: str, text: str) -> None:
         replica = self._announcement.replica
-        progress = Progress(doing=doing, at=self._clock(), work=work.id, attempt=attempt, worker=replica, text=text)
+        told = Progress(doing=masked(doing), at=self._clock(), work=work.id, attempt=attempt, worker=replica, text=masked(text))
         try:
-            await self._bus.publish(self._subjects.progress(work.task, work.id), encode(progress))
+            await self._bus.publish(self._subjects.progress(work.task, work.id), encode(told))
         except ConcertinoError as e:
             log.debug("progress could not be told", task=work.task, work=work.id, error=str(e))
 
@@ -476,6 +493,21 @@ class Runtime:
         about = [(running, job.work) for running, job in self._running.items()]
         self._interrupt([running for running, of in about if of.task == task and work in ("", of.id)])
 
+    async def _on_finish(self, message: Stored) -> None:
+        task, _ = self._subjects.parse_signal(message.subject)
+        await self._finish(task, WRITING_UP)
+
+    async def _finish(self, task: str, seconds: float) -> None:
+        """The caller of ``task`` wants what there is: what is at work says so and has ``seconds``, all else is not begun."""
+        self._finishing[task] = None
+        if len(self._finishing) > REMEMBERED_ABORTS:
+            self._finishing.popitem(last=False)
+        jobs = {running: job for running, job in self._running.items() if job.work.task == task}
+        self._interrupt([running for running, job in jobs.items() if job.began is None])
+        for job in jobs.values():
+            job.finish(seconds - _LAST_WORD)
+        await asyncio.gather(*(self._telling.tell(job) for job in jobs.values()))
+
     def _interrupt(self, running: Sequence[asyncio.Task[Settled]] | dict[asyncio.Task[Settled], Job]) -> None:
         for task in list(running):
             self._running[task].context.cancelled = True
@@ -485,8 +517,8 @@ class Runtime:
         self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Signals are not stored: what was said while the connection was down is in the log, as an outcome or a result, or as a
-        later delivery that has begun."""
+        """Signals are not stored: what was said while the connection was down is in the log, as an outcome, a result, a later
+        delivery that has begun, or the wish to finish."""
         for task, work in {(job.work.task, job.work.id) for job in self._running.values()}:
             try:
                 if await self._log.read_one(task, "outcome"):
@@ -495,6 +527,8 @@ class Runtime:
                     self._abort(task, work)
                 elif newest := await self._intake.newest_begun(task, work):
                     self._taken_over(task, work, newest)
+                if not self._announcement.internal and (wish := await self._log.read_one(task, FINISH)):
+                    await self._finish(task, WRITING_UP - max(self._clock() - wish.time, 0.0))
             except ConcertinoError as e:
                 log.warning("whether a task is over cannot be seen", task=task, error=str(e))
 

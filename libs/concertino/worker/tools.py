@@ -21,6 +21,7 @@ from concertino.model.observation import Checked
 from concertino.model.port import ToolSpec
 from concertino.telemetry import tracing
 from concertino.telemetry.names import Attribute
+from concertino.worker import door
 from concertino.worker.passages import passages
 
 ToolFunction = Callable[..., Awaitable[Any]]
@@ -175,9 +176,11 @@ class Toolbox:
         try:
             if self._on_call:
                 await self._on_call(name, admitted.arguments)
-            returned = await admitted.tool.function(**admitted.arguments)
-        except BaseException:
+            returned = await door.admitted(await admitted.tool.function(**admitted.arguments))
+        except BaseException as e:
             self._made.discard(admitted.call)
+            if isinstance(e, ConcertinoError):
+                door.clean(e)
             raise
         if self._on_seen:
             for passage in passages(returned):

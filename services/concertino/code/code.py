@@ -21,7 +21,6 @@ from concertino.code.checks.tools import Checks
 from concertino.code.clones import clone
 from concertino.code.globs import matches
 from concertino.code.grep import Matches
-from concertino.code.hiding import hiding
 from concertino.code.history import History
 from concertino.code.installed import Distribution, is_installed
 from concertino.code.location import Repository, locate
@@ -29,6 +28,7 @@ from concertino.code.pieces import LONGEST_LINE
 from concertino.code.symbols import Outline
 from concertino.contracts.errors import Invalid
 from concertino.contracts.messages import Locator, Passage, Source
+from concertino.masking import without_credentials
 from concertino.retrieval.index import index_path
 from concertino.retrieval.search import SearchResult, merge
 from concertino.worker.passages import rooted
@@ -100,11 +100,11 @@ class Code:
 
     def tools(self) -> list[Callable[..., Awaitable[Any]]]:
         """All of them, for a :class:`~concertino.worker.tools.Toolbox`."""
-        own: list[Callable[..., Awaitable[Any]]] = [
+        return [
             *(self.search, self.grep, self.structural, self.symbols, self.references, self.outline),
             *(self.read, self.list_files, self.history, self.blame, self.dependencies),
+            *Checks(self._bases).tools(),
         ]
-        return [hiding(tool) for tool in (*own, *Checks(self._bases).tools())]
 
     async def close(self) -> None:
         for base in self._bases:
@@ -238,7 +238,9 @@ async def _open(source: Source, cache: Path, problems: list[tuple[str, str]]) ->
         copy = await clone(place, cache)
         problems.extend(copy.problems)
         reason = f"{place} was cloned without its past: clone it yourself and give the directory"
-        return Base(source.location, copy.tree, copy.folder / "index.sqlite", history=None, no_history=reason)
+        return Base(
+            without_credentials(source.location), copy.tree, copy.folder / "index.sqlite", history=None, no_history=reason
+        )
     index = index_path(place, cache, "code")
     if is_installed(place):
         return Base(source.location, Distribution(place), index, history=None, no_history="it was installed from an archive")

@@ -23,12 +23,23 @@ from concertino.contracts.budget import within
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import Dispatched, Lane, Message, Outcome, OutcomeStatus, Result, ResultStatus, Signal, Work
+from concertino.contracts.messages import (
+    Dispatched,
+    Lane,
+    Message,
+    Outcome,
+    OutcomeStatus,
+    Result,
+    ResultStatus,
+    Settled,
+    Signal,
+    Work,
+)
 from concertino.contracts.state import State
-from concertino.contracts.subjects import LANES, FactName, Subjects, check_id
+from concertino.contracts.subjects import FINISH, LANES, PLAN, FactName, Subjects, check_id
 from concertino.orchestrator.core.decide import decide
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
-from concertino.orchestrator.core.policies import ending, hedge
+from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteFailed, WriteOutcome
+from concertino.orchestrator.core.policies import ending, hedge, limits
 from concertino.orchestrator.stragglers import Stragglers
 from concertino.orchestrator.turns import Turns
 from concertino.runtime.clock import Clock
@@ -52,7 +63,7 @@ RETRY_DELAY = 0.5
 LAST_WORDS = 5.0
 """Seconds for what is being handled when a replica leaves."""
 
-_URGENT = ("cancel",)
+_URGENT = ("cancel", FINISH)
 """Facts that end what their task costs."""
 
 log = structlog.get_logger(__name__)
@@ -228,10 +239,13 @@ class Coordinator:
             self._states.popitem(last=False)
 
     async def _read(self, state: State, reach: int = 0) -> None:
+        told = state.finish is not None
         for fact in await self._log.read(state.task, state.sequence, reach):
             state.apply(fact)
             if isinstance(fact.message, Result) and str(fact.name) in state.sent:
                 await self._learn(state, str(fact.name), fact.message)
+        if state.finish and not told and not state.outcome:
+            await self._tell(state, self._subjects.finish_signal(state.task), "the caller asked to finish")
         if state.submitted:
             limits = within(state.submitted.limits, self._max_cost)
             state.submitted = structs.replace(state.submitted, limits=limits)
@@ -241,10 +255,15 @@ class Coordinator:
         kind = work.split(".")[1]
         if self._stragglers and result.status != ResultStatus.FAILED:
             self._stragglers.saw(kind, hedge.took(state, work))
-        if state.sent[work] < hedge.HEDGE:
-            return
+        if result.worker == limits.COORDINATOR and result.error:
+            await self._tell(state, self._subjects.signal(state.task, work), result.error.message)
+        elif state.sent[work] >= hedge.HEDGE:
+            await self._tell(state, self._subjects.signal(state.task, work), "another attempt was first")
+
+    async def _tell(self, state: State, subject: str, reason: str) -> None:
+        """Whoever it is about, because of a fact that was just read."""
         try:
-            await self._bus.publish(self._subjects.signal(state.task, work), encode(Signal(reason="another attempt was first")))
+            await self._bus.publish(subject, encode(Signal(reason=reason)))
         except BusUnavailable:
             self._states.pop(state.task, None)  # so that it is read, and said, again
             raise
@@ -284,6 +303,10 @@ class Coordinator:
                         return False
                     _apply(state, "dispatched", str(wave), dispatched)
                 self._count_sent(work)
+            case WriteFailed(results):
+                for few in (results[i : i + SLICE] for i in range(0, len(results), SLICE)):
+                    await asyncio.gather(*(self._fail(state, work, result) for work, result in few))
+                return False  # it is read again: what counts is what stands there
             case WriteOutcome(outcome, abort, timers):
                 if not await self._end(state, outcome):
                     return False
@@ -293,6 +316,14 @@ class Coordinator:
                 for name in timers:
                     await self._bus.unschedule(self._subjects.timer(state.task, name))
         return True
+
+    async def _fail(self, state: State, work: str, result: Settled) -> None:
+        """Write ``result`` in the place of a worker's, unless that was first."""
+        if await self._log.write(state.task, work, result):
+            type_, _, about = work.partition(".")
+            kind = PLAN if type_ == "plan" else about.partition(".")[0]
+            metrics.RESULTS.labels(kind, result.status).inc()
+            metrics.FAILURES.labels(kind, result.error.code if result.error else OTHER).inc()
 
     async def _end(self, state: State, outcome: Outcome) -> bool:
         """Write ``outcome``. False: there is one already."""

@@ -67,6 +67,7 @@ def test_every_fact_has_a_place_in_the_stream_and_every_trigger_is_a_fact() -> N
         "spent.result.web.a.1",
         "synthesis.0",
         "cancel",
+        "finish",
         "timer.join",
         "due.join",
         "outcome",

@@ -60,6 +60,7 @@ def test_a_finished_task_has_every_name_of_the_contract() -> None:
     found = seen(finished())
 
     names = {"task", "status", "reason", "report", "plan", "subtasks", "usage", "by_kind", "by_model", "max_tokens", "max_cost"}
+    names |= {"limits"}
     assert set(found) == names
     assert (found["task"], found["status"]) == ("t", "partial")
     assert set(found["report"]) == {"text", "citations", "conflicts", "gaps", "checked", "dropped", "marked"}
@@ -153,6 +154,7 @@ def test_a_task_on_its_way_says_where_each_part_stands() -> None:
         "by_model": {},
         "max_tokens": None,
         "max_cost": None,
+        "limits": {"deadline": 100.0},
         "task": "t",
         "status": "running",
         "reason": "",

@@ -117,7 +117,7 @@ def test_what_is_missing_when_the_join_closes_is_named() -> None:
 
     assert outcome(story.then("synthesis.0", report()).ended(JOIN_AT)) == (
         PARTIAL,
-        "1 of 2 subtasks came to something: b (code) did not come in time",
+        "1 of 2 subtasks came to something: b (code) did not come in time: no worker had begun it",
         True,
     )
 
@@ -163,9 +163,9 @@ def test_without_a_report_wanted_results_end_the_task() -> None:
 @pytest.mark.parametrize(
     ("tell", "now", "reason"),
     [
-        (lambda s: s, JOIN_AT, "no plan came before the deadline"),
-        (lambda s: s, END + 1, "no plan came before the deadline"),
-        (lambda s: s.due("join"), START, "no plan came before the deadline"),
+        (lambda s: s, JOIN_AT, "no plan came before the deadline: no worker had begun it"),
+        (lambda s: s, END + 1, "no plan came before the deadline: no worker had begun it"),
+        (lambda s: s.due("join"), START, "no plan came before the deadline: no worker had begun it"),
         (lambda s: s.then("plan.0", NO_PLAN), START, "planning failed: the model made none"),
         (lambda s: s.then("plan.0", Planned()), START, "planning failed: no reason given"),
         (

@@ -22,6 +22,7 @@ SUBTASK = m.Subtask(
     sources=(SOURCE,),
     tools=("search",),
     max_calls=9,
+    max_seconds=90.0,
     effort="low",
     depends_on=("s0",),
     params={"depth": 2, "names": ["a"], "nested": {"x": None}},
@@ -92,10 +93,22 @@ FULL: dict[str, m.Message] = {
     "dispatched": m.Dispatched(work=(("result.code.s1", 1), ("plan.0", 2)), hedge_after={"code": 12.5}),
     "returned": m.Returned(worker="web-1"),
     "begun": m.Begun(worker="web-1", attempt=2, seconds=1.25, hedge=True),
+    "checkpoint": m.Checkpoint(
+        worker="web-1",
+        delivery=2,
+        records=(
+            m.Record(key="tool:1", value={"text": "found"}),
+            m.Record(key="9f86", answer=True, part=True, value=["So it"], spent={"claude": USAGE}),
+            m.Record(key="60af", error=m.Failure(code="budget", message="spent")),
+        ),
+        left="tried_again",
+        doubted=True,
+    ),
     "spent": m.Spent(worker="web-1", why="overloaded", attempt=2, seconds=8.5, usage=USAGE, spent={"claude": USAGE}),
     "result": RESULT,
     "synthesis": m.Synthesized(**SETTLED, report=REPORT),
     "cancel": m.Cancel(reason="enough"),
+    "finish": m.Finish(reason="that will do"),
     "outcome": m.Outcome(
         status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE, max_tokens=1000, max_cost=2.5
     ),
@@ -115,7 +128,7 @@ FULL: dict[str, m.Message] = {
     "progress": m.Progress(
         doing="searching", at=1_800_000_000.0, work="result.code.s1", attempt=2, worker="code-1", text="Retries"
     ),
-    "signal": m.Signal(reason="cancelled"),
+    "signal": m.Signal(reason="cancelled", delivery=2),
     "announcement": m.Announcement(
         kind="code",
         description="Reads code.",

@@ -109,6 +109,9 @@ def _notes(state: State, times: Times) -> Iterator[str]:
         yield f"the task cannot be read: {state.unreadable.message}"
     elif state.submitted is None:
         yield "the beginning of this log has expired: what is left of it begins with its earliest fact"
+    if state.finish:
+        reason = f": {state.finish.reason}" if state.finish.reason else ""
+        yield f"asked to finish by the caller after {times.since(state.times['finish']):.1f} s{reason}"
     if state.cancel:
         reason = f": {state.cancel.reason}" if state.cancel.reason else ""
         yield f"cancelled by the caller after {times.since(state.times['cancel']):.1f} s{reason}"

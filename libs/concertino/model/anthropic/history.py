@@ -42,6 +42,12 @@ class History:
         that goes with neither."""
         return self._without((*THOUGHTS, *_HOSTED))
 
+    @property
+    def unanswered(self) -> list[str]:
+        """Ids of the calls of tools in the last turn that have no results yet."""
+        last = self._turns[-1]
+        return [block["id"] for block in last["content"] if block["type"] == "tool_use" and last["role"] == "assistant"]
+
     def said(self, message: BetaMessage, model: str, *, called: bool = False) -> None:
         """The model's turn. Calls of tools are in it only if they are made (``called``): each of them has to be answered."""
         content = [_valid(block.to_dict(warnings=False)) for block in message.content if called or block.type != "tool_use"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import structs
 
 from concertino.contracts.messages import Announcement, Input
+from concertino.masking import without_credentials
 from concertino.model.port import Planning
 
 _DESCRIPTION, _ABILITY, _TOOLS = 600, 200, 80
@@ -59,7 +60,8 @@ def _sources(job: Planning) -> Iterator[str]:
     if not job.work.sources:
         yield "none"
     for number, source in enumerate(job.work.sources, 1):
-        yield f"{number}. {source.kind}: {_line(source.location, 500)}{f' at {_line(source.ref, 256)}' if source.ref else ''}"
+        location = _line(without_credentials(source.location), 500)
+        yield f"{number}. {source.kind}: {location}{f' at {_line(source.ref, 256)}' if source.ref else ''}"
 
 
 def _limits(job: Planning) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 from anthropic.types.beta import BetaMessage, BetaToolUseBlock
 
-from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded, ModelRejected, Unusable
+from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded, Finished, ModelRejected, Unusable
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 from concertino.model import prompts
@@ -34,6 +34,9 @@ _COMPACTION = Path(__file__).with_name("compaction.md")
 
 _CALLS_UP = "No more calls can be made. Give your findings now, from what you have read, in the form that is asked for."
 _TIME_UP = "The time is nearly up, and no more calls can be made. Give your findings now, from what you have read so far."
+_FINISH_UP = (
+    "What there is, is wanted now, and no more calls can be made. Give your findings now, briefly, from what you have read."
+)
 _BUDGET_UP = (
     "The budget is nearly spent, and no more calls can be made. Give your findings now, briefly, from what you have read."
 )
@@ -98,7 +101,14 @@ class _Inquiry:
     async def _text(self) -> str:
         """The findings as the model states them."""
         try:
-            text = await self._looked()
+            async with self._job.hooks.wish.unless_asked():
+                text = await self._looked()
+        except Finished as e:
+            if not self._history.calls:
+                raise Finished(f"{e} before anything had been read") from e
+            self._shortfall = failure(Finished(f"{e}: what had been read after {self._budget.used} calls was written up"))
+            self._give_up_calls()
+            return await self._written(_FINISH_UP, insists=True)
         except DeadlineExceeded as e:
             if not self._history.calls:
                 raise
@@ -246,6 +256,12 @@ class _Inquiry:
         if self._ends_early and not salvaged(text):
             raise Unusable(f"the findings are longer than {roomier(self._session.room)} tokens, and were cut off twice")
         return text
+
+    def _give_up_calls(self) -> None:
+        """Calls that were made in vain are answered all the same: a model takes no other turn."""
+        if calls := self._history.unanswered:
+            refused = {"type": "tool_result", "content": _REFUSED, "is_error": True}
+            self._history.answered({**refused, "tool_use_id": call} for call in calls)
 
     async def _last_word(self, insists: bool) -> BetaMessage:
         """What the model answers. Where it ``insists``, that is in the form, and no tools are called."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from concertino.contracts.budget import left_for_work
-from concertino.contracts.errors import InvalidId
+from concertino.contracts.errors import InvalidId, QueuedTooLong
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Submitted, Work
+from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Settled, Submitted, Work
 from concertino.contracts.plans import max_subtasks, problems, unread
 from concertino.contracts.state import Round, State, fold
 from concertino.contracts.subjects import check_id
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
-from concertino.orchestrator.core.policies import hedge, join, rounds
+from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteFailed, WriteOutcome
+from concertino.orchestrator.core.policies import alarms, finishing, hedge, join, limits, rounds
 
 MAX_ATTEMPTS = {"plan": 1, "result": 2, "synthesis": 1}
 """Attempts of one piece of work that a coordinator starts: of a subtask's one more, a hedge. (A queue may deliver each
@@ -32,10 +32,12 @@ def violations(state: State, now: float, kinds: Collection[str], effects: Sequen
         found.append("something else is done together with the outcome")
     if counts[Dispatch] > 1:
         found.append("two waves at once")
+    if counts[WriteFailed] and len(effects) > 1:
+        found.append("something else is done together with what changes what is to be done")
     if not counts[WriteOutcome] and state.cancel:
         found.append("a cancelled task goes on")
     timers = state.timers | {effect.name for effect in effects if isinstance(effect, SetTimer)}
-    if not counts[WriteOutcome] and not timers - state.due:
+    if not counts[WriteOutcome] and not counts[WriteFailed] and not timers - state.due:
         found.append("nothing will wake this task if nobody answers")
     for effect in effects:
         match effect:
@@ -45,9 +47,15 @@ def violations(state: State, now: float, kinds: Collection[str], effects: Sequen
                     found += _of_writing(state, effect)
             case SetTimer():
                 found += _of_timer(state, effect)
+            case WriteFailed(results):
+                found += _of_failed(state, now, dict(results))
+                if len(results) != len(dict(results)):
+                    found.append("two results for one piece of work")
             case WriteOutcome(outcome):
                 found += _of_outcome(state, outcome)
-                if state.submitted and not state.cancel and _is_id(state.task) and not join.closed(state, now):
+                if state.finish and state.submitted and not state.cancel and not join.closed(state, now):
+                    found += _of_finished(state)
+                elif state.submitted and not state.cancel and _is_id(state.task) and not join.closed(state, now):
                     found += _of_early_end(state, state.submitted, kinds)
     return found
 
@@ -85,6 +93,8 @@ def _of_dispatch(state: State, now: float, dispatch: Dispatch) -> Iterator[str]:
         yield f"wave {dispatch.wave} is used twice"
     if len(ids) != len(set(ids)):
         yield "work stands twice in one wave"
+    if state.finish and not all(id_.startswith("synthesis.") for id_ in ids):
+        yield "something is begun though the caller asked to finish"
     for work in dispatch.work:
         for wrong in _of_work(state, state.submitted, work):
             yield f"{work.id}: {wrong}"
@@ -136,10 +146,44 @@ def _of_hedge(state: State, now: float, work: Work) -> Iterator[str]:
         yield "hedged, and no wave said when"
     elif work.deadline <= max(under_way, default=0.0):
         yield "hedged after its time"
-    if hedge.clock(state, now) - state.submitted_at < state.hedge_after.get(work.id, 0.0):
+    if alarms.clock(state, now, hedge.TIMER) - state.submitted_at < state.hedge_after.get(work.id, 0.0):
         yield "hedged before it can be slow"
     if hedge.limited(work):
         yield "hedged, though what may be spent is limited"
+
+
+def _of_failed(state: State, now: float, results: Mapping[str, Settled]) -> Iterator[str]:
+    """Nobody's work is thrown away before its time: a limit of the caller's own is over, by facts that stand in the log."""
+    if not results:
+        yield "no result is written"
+    if state.submitted is None or state.finish or join.closed(state, now):
+        yield "a limit is held that is of no use any more"
+        return
+    planned = {subtask.work_id: subtask for subtask in state.subtasks}
+    known = {f"plan.{rounds.current(state)}", *planned} - {*state.results, *(f"plan.{n}" for n in state.plans)}
+    time = alarms.clock(state, now, limits.TIMER)
+    for work, result in results.items():
+        if work not in known:
+            yield f"{work}: its result is there, or it is in no plan"
+        if result.status != ResultStatus.FAILED or result.error is None or result.error.retryable:
+            yield f"{work}: no failure for good, or none that says why"
+            continue
+        begun = [n for n in (*state.begun, *state.lost) if n.rpartition(".")[0] == work]
+        most = planned[work].max_seconds if begun and work in planned else state.submitted.limits.max_queued
+        if most is None or time < state.submitted_at + most:
+            yield f"{work}: failed by a limit that it has not, or before that can be over"
+        if bool(begun) == (result.error.code == QueuedTooLong.code):
+            yield f"{work}: failed by the wrong limit"
+
+
+def _of_finished(state: State) -> Iterator[str]:
+    """Asked to finish, a task ends before results are given up only where there is no plan, or nothing is left to do."""
+    number = rounds.current(state)
+    planned = state.plans.get(number)
+    if planned is None or planned.plan is None or not planned.plan.subtasks:
+        return
+    if any(work in state.sent and work not in state.results for work in (s.work_id for s in planned.plan.subtasks)):
+        yield "it ends while results may still come"
 
 
 def _most(work: str) -> int:
@@ -211,6 +255,8 @@ def _beyond_limits(state: State, submitted: Submitted, work: set[str]) -> Iterat
 def _of_timer(state: State, timer: SetTimer) -> Iterator[str]:
     if timer.name in state.timers | state.due:
         yield f"timer {timer.name} is set again"
+    if timer.name in (finishing.BEGUN, finishing.WRITTEN) and not state.finish:
+        yield f"timer {timer.name} is set, and nobody asked to finish"
     if not state.submitted_at <= timer.at <= join.ends_at(state):
         yield f"timer {timer.name} goes off outside the task's time"
 
