@@ -18,11 +18,7 @@ from msgspec import Struct
 from tests.chaos import answers
 from tests.chaos.answers import Turn
 
-from concertino.testing import Asked, Break, Fault, Hang, Limits, MessagesApi, Raw, Reply
-
-
-LIMITS = Limits(requests=600)
-"""As a provider has them: in an overload there are more requests than that."""
+from concertino.testing import Asked, Break, Fault, Hang, MessagesApi, Raw, Reply
 
 
 class Call(Struct, frozen=True):
@@ -44,8 +40,6 @@ class Calls(Struct, frozen=True):
     calls: tuple[Call, ...]
     unexpected: tuple[str, ...] = ()
     """Requests that nothing is scripted for, or that the API would refuse, and why."""
-    limited: int = 0
-    """Requests beyond the rate limit."""
 
 
 class Counting:
@@ -89,7 +83,7 @@ class Counting:
             )
             for asked, turn, at in self._asked
         )
-        return Calls(calls, (*(why for _, why in api.rejected), *self._wrong), len(api.limited))
+        return Calls(calls, (*(why for _, why in api.rejected), *self._wrong))
 
 
 async def serve(seed: int, address: Path, calls: Path) -> None:
@@ -97,7 +91,7 @@ async def serve(seed: int, address: Path, calls: Path) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     counting = Counting(seed)
-    async with MessagesApi(limits=LIMITS) as api:
+    async with MessagesApi() as api:
         api.on(lambda _: True, every=counting)
         part = address.with_suffix(".part")
         part.write_text(json.dumps(api.environment()))

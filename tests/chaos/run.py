@@ -304,7 +304,7 @@ def _notes(
         f"outcomes: {statuses}; {len(callers.refused)} submissions given up, {callers.repeated} repeated",
         *(f"failed: {reason[:200]}" for reason in ended.get("failed", ())),
         f"model calls: {len(calls)} reached the API, {sum(c.whole for c in calls)} answered to their end, "
-        f"{answers(kept)} answers kept; {sum(c.left for c in calls)} cut in flight, {paid_twice(calls)} paid twice, {told.limited} beyond the limit",
+        f"{answers(kept)} answers kept; {sum(c.left for c in calls)} cut in flight, {paid_twice(calls)} paid twice",
     ]
     notes += [
         f"{each.name}: open files {each.files[0]} -> {each.files[1]}, memory {each.memory[0]} -> {each.memory[1]} MiB"
