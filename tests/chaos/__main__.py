@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 import uvloop
-from tests.chaos.interrupts import interruptible
+from tests.chaos.command import interruptible, log_into
 from tests.chaos.run import Half, run
 from tests.chaos.services import ALL
 from tests.chaos.verdict import Verdict, verdict
@@ -33,6 +33,7 @@ def main() -> int:
     """The exit status: 0 where nothing was lost, done twice or left behind."""
     options = _options()
     folder = Path(tempfile.mkdtemp(prefix="concertino-chaos-"))
+    log_into(folder)
     nodes = [options.nodes] if options.nodes else [1, 3]
     print(f"SEED={options.seed} MINUTES={options.minutes:g} NODES={options.nodes or ''}; what is kept: {folder}", flush=True)
     try:

@@ -20,11 +20,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import structlog
 import uvloop
 from msgspec import Struct
 from tests.chaos import collect, run
-from tests.chaos.interrupts import interruptible
+from tests.chaos.command import interruptible, log_into
 from tests.chaos.orders import OWN
 from tests.chaos.servers import Servers
 from tests.chaos.services import Services
@@ -89,7 +88,6 @@ async def drill(victim: str, folder: Path, lease: float) -> Row:
     done.mkdir(parents=True)
     async with contextlib.AsyncExitStack() as stack:
         log = stack.enter_context((folder / "services.log").open("w"))
-        structlog.configure(logger_factory=structlog.WriteLoggerFactory(log))
         servers = Servers(folder / "nats", 1)
         stack.callback(servers.stop)
         await servers.start()
@@ -148,6 +146,7 @@ def main() -> int:
     """The exit status: 0 where the yardstick is held."""
     lease = settings(os.environ).lease
     folder = Path(tempfile.mkdtemp(prefix="concertino-drill-"))
+    log_into(folder)
     print(f"{TASKS} tasks of {SUBTASKS} subtasks of {SECONDS:g} s, {SLOTS * 4} slots, a lease of {lease:g} s", flush=True)
     print(HEADER, flush=True)
     good, undisturbed = True, 0.0

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 from msgspec import Struct
 from tests.chaos import collect, orders, plan
 from tests.chaos.callers import Callers
@@ -85,7 +84,6 @@ class _Stage:
         half = self._half
         half.folder.mkdir(parents=True, exist_ok=True)
         log = stack.enter_context((half.folder / "services.log").open("w"))
-        structlog.configure(logger_factory=structlog.WriteLoggerFactory(log))
         site = stack.enter_context(running(_site()))
         material = orders.write_material(half.folder / "material", site.url("/"))
         calls = half.folder / "calls.json"

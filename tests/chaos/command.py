@@ -1,9 +1,12 @@
-"""Ending in order when somebody wants it to end."""
+"""What both commands are about beside their own: ending in order when somebody wants that, and a terminal for their words alone."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from pathlib import Path
+
+import structlog
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -20,3 +23,8 @@ def interruptible() -> None:
 
     for sent in _ENDING:
         loop.add_signal_handler(sent, interrupt)
+
+
+def log_into(folder: Path) -> None:
+    """What is logged in this process, as of connections that break, goes into a file there."""
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory((folder / "command.log").open("a", buffering=1)))
