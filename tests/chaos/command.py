@@ -1,4 +1,4 @@
-"""What both commands are about beside their own: ending in order when somebody wants that, and a terminal for their words alone."""
+"""What both commands need: to end in order when somebody wants that, and a terminal for their own words alone."""
 
 from __future__ import annotations
 
