@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import TypeVar
 
+from msgspec import structs
 from nats.aio.client import Client as Nats
 from tests.chaos import garbage
 from tests.chaos.orders import Material, Submission, submission
 from tests.chaos.plan import Order
 
 from concertino.client import Client
-from concertino.contracts.errors import ConcertinoError, TaskExists, TaskNotFound, Transient
+from concertino.contracts.errors import CannotRedrive, ConcertinoError, QueueFull, TaskExists, TaskNotFound, Transient
 from concertino.contracts.subjects import Subjects
 
 T = TypeVar("T")
@@ -34,6 +36,8 @@ class Callers:
         """Tasks whose submission was acknowledged."""
         self.refused: dict[str, str] = {}
         """Tasks that were not taken, and why."""
+        self.full = 0
+        """Submissions that were refused because a queue was full, and made again later."""
         self.repeated = 0
         """Submissions that had to be made again."""
         self.wrong: list[str] = []
@@ -55,6 +59,8 @@ class Callers:
             self.refused[order.task] = f"{e.code}: {e}"
             return
         match order.shape:
+            case "poison":
+                await self._again(order)
             case "cancelled":
                 await asyncio.sleep(random.uniform(0.2, 4.0))
                 await self._persist(lambda: self._client.cancel(order.task, "chaos has changed its mind"))
@@ -80,6 +86,14 @@ class Callers:
             return
         self.wrong.append(f"{order.task}: another task was taken under its id")
 
+    async def _again(self, order: Order) -> None:
+        """What failed of it is run once more, as a task of its own. Where nothing did that is refused."""
+        await self._persist(lambda: self._client.wait(order.task, order.deadline))
+        again = structs.replace(order, task=f"{order.task}-again", at=order.at + order.deadline)
+        with contextlib.suppress(CannotRedrive):
+            await self._persist(lambda: self._client.redrive(order.task, new=again.task))
+            self.accepted[again.task] = again
+
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
         """What ``call`` returns, however often it must be made: it may be repeated."""
         clock = asyncio.get_running_loop().time
@@ -91,4 +105,5 @@ class Callers:
                 if clock() > give_up:
                     raise
                 self.repeated += 1
+                self.full += isinstance(e, QueueFull)
                 await asyncio.sleep(getattr(e, "after", None) or PAUSE)

@@ -39,6 +39,8 @@ READY_WITHIN = 120.0
 """Seconds until all services are announced, on however busy a machine."""
 EMPTY_WITHIN = 45.0
 """Seconds, once all tasks are over, until nothing is left in any queue: a lease, its delays, and a busy machine."""
+MAX_QUEUED = 24
+"""Pieces of work in one queue: an overload fills it, and tasks are refused until there is room again."""
 TOLD_EVERY = 10.0
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 
@@ -92,7 +94,7 @@ class _Stage:
         stack.callback(servers.stop)
         await servers.start()
         url = ",".join(servers.urls)
-        settings = Settings(nats_url=url, replicas=half.nodes, lease=half.lease)
+        settings = Settings(nats_url=url, replicas=half.nodes, lease=half.lease, max_queued=MAX_QUEUED)
         subjects = settings.subjects
         bus = await JetStream.connect(url, "chaos", subjects, patience=10.0)
         stack.push_async_callback(bus.close)
@@ -299,7 +301,8 @@ def _notes(
     ended = endings(logs)
     statuses = ", ".join(f"{len(reasons)} {status}" for status, reasons in ended.items())
     notes = [
-        f"outcomes: {statuses}; {len(callers.refused)} submissions given up, {callers.repeated} repeated",
+        f"outcomes: {statuses}; {len(callers.refused)} submissions given up, {callers.repeated} calls repeated, "
+        f"{callers.full} of them because a queue was full",
         *(f"failed: {reason[:200]}" for reason in ended.get("failed", ())),
         f"model calls: {len(calls)} reached the API, {sum(c.whole for c in calls)} answered to their end, "
         f"{answers(kept)} answers kept; {sum(c.left for c in calls)} cut in flight, {paid_twice(calls)} paid twice",

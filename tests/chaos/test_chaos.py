@@ -16,7 +16,7 @@ FLEET = ("orchestrator-1", "orchestrator-2", "synthesizer", "docs", "code", "web
 @pytest.mark.timeout(280)
 async def test_nothing_is_lost(tmp_path: Path) -> None:
     told: list[str] = []
-    half = Half(5, 0, 10.0, 3, FLEET, tmp_path, lease=3.0, deadline=40.0, pace=0.5)
+    half = Half(15, 0, 10.0, 3, FLEET, tmp_path, lease=3.0, deadline=40.0, pace=0.5)
     came = await run(half, told.append)
     judged = verdict(came.evidence)
     assert judged.good, "\n".join([*told, *came.notes, str(judged)])
