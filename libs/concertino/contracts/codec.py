@@ -29,6 +29,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "result": m.Result,
     "synthesis": m.Synthesized,
     "checkpoint": m.Checkpoint,
+    "again": m.Again,
     "cancel": m.Cancel,
     "finish": m.Finish,
     "outcome": m.Outcome,

@@ -134,7 +134,7 @@ def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
     earlier = [s for r in state.rounds[: round_.number] for s in r.plan.subtasks]
     brought = state.submitted.plan is not None and round_.number == 0
     # Whoever began the plan may have crashed before saying so: what has a result has had a worker, gone or not.
-    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.work_id in state.results)}
+    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.work_id in state.results.keys() - state.done)}
     return problems(round_.plan, state.submitted, served, brought=brought, earlier=earlier)
 
 
@@ -207,5 +207,7 @@ def _end(state: State, outcome: Outcome) -> WriteOutcome:
     }
     if state.submitted:
         within = state.submitted.limits
-        outcome = structs.replace(outcome, max_tokens=within.max_tokens, max_cost=within.max_cost)
+        outcome = structs.replace(
+            outcome, findings=ending.unwritten(state, outcome), max_tokens=within.max_tokens, max_cost=within.max_cost
+        )
     return WriteOutcome(outcome, abort=bool(set(state.sent) - done), timers=tuple(sorted(state.timers - state.due)))

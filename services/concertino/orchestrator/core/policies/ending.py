@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from concertino.contracts.messages import Outcome, OutcomeStatus, Report, ResultStatus, Subtask
+from concertino.contracts.messages import Finding, Outcome, OutcomeStatus, Report, ResultStatus, Subtask
 from concertino.contracts.plans import unread
 from concertino.contracts.state import Round, State
 from concertino.orchestrator.core.policies import finishing, join, missing
@@ -58,6 +58,14 @@ def unrunnable(state: State, round_: Round, problems: Sequence[str]) -> Outcome:
 def concluded(state: State, *notes: str) -> Outcome:
     """By what there is: results, the last report, and ``notes`` about what went wrong on the way."""
     return _concluded(state, state.rounds, notes)
+
+
+def unwritten(state: State, outcome: Outcome) -> tuple[Finding, ...]:
+    """What was found and stands in no report, though one was wanted: it was paid for. Not what a caller has joined himself."""
+    if outcome.report or not state.rounds or not state.rounds[-1].plan.synthesize:
+        return ()
+    results = (state.results.get(subtask.work_id) for subtask in state.subtasks)
+    return tuple(finding for result in results if result for finding in result.findings)
 
 
 def _concluded(state: State, rounds: Sequence[Round], notes: Sequence[str]) -> Outcome:
