@@ -203,7 +203,12 @@ async def test_another_try_pays_for_no_turn_again(stage: Stage) -> None:
     await stage.submit()
     await until(lambda: thinking.asked == [1, 2, 3])
     booked = await spent(stage, 1)
-    await stage.elapse(2)
+
+    async def tried_again() -> bool:
+        await stage.elapse(1)
+        return await stage.log.read_one("t1", WORK) is not None
+
+    await until(tried_again)
     result = await stage.result()
     assert thinking.asked == [1, 2, 3]
     assert (booked.usage, result.usage, result.attempts) == (TWO + ONE, Usage(), 2)
