@@ -11,13 +11,14 @@ import msgspec
 from tests.chaos.verdict import Kept
 from tests.chaos.watch import AGAIN, Seen, seen
 
+from concertino.bus import blobs
 from concertino.bus.port import Bus, Stored
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import decode
 from concertino.contracts.errors import BusUnavailable, Invalid
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Evidence as Quote
-from concertino.contracts.messages import Ledger, Outcome, Result
+from concertino.contracts.messages import Ledger, Outcome, Result, Submitted
 from concertino.contracts.subjects import Header, Subjects
 
 PAST = 5.0
@@ -102,18 +103,22 @@ async def kept(bus: Bus, subjects: Subjects, checkpoints: Iterable[Stored]) -> l
 async def quotes(bus: Bus, facts: Mapping[str, Sequence[Fact]]) -> list[str]:
     """Quotes of findings and citations of reports that do not stand in what is kept as their evidence, in words."""
     found = []
-    texts: dict[str, str | None] = {}
+    texts: dict[tuple[str, str], str | None] = {}
     for task, log in facts.items():
-        quoted: dict[tuple[str, str], Quote] = {}
-        for fact in log:
-            if isinstance(fact.message, Result):
-                for evidence in (e for finding in fact.message.findings for e in finding.evidence):
-                    quoted[evidence.digest, evidence.quote] = evidence
-        for evidence in quoted.values():
-            if evidence.digest not in texts:
-                blob = await bus.get_blob(evidence.digest)
-                texts[evidence.digest] = None if blob is None else blob.decode()
-            text, (begin, end) = texts[evidence.digest], evidence.span
+        quoted: dict[tuple[str, str], tuple[str, Quote]] = {}
+        results = [(str(fact.name), fact.message) for fact in log if isinstance(fact.message, Result)]
+        results += [
+            (done.work, done.result) for fact in log if isinstance(fact.message, Submitted) for done in fact.message.done
+        ]
+        for work, result in results:
+            for evidence in (e for finding in result.findings for e in finding.evidence):
+                quoted[evidence.digest, evidence.quote] = work.split(".")[1], evidence
+        for kind, evidence in quoted.values():
+            about = kind, evidence.digest
+            if about not in texts:
+                blob = await blobs.evidence(bus, *about)
+                texts[about] = None if blob is None else blob.decode()
+            text, (begin, end) = texts[about], evidence.span
             if text is None or text[begin:end] != evidence.quote:
                 found.append(f"{task}: {evidence.quote[:60]!r} is not in its evidence {evidence.digest[:12]}")
         reports = [fact.message.report for fact in log if isinstance(fact.message, Outcome) and fact.message.report]

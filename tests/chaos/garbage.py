@@ -11,7 +11,7 @@ from concertino.contracts.subjects import LANES, Subjects
 
 PAYLOADS = (b"", b"\x00\xff{", b"[]", b"null", b'{"status":7}', b'{"work":[["x",1]]}', b"x" * 2_000, b'{"blob":"../../etc"}')
 FACTS = (
-    *("plan.0", "plan.x", "dispatched.1", "dispatched.9", "synthesis.0", "cancel", "outcome"),
+    *("plan.0", "plan.x", "dispatched.1", "dispatched.9", "synthesis.0", "cancel", "finish", "halted", "outcome"),
     *("result.docs.s0", "result.tally.s0", "result.docs.nobody", "returned.result.docs.s0.1", "begun.result.docs.s0.1"),
     *("spent.result.docs.s0.1", "timer.deadline", "due.deadline", "due.nobody"),
 )
