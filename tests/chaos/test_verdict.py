@@ -132,6 +132,12 @@ def test_where_garbage_was_written_the_first_has_to_stay() -> None:
     assert len(verdict(after).duplicated) == 1
 
 
+def test_garbage_that_can_be_read_breaks_no_invariant() -> None:
+    garbage = ("dispatched.1", Dispatched(work=(("x", 1),)))
+    spoiled = evidence(facts([LOG[0], garbage, *LOG[2:]]), spoiled=frozenset({(TASK, "")}))
+    assert verdict(spoiled).good
+
+
 def test_a_log_with_a_fact_twice_breaks_the_invariants_as_well() -> None:
     judged = verdict(evidence(facts([*LOG, ("outcome", ANSWERED)])))
     assert any("more than once" in wrong for wrong in judged.wrong)

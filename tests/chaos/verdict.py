@@ -77,7 +77,8 @@ class Evidence(Struct, kw_only=True):
     watched: Mapping[tuple[str, str], frozenset[Seen]]
     """The same, as a follower saw it meanwhile."""
     spoiled: frozenset[tuple[str, str]] = frozenset()
-    """Facts where the run itself wrote garbage, as no service writes: of these the first is what counts, and has to stay."""
+    """Facts where the run itself wrote garbage, as no service writes: of these the first is what counts, and has to stay. The rest
+    of such a task has to come to one outcome all the same; invariants of what services write are not for it."""
     left: Sequence[str] = ()
     """What is left in queues, timers and ledgers, in words."""
     calls: Calls = Calls(())
@@ -127,6 +128,7 @@ def verdict(evidence: Evidence) -> Verdict:
     states = {task: fold(task, facts) for task, facts in evidence.logs.items()}
     submitted = evidence.accepted | {task for task, state in states.items() if state.submitted or state.unreadable}
     spoiled = {task for task, _ in evidence.spoiled}
+    clean = {task: log for task, log in evidence.logs.items() if task not in spoiled}
     over = {task for task, state in states.items() if state.outcome}
     return Verdict(
         submitted=len(submitted),
@@ -135,8 +137,8 @@ def verdict(evidence: Evidence) -> Verdict:
         duplicated=tuple(_twice(evidence)),
         stuck=(*evidence.left, *_overdue(states)),
         repeated=tuple(repeated(placed(evidence.calls.calls, states), evidence.kept)),
-        recovery=tuple(recovery({t: log for t, log in evidence.logs.items() if t not in spoiled}, states, evidence.faults)),
-        wrong=(*evidence.wrong, *evidence.calls.unexpected, *_broken(evidence.logs, states)),
+        recovery=tuple(recovery(clean, states, evidence.faults)),
+        wrong=(*evidence.wrong, *evidence.calls.unexpected, *_broken(clean, states)),
     )
 
 
