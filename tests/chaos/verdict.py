@@ -77,8 +77,8 @@ class Evidence(Struct, kw_only=True):
     watched: Mapping[tuple[str, str], frozenset[Seen]]
     """The same, as a follower saw it meanwhile."""
     spoiled: frozenset[tuple[str, str]] = frozenset()
-    """Facts where the run itself wrote garbage, as no service writes: of these the first is what counts, and has to stay. The rest
-    of such a task has to come to one outcome all the same; invariants of what services write are not for it."""
+    """Facts where the run itself wrote garbage, as no service writes: of these the first is what counts, and has to stay. The
+    rest of such a task has to come to one outcome all the same; invariants of what services write are not for it."""
     left: Sequence[str] = ()
     """What is left in queues, timers and ledgers, in words."""
     calls: Calls = Calls(())
