@@ -23,6 +23,7 @@ from concertino.contracts.errors import (
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 from concertino.model import prompts
+from concertino.model.anthropic.asking import Question
 from concertino.model.anthropic.budget import MOST_IDLE, Budget, write_up_at
 from concertino.model.anthropic.desk import Desk
 from concertino.model.anthropic.faults import too_long
@@ -74,8 +75,8 @@ async def research(session: Session, job: Research) -> Answer[Findings]:
 class _Inquiry:
     def __init__(self, session: Session, job: Research) -> None:
         self._session, self._job, self._calls = session, job, session.calls
-        now = self._calls.world.clock()
-        mark = Mark(secrets.token_hex(4))
+        now = self._calls.once("now", self._calls.world.clock)
+        mark = Mark(self._calls.once("mark", lambda: secrets.token_hex(4)))
         self._budget = Budget(job.tools, job.work, hosted="web_search" in job.hosted)
         self._desk = Desk(job, self._budget, mark)
         first = told(job.work, self._budget, mark, now=now, hosted=bool(job.hosted))
@@ -176,7 +177,7 @@ class _Inquiry:
     async def _turn(self) -> BetaMessage | None:
         """The model's next turn; None where the conversation was shortened instead."""
         try:
-            message = await self._calls.persist(self._next, self._until)
+            message = await self._calls.persist(self._request, self._next, self._until)
         except ModelRejected as e:
             if self._due and not too_long(e):
                 self._due = self._compacts = False  # a model that cannot summarize goes on as it is
@@ -198,18 +199,18 @@ class _Inquiry:
         await self.close()
         return None
 
-    async def _next(self, model: str) -> BetaMessage:
+    async def _next(self, asked: Question) -> BetaMessage:
         """One request by the runner. After a fault another runner goes on from the turns that there are: no tool is called
         again for it."""
-        request = self._request(model)
         try:
             # To summarize is another call within this one: it reads all of it, too.
-            async with self._calls.metered(model, request, times=2 if self._due else 1) as call:
+            async with self._calls.metered(asked, times=2 if self._due else 1) as call:
                 if self._runner is None or call.room != self._runs_with:
                     await self.close()
-                    self._runner, self._runs_with = self._started(model, {**request, "max_tokens": call.room}), call.room
+                    request = {**asked.request, "max_tokens": call.room}
+                    self._runner, self._runs_with = self._started(asked.model, request), call.room
                 stream = await anext(self._runner)
-                return await self._calls.read(call, model, stream)
+                return await self._calls.read(call, stream)
         except BaseException:
             await self.close()
             raise

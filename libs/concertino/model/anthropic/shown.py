@@ -48,6 +48,13 @@ def shown(returned: Any, mark: Mark) -> str:
     return "\n".join(parts)
 
 
+def seen(returned: Any) -> tuple[Passage, ...]:
+    """Every passage in ``returned``, also of what was cut."""
+    found: list[Passage] = []
+    _without_passages(returned, found)
+    return tuple(found)
+
+
 def _heading(passage: Passage, index: int) -> str:
     """One line of JSON: what to name as the source of a quote, and where it stands."""
     locator = {k: v for k, v in msgspec.to_builtins(passage.locator).items() if v is not None}
