@@ -60,7 +60,7 @@ class Sharing:
         return [PORT]
 
     async def research(self, **hooks: Any) -> Answer[Findings]:
-        log = EvidenceLog(MemoryBus())
+        log = EvidenceLog(MemoryBus(), "docs")
         box = Toolbox(on_seen=log.saw)
         box.add(self.search)
         limiter = Limiter(self.shared, "docs", self.waits)
