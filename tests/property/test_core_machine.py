@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from concertino.contracts.messages import Begun, Cancel, Finish, Returned, Spent, Submitted
+from concertino.contracts.messages import COORDINATOR, Begun, Cancel, Finish, Returned, Spent, Submitted
 from concertino.contracts.state import fold
 from concertino.contracts.subjects import FactName, nth
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, SetTimer
 from concertino.orchestrator.core.invariants import violations
-from concertino.orchestrator.core.policies import hedge, join, limits
+from concertino.orchestrator.core.policies import hedge, join
 from concertino.orchestrator.core.policies.hedge import OFF, Hedging
 
 MISFORTUNES = [
@@ -292,7 +292,7 @@ class Orchestration(RuleBasedStateMachine):
             event("hedged")
         if self.world.state.finish:
             event(f"finished after {len(self.world.state.rounds)} rounds")
-        if any(result.worker == limits.COORDINATOR for result in self.world.state.results.values()):
+        if any(result.worker == COORDINATOR for result in self.world.state.results.values()):
             event("ended by a limit")
         ended = self.world.sequence
         newcomer = Replica(self.world)
