@@ -98,6 +98,22 @@ async def test_reading_since_leaves_out_what_is_older(world: World, bus: Bus) ->
     assert len(await bus.read(stream, pattern, since=0)) == 3
 
 
+async def test_pages_hold_what_reading_since_does(world: World, bus: Bus) -> None:
+    subjects, stream = world.subjects, world.subjects.tasks_stream
+    await bus.write_once(subjects.fact("old", "submitted"), b"old")
+    await world.elapse(0.05)
+    moment = world.now()
+    await world.elapse(0.05)
+    await asyncio.gather(*(bus.write_once(subjects.fact(f"t{i}", "submitted"), b"%d" % i) for i in range(250)))
+    await bus.write_once(subjects.fact("t0", "outcome"), b"")
+
+    pattern = subjects.fact("*", "submitted")
+    paged = [stored async for page in bus.pages(stream, pattern, moment) for stored in page]
+    assert paged == await bus.read(stream, pattern, since=moment)
+    assert len(paged) == 250
+    assert [page async for page in bus.pages(stream, pattern, world.now() + 60)] == []
+
+
 async def test_a_read_reaches_what_it_was_told_to(world: World, bus: Bus) -> None:
     subjects, stream = world.subjects, world.subjects.tasks_stream
     await bus.write_once(subjects.fact("a", "submitted"), b"")

@@ -9,11 +9,12 @@ import random
 import pytest
 
 from concertino.bus import blobs
-from concertino.bus.port import Bus, Entry, Stored
+from concertino.bus.port import Bus, Entry, Queued, Stored
 from concertino.bus.topology import BLOB_REFRESH, Stream, Topology, installation, queues
+from concertino.contracts.errors import QueueFull
 from kit.inbox import Heard
 from kit.waiting import until
-from kit.worlds import World
+from kit.worlds import World, provisioned
 
 
 @pytest.mark.parametrize("size", [0, 1, blobs.CHUNK, blobs.CHUNK + 1, 10_000_000])
@@ -211,3 +212,41 @@ async def test_provisioning_again_keeps_what_is_there(world: World, bus: Bus) ->
     await bus.provision(queues(world.subjects, ["web"], lease=3))
 
     assert [m.data for m in await bus.read(world.subjects.tasks_stream, ">")] == [b"1"]
+
+
+async def test_a_full_queue_refuses_at_once_what_comes_and_keeps_what_is_there(world: World) -> None:
+    bus = await provisioned(world, installation(world.subjects, max_queued=2))
+    web, code = world.subjects.work("batch", "web"), world.subjects.work("batch", "code")
+    for message_id in ("a.s1.1", "a.s2.1"):
+        await bus.enqueue(web, b"1", message_id)
+
+    with pytest.raises(QueueFull) as caught:
+        await bus.enqueue(web, b"2", "a.s3.1")
+    assert caught.value.retryable
+    assert caught.value.after
+    await bus.enqueue(web, b"1", "a.s1.1")  # it is there already
+    await bus.enqueue(code, b"1", "a.s4.1")
+    await bus.enqueue(world.subjects.work("interactive", "web"), b"1", "b.s1.1")
+
+    assert await bus.queued(world.subjects.work_stream, world.subjects.work("batch", "*")) == Queued(2, {web: 2, code: 1})
+    assert [m.data for m in await bus.read(world.subjects.work_stream, web)] == [b"1", b"1"]
+
+
+async def test_a_lower_limit_takes_nothing_from_a_queue(world: World, bus: Bus) -> None:
+    work, stream = world.subjects.work("batch", "web"), world.subjects.work_stream
+    for number in range(20):
+        await bus.enqueue(work, b"1", f"a.s{number}.1")
+
+    await bus.provision(installation(world.subjects, max_queued=10))
+
+    assert len(await bus.read(stream, work)) == 20
+    assert (await bus.queued(stream, work)).limit != 10
+
+
+async def test_a_new_limit_counts_where_there_is_room(world: World, bus: Bus) -> None:
+    work, stream = world.subjects.work("batch", "web"), world.subjects.work_stream
+    await bus.enqueue(work, b"1", "a.s1.1")
+
+    await bus.provision(installation(world.subjects, max_queued=10))
+
+    assert await bus.queued(stream, work) == Queued(10, {work: 1})

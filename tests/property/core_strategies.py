@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from concertino.contracts.messages import (
+    Done,
     Failure,
     Finding,
     Limits,
@@ -67,7 +69,7 @@ def plans(number: int) -> st.SearchStrategy[Plan]:
     return st.sampled_from([*[True] * 9, False]).flatmap(lambda sound: sound_plans(number) if sound else wild_plans())
 
 
-tasks = st.builds(
+_fresh_tasks = st.builds(
     Submitted,
     request=st.just("What is it?"),
     sources=st.just(SOURCES),
@@ -103,6 +105,20 @@ _reports = st.builds(Report, text=st.just("It is so."), open=st.one_of(_gaps, _g
 _syntheses = st.builds(
     Synthesized, status=_statuses, error=_failures, report=st.one_of(*[_reports] * 5, st.none()), usage=_usages
 )
+
+
+@st.composite
+def _redriven(draw: st.DrawFn) -> Submitted:
+    """Now and then a task begins with results of an earlier one: of its own subtasks, or of nobody's."""
+    task = draw(_fresh_tasks)
+    if task.plan is None or draw(st.booleans()):
+        return task
+    some = draw(st.lists(st.sampled_from(task.plan.subtasks), unique_by=lambda one: one.work_id)) if task.plan.subtasks else []
+    names = [subtask.work_id for subtask in some] + draw(st.sampled_from([[]] * 9 + [["result.web.nobody"]]))
+    return structs.replace(task, done=tuple(Done(work=name, result=draw(_results)) for name in names), again="t0")
+
+
+tasks = _redriven()
 
 
 def settled(work: Work) -> st.SearchStrategy[Settled]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import functools
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ from concertino.bus.api import (
 )
 from concertino.bus.connection import ANYBODY, dial, hang_up, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
-from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Stored, Subscription
+from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Queued, Stored, Subscription
 from concertino.bus.puller import Puller
 from concertino.bus.topology import Consumer, Stream, Topology
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
@@ -131,6 +132,12 @@ class JetStream:
         config = msgspec.json.encode(stream.config())
         reply = await self._api.call(calls.create_stream(stream.name), config)
         if reply.error and reply.error.err_code in NAME_IN_USE:
+            if stream.max_each:
+                there = await self.queued(stream.name, ">")
+                fitting = stream.fitting(there.limit, there.messages.values())
+                if fitting != stream:
+                    log.warning("a queue holds too much for the new limit, so it keeps its old one: provision again later")
+                config = msgspec.json.encode(fitting.config())
             reply = await self._api.call(calls.update_stream(stream.name), config)
         expect_no_error(reply, f"stream {stream.name} cannot be provisioned")
 
@@ -204,6 +211,18 @@ class JetStream:
 
         return await self._api.patiently(attempt)
 
+    async def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
+        start: dict[str, Any] = {"start_time": _rfc3339(since)}
+        pending = True
+        while pending:
+            messages, pending = await self._api.patiently(
+                functools.partial(self._api.direct, stream, {**start, "next_by_subj": subjects, **_BATCH})
+            )
+            if messages:
+                page = [read_back(message) for message in messages]
+                start = {"seq": page[-1].sequence + 1}
+                yield page
+
     async def last(self, stream: str, subjects: str) -> list[Stored]:
         async def attempt() -> list[Stored] | None:
             try:
@@ -247,6 +266,12 @@ class JetStream:
             listed += len(reply.consumers)
             if not reply.consumers or listed >= reply.total:
                 return found
+
+    async def queued(self, stream: str, subjects: str) -> Queued:
+        reply = await self._api.call(calls.stream_info(stream), msgspec.json.encode({"subjects_filter": subjects}))
+        expect_no_error(reply, f"how full {stream} is cannot be read")
+        limit = reply.config.max_msgs_per_subject if reply.config.discard_new_per_subject else 0
+        return Queued(limit if limit > 0 else None, reply.state.subjects)
 
     def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         assert after is None or isinstance(after, Puller)

@@ -77,11 +77,11 @@ def client(subjects: Subjects) -> Role:
         account=subjects.account_of(CLIENT),
         publish=(
             subjects.fact("*", "submitted"),
-            subjects.fact("*", "cancel"),
-            subjects.fact("*", FINISH),
+            *(subjects.fact("*", name) for name in ("cancel", FINISH, "again.*")),
             *_blobs(subjects),
             *_reading(subjects),
             calls.consumer_info(_any(subjects.work_stream)),
+            calls.stream_info(subjects.work_stream),
         ),
         subscribe=(_inbox(subjects, CLIENT), subjects.task("*"), subjects.progress("*")),
     )
@@ -103,6 +103,7 @@ def orchestrator(subjects: Subjects) -> Role:
             *_taking(triggers),
             *_working(subjects, PLAN),
             calls.stream_info(tasks),
+            calls.stream_info(subjects.work_stream),
             calls.message(tasks),
             calls.purge(subjects.timers_stream),
             calls.consumers(subjects.work_stream),
@@ -122,6 +123,7 @@ def provisioner(subjects: Subjects) -> Role:
             calls.INFO,
             *(calls.create_stream(stream.name) for stream in made.streams),
             *(calls.update_stream(stream.name) for stream in made.streams),
+            *(calls.stream_info(stream.name) for stream in made.streams if stream.max_each),
             *(calls.create_consumer(consumer) for consumer in made.consumers),
             # A lane and a kind are one token of a consumer's name.
             calls.create_consumer(_any(subjects.work_stream, subjects.work("*", "*"))),

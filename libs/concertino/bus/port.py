@@ -8,7 +8,7 @@ taken effect or not, and every call here may be repeated. What is too large for 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -35,6 +35,15 @@ class Entry(Struct, frozen=True):
     value: bytes | None
     revision: int
     """What :meth:`Bus.swap_key` is told, so that it replaces what was read and nothing newer."""
+
+
+class Queued(Struct, frozen=True):
+    """How full the subjects of a stream are."""
+
+    limit: int | None
+    """Messages that one of them holds at the most; None: any number."""
+    messages: Mapping[str, int]
+    """By subject, those that wait or are being handled."""
 
 
 class Delivery(Protocol):
@@ -96,7 +105,10 @@ class Bus(Protocol):
         """
 
     async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
-        """Store ``data``; a repetition with the same ``message_id`` within the duplicate window is dropped."""
+        """Store ``data``; a repetition with the same ``message_id`` within the duplicate window is dropped.
+
+        Raises :class:`~concertino.contracts.errors.QueueFull`, at once, where ``subject`` holds as much as it may.
+        """
 
     async def schedule(self, subject: str, at: float, target: str) -> None:
         """Have the server store an empty message on ``target`` (of the same stream) at Unix time ``at``, once.
@@ -118,6 +130,10 @@ class Bus(Protocol):
         Unix time.
         """
 
+    def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
+        """What was stored on ``subjects`` from Unix time ``since`` on, in order, a part at a time: for what is too much to be
+        held at once."""
+
     async def last(self, stream: str, subjects: str) -> list[Stored]:
         """The newest message of each subject that matches ``subjects``."""
 
@@ -129,6 +145,9 @@ class Bus(Protocol):
 
     async def depths(self, stream: str) -> dict[str, tuple[int, int]]:
         """The same of every consumer of ``stream``, by name. Empty where there is no such stream."""
+
+    async def queued(self, stream: str, subjects: str) -> Queued:
+        """How full those ``subjects`` of ``stream`` are that hold anything, in the words of its leader."""
 
     def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         """Hand messages to ``handler``, at most ``slots`` at once, for as long as the process lives and whatever happens to

@@ -25,6 +25,7 @@ async def submit(question: Question, *, nats: str | None, task: str | None) -> i
                 plan=question.plan,
                 lane=question.lane,
                 task=task,
+                wait=question.wait,
             )
     write(f"{name}\n")
     return 0

@@ -48,6 +48,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_rounds: int | None = None
     max_queued: str | None = None
     effort: Effort | None = None
+    model: str | None = None
     plan: str | None = None
     lane: Lane | None = None
 

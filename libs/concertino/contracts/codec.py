@@ -28,6 +28,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "spent": m.Spent,
     "result": m.Result,
     "synthesis": m.Synthesized,
+    "again": m.Again,
     "cancel": m.Cancel,
     "finish": m.Finish,
     "outcome": m.Outcome,

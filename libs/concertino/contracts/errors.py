@@ -11,6 +11,7 @@
     │   ├── InvalidPlan         a cycle, an unknown kind, too many subtasks, ...
     │   ├── TaskExists          the id names another task already
     │   ├── TaskNotFound        no task of that id on this bus
+    │   ├── CannotRedrive       the task is not over, or nothing of it failed
     │   ├── BadSetting          an environment variable or option that does not parse
     │   ├── SourceError         a source that does not exist, may not be read, or cannot be read
     │   └── ModelRejected       the model's API does not take the request: key, model's name, size
@@ -21,10 +22,12 @@
     │   ├── QuoteNotSeen        a quote that is in nothing the worker has read
     │   └── ModelRefused        the model declines to answer
     ├── Finished           the caller asked to finish: what there is counts
+    ├── Unfit              a handler, or an adapter of a model, returned what no reader accepts
     ├── Unusable           the model answered, and not so that it can be used
     ├── Transient          the world was at fault; the same call may succeed later
     │   ├── BusUnavailable      no server, or no answer in time
     │   ├── DeadlineExceeded    the time was up
+    │   ├── QueueFull           a queue has as much work as it may hold
     │   └── ModelUnavailable    overloaded, out of quota for now, failing, silent, or cut off in mid-stream
     │       └── LedgerUnavailable   what the task has spent cannot be read or written, so no model is called
     └── Cancelled          the caller asked to stop
@@ -35,7 +38,10 @@ happened and what to do about it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+Category: TypeAlias = Literal["transient", "overloaded", "invalid", "refused", "bug"]
+"""How errors are told apart where it is decided whether to try again: see :func:`category`."""
 
 
 class ConcertinoError(Exception):
@@ -91,6 +97,12 @@ class TaskNotFound(Invalid):
     """No task of that id is in the log: mistyped, on another bus, or older than the log keeps."""
 
     code = "task_not_found"
+
+
+class CannotRedrive(Invalid):
+    """The task is not over, or has no failed work: the text says what to do."""
+
+    code = "cannot_redrive"
 
 
 class BadSetting(Invalid):
@@ -153,6 +165,12 @@ class Finished(ConcertinoError):
     code = "finished"
 
 
+class Unfit(ConcertinoError, TypeError):
+    """A handler, or the adapter of a model, returned what no reader accepts. Mend it: the same would come of it again."""
+
+    code = "bug"
+
+
 class Unusable(ConcertinoError):
     """The model's answer was cut off, or was not in the form asked for when it was asked again."""
 
@@ -182,6 +200,12 @@ class DeadlineExceeded(Transient):
     code = "deadline"
 
 
+class QueueFull(Transient):
+    """A queue holds as much work as it may. Nothing was stored: try again, in ``after`` seconds."""
+
+    code = "queue_full"
+
+
 class ModelUnavailable(Transient):
     """The model's API is overloaded, limits the rate, fails, does not answer in time, or breaks off in mid-stream."""
 
@@ -199,3 +223,20 @@ class Cancelled(ConcertinoError):
     """The task was cancelled, or has its outcome already."""
 
     code = "cancelled"
+
+
+def category(error: BaseException) -> Category:
+    """What kind of fault ``error`` is: of the world, for now (``transient``) or because it is asked for too much
+    (``overloaded``); of whoever asked (``invalid``); a rule or a limit (``refused``); or nobody's who foresaw it (``bug``)."""
+    match error:
+        case LedgerUnavailable():
+            return "transient"
+        case ModelUnavailable():
+            return "overloaded"
+        case ConcertinoError(retryable=True):
+            return "transient"
+        case Invalid():
+            return "invalid"
+        case ConcertinoError():
+            return "refused"
+    return "bug"

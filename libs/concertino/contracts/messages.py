@@ -62,6 +62,8 @@ class Limits(Message, frozen=True, kw_only=True):
     """Seconds that planning or a subtask may wait for a worker, from when nothing else holds it. What nobody has begun by then
     has failed, and the task goes on without it. Unset: until the time of the task is up."""
     effort: Effort = "auto"
+    model: Annotated[str, Meta(pattern="^[!-~]{0,128}$")] = ""
+    """The model to ask for all of the task, in the place of those that are configured, and of their fallbacks. Empty: those."""
 
 
 class Subtask(Message, frozen=True, kw_only=True):
@@ -125,6 +127,10 @@ class Submitted(Message, frozen=True, kw_only=True):
     close; ``limits.max_rounds`` of 1 rules that out."""
     until: Literal["plan", "report"] = "report"
     """Where to stop: with the plan alone, nothing run, or with the report."""
+    done: tuple[Done, ...] = ()
+    """Results that the task starts with: of subtasks of ``plan``, which are not run then. Others count for nothing."""
+    again: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{0,64}$")] = ""
+    """The task that this one runs again, and whose results ``done`` are."""
 
 
 # ------------------------------------------------------------------------------------------------------------ evidence
@@ -356,6 +362,14 @@ class Result(Settled, frozen=True, kw_only=True):
     """What a reader of the report should know, such as material that could not be read."""
 
 
+class Done(Message, frozen=True, kw_only=True):
+    """A result of an earlier task, for one that begins with it."""
+
+    work: str
+    """The work id of its subtask, which is the same in both."""
+    result: Result
+
+
 class Synthesized(Settled, frozen=True, kw_only=True):
     """``ctn.task.<task>.synthesis.<round>``, by a synthesizer."""
 
@@ -396,6 +410,10 @@ class Spent(Message, frozen=True, kw_only=True):
 
     worker: str = ""
     why: str = ""
+    code: str = ""
+    """Of the error that it ended in: :mod:`concertino.contracts.errors`. Empty where it ended in none."""
+    category: str = ""
+    """Of the error: transient, overloaded, invalid, refused or bug. It decides whether and when there is another attempt."""
     attempt: int = 0
     """0: the log of an older release, which did not say."""
     seconds: Measure = 0.0
@@ -417,6 +435,13 @@ class Finish(Message, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Again(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.again.<other task>``, by a client: the other task runs again what failed in this one."""
+
+    subtasks: tuple[Name, ...] = ()
+    """Those that it runs. None where only planning or the report is made anew."""
+
+
 class OutcomeStatus(StrEnum):
     ANSWERED = "answered"
     PARTIAL = "partial"
@@ -430,6 +455,8 @@ class Outcome(Message, frozen=True, kw_only=True):
     status: OutcomeStatus
     reason: str
     report: Report | None = None
+    findings: tuple[Finding, ...] = ()
+    """What was found, where a report was wanted and there is none: as workers brought it. Nobody has checked its quotes."""
     usage: Usage = Usage()
     max_tokens: int | None = None
     """What the task was allowed to spend."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from concertino.contracts.facts import Fact, Unreadable
 from concertino.contracts.messages import (
+    Again,
     Begun,
     Cancel,
     Dispatched,
+    Done,
     Failure,
     Finish,
     Outcome,
@@ -62,6 +64,10 @@ class State:
     """Deliveries that were not over at once, named alike."""
     returned: dict[str, Returned] = field(default_factory=dict)
     """Deliveries that were no fault of the work's, named alike."""
+    done: set[str] = field(default_factory=set)
+    """Ids of the work whose results the task started with. What they took was paid by the task that they are from."""
+    again: set[str] = field(default_factory=set)
+    """The tasks that run again what failed in this one."""
     cancel: Cancel | None = None
     finish: Finish | None = None
     timers: set[str] = field(default_factory=set)
@@ -88,6 +94,7 @@ class State:
                 self.submitted = message
                 if message.plan is not None:
                     self.plans[0] = Planned(plan=message.plan)
+                    self._start_with(message.done, message.plan, fact)
             case Unreadable() if fact.name.type == "submitted":
                 self.unreadable = message.error
             case Planned() if is_number(about):
@@ -108,6 +115,8 @@ class State:
                 self.begun[about] = message
             case Returned():
                 self.returned[about] = message
+            case Again():
+                self.again.add(about)
             case Cancel():
                 self.cancel = message
             case Finish():
@@ -123,6 +132,15 @@ class State:
         self.times[name], self.places[name] = fact.time, fact.sequence
         if fact.trace and name in _HEADS:
             self.heads[name] = fact.trace
+
+    def _start_with(self, done: Iterable[Done], plan: Plan, fact: Fact) -> None:
+        """Such a result stands, whatever is written in its place: the server cannot know that it is there."""
+        planned = {subtask.work_id for subtask in plan.subtasks}
+        for one in done:
+            if one.work in planned and one.work not in self.done:
+                self.done.add(one.work)
+                self.results[one.work] = structs.replace(one.result, usage=_NOTHING, spent={})
+                self.times[one.work], self.places[one.work] = fact.time, fact.sequence
 
     @property
     def trace(self) -> Trace:

@@ -112,6 +112,8 @@ class SubtaskView(Struct, frozen=True):
     model: str
     prompt: str
     usage: UsageView
+    earlier: str
+    """The task that brought this result, where it was an earlier one; ``usage`` is nothing then, as that one paid."""
 
 
 class TaskView(Struct, frozen=True):
@@ -134,6 +136,10 @@ class TaskView(Struct, frozen=True):
     """The same in US dollars."""
     limits: Limits | None
     """As its caller set them. None: not known."""
+    again: str
+    """The task that this one runs again, of which it has results; empty where there is none."""
+    redriven: tuple[str, ...]
+    """The tasks that run this one again."""
 
     def to_json(self) -> bytes:
         """Indented JSON, every field present."""
@@ -169,6 +175,8 @@ def view(state: State) -> TaskView:
         max_tokens=max_tokens,
         max_cost=max_cost,
         limits=state.submitted.limits if state.submitted else None,
+        again=state.submitted.again if state.submitted else "",
+        redriven=tuple(sorted(state.again)),
     )
 
 
@@ -262,6 +270,7 @@ def _subtask(state: State, subtask: Subtask) -> SubtaskView:
         model=done.model,
         prompt=done.prompt,
         usage=usage_view(done.usage),
+        earlier=state.submitted.again if state.submitted and subtask.work_id in state.done else "",
     )
 
 

@@ -68,7 +68,9 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
         config.nats_url, name, config.subjects, closed=closed, access=config.access(role), provisions=config.provision
     )
     if config.provision:
-        await bus.provision(installation(config.subjects, replicas=config.replicas, keep=config.keep))
+        await bus.provision(
+            installation(config.subjects, replicas=config.replicas, keep=config.keep, max_queued=config.max_queued)
+        )
     service = await start(bus, config)
     release = version("concertino")
     await bus.answer_discovery(name, release)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from concertino.bus.access import Access
+from concertino.bus.topology import MAX_QUEUED
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.subjects import Subjects
 
@@ -90,6 +91,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Copies of each stream, in a cluster."""
     keep: Annotated[float, Meta(ge=60)] = 7 * 86_400.0
     """How long the log of a task, its evidence and its results stay."""
+    max_queued: Annotated[int, Meta(ge=1, le=100_000_000)] = MAX_QUEUED
+    """Pieces of work that each queue (of one kind, in one lane) holds at the most, waiting or under way. Where one is full,
+    tasks that need it are refused until there is room. It is for whoever provisions."""
     lease: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
     """After which work of a worker that fell silent goes to another."""
     attempts: Annotated[int, Meta(ge=1, le=50)] = 4

@@ -74,6 +74,14 @@ PENDING = Gauge(
 ACK_PENDING = Gauge(
     "concertino_ack_pending", "Work that a worker has, or that waits for another try. As above: take the max.", ["kind", "lane"]
 )
+QUEUE_LIMIT = Gauge(
+    "concertino_queue_limit", "Work that one queue holds at the most, waiting or taken. 0: any amount. As above: take the max."
+)
+QUEUE_FULL = Counter(
+    "concertino_queue_full",
+    "Times that work of a task was not put into its queue, as that was full. It is tried again.",
+    ["kind", "lane"],
+)
 TRIGGERS = Gauge(
     "concertino_triggers", "Facts that no orchestrator is done with: waiting or taken. As above: take the max.", ["state"]
 )

@@ -20,6 +20,7 @@ from concertino.contracts.errors import (
     ModelRefused,
     ModelRejected,
     ModelUnavailable,
+    Unfit,
     Unusable,
 )
 from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
@@ -193,8 +194,8 @@ class Context:
 
 
 def _check(call: Call) -> None:
-    """Raises :class:`TypeError` where a model says that it took what nothing can take: no reader would accept that."""
+    """Raises :class:`Unfit` where a model says that it took what nothing can take: no reader would accept that."""
     try:
         msgspec.convert(msgspec.structs.asdict(call.usage), Usage)
     except msgspec.ValidationError as e:
-        raise TypeError(f"the usage of a call of {call.model}: {e}") from e
+        raise Unfit(f"the usage of a call of {call.model}: {e}") from e

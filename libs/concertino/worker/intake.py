@@ -11,7 +11,7 @@ from concertino.bus.port import Bus, Delivery, Stored
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.errors import Invalid, InvalidId
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Begun, Failure, Planned, Result, Returned, Settled, Synthesized, Work
+from concertino.contracts.messages import Begun, Failure, Planned, Result, Returned, Settled, Spent, Synthesized, Work
 from concertino.contracts.subjects import FINISH, Header, Subjects, check_id, check_work_id, nth, parse_nth
 from concertino.contracts.trace import NO_TRACE, Trace, trace_of
 from concertino.runtime.clock import Clock
@@ -133,6 +133,13 @@ class Intake:
         if spent:
             return Before("tried_again", trace_of(spent[0].headers))
         return Before("lost", trace_of(begun[0].headers) if begun else NO_TRACE)
+
+    async def in_vain(self, task: str, work: str) -> list[Spent]:
+        """What the log says of attempts that ended without a result, in order."""
+        names = [str(self._subjects.parse_fact(s.subject)[1]) for s in await self._there(task, self._subjects.spent(work, "*"))]
+        facts = [await self._log.read_one(task, name) for name in names]
+        found = [fact.message for fact in facts if fact and isinstance(fact.message, Spent)]
+        return sorted(found, key=lambda spent: spent.attempt)
 
     async def hand_back(self, work: Work, delivery: Delivery, worker: str) -> None:
         """Have another replica do it, now. That this one leaves is not the work's fault, so the log says not to count it."""

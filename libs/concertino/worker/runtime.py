@@ -22,7 +22,8 @@ from concertino.bus import topology
 from concertino.bus.port import Bus, Consumption, Delivery, Stored, Subscription
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import encode
-from concertino.contracts.errors import ConcertinoError, Transient
+from concertino.contracts.errors import ConcertinoError, Transient, category
+from concertino.contracts.facts import failure
 from concertino.contracts.messages import (
     WRITING_UP,
     Announcement,
@@ -207,8 +208,9 @@ class Runtime:
                 if why:
                     log.error(why, subject=delivery.message.subject)
                 await delivery.ack()
-            case Fail(task, work, failure, attempt):
-                failed = self._failed(work, failure, attempt)
+            case Fail(task, work, why, attempt):
+                why = policy.with_history(why, await self._intake.in_vain(task, work))
+                failed = self._failed(work, why, attempt)
                 if await self._log.write(task, work, masked(failed)):
                     self._count(failed)
                 await delivery.ack()
@@ -299,20 +301,22 @@ class Runtime:
                 log.exception("the handler failed", kind=work.brief.kind)
             if hedge:
                 span.failed(tracing.code_of(e))
-                await self._let_go(job, delivery, str(e))
+                await self._let_go(job, delivery, str(e), e)
                 return
             left = job.work.deadline - self._clock()
             match policy.after(e, attempt, self._settings.attempts, random.random, left):
-                case policy.Retry(delay, code):
+                case policy.Retry(delay, code, _):
                     metrics.RETRIES.labels(self._announcement.kind, code).inc()
                     log.warning("trying again", error=str(e), delay=round(delay, 1))
                     span.failed(tracing.code_of(e))
                     span.event(Event.TRIED_AGAIN, {Attribute.ERROR: code, Attribute.DELAY: round(delay, 1)})
-                    await self._book(job, str(e))
+                    await self._book(job, str(e), e)
                     await delivery.nak(delay)
                     return
-                case policy.GiveUp(failure):
-                    settled = self._given_up(job, failure)
+                case policy.GiveUp(why):
+                    if attempt > 1:
+                        why = policy.with_history(why, await self._earlier(work))
+                    settled = self._given_up(job, why)
         finally:
             del self._running[running]
         if settled.status == ResultStatus.FAILED:
@@ -334,10 +338,10 @@ class Runtime:
             span.link(first.trace)
         await self._book(job, _SUPERSEDED)
 
-    async def _let_go(self, job: Job, delivery: Delivery, why: str) -> None:
+    async def _let_go(self, job: Job, delivery: Delivery, why: str, error: Exception | None = None) -> None:
         """A hedge that brings nothing is not tried again, and is no result: the attempt beside it goes on."""
         log.warning("a second attempt brought nothing; the first goes on", error=why)
-        await self._book(job, why)
+        await self._book(job, why, error)
         await delivery.ack()
 
     def _count(self, settled: Settled) -> None:
@@ -364,14 +368,25 @@ class Runtime:
                 log.warning("a result cannot be written yet", error=str(e))
                 await asyncio.sleep(WRITE_PAUSE)
 
-    async def _book(self, job: Job, why: str) -> None:
-        """Put what an attempt without a result took into the log, so that no call of a model and no second goes uncounted."""
+    async def _earlier(self, work: Work) -> list[Spent]:
+        """What the log says of attempts in vain, in order; nothing where it cannot be read, as it is told for people alone."""
+        try:
+            return await self._intake.in_vain(work.task, work.id)
+        except ConcertinoError as e:
+            log.warning("earlier attempts cannot be read", error=str(e))
+            return []
+
+    async def _book(self, job: Job, why: str, error: Exception | None = None) -> None:
+        """Put what an attempt without a result took into the log, so that no call of a model and no second goes uncounted.
+        ``error`` is what it ended in, if anything."""
         if job.began is None:
             return
         used = job.context.spent
         spent = Spent(
             worker=job.replica,
             why=masked(why),
+            code=failure(error).code if error else "",
+            category=category(error) if error else "",
             attempt=job.attempt,
             seconds=self._took(job),
             usage=functools.reduce(operator.add, used.values(), Usage()),

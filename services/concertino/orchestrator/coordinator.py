@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 
@@ -21,7 +22,7 @@ from concertino.bus.port import Bus, Consumption, Delivery
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.budget import within
 from concertino.contracts.codec import encode
-from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId
+from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId, QueueFull
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import (
     COORDINATOR,
@@ -58,6 +59,8 @@ REMEMBERED = 5_000
 """Tasks whose state is kept between triggers."""
 BUG_ATTEMPTS = 5
 """Deliveries after which a task that makes us fail is ended, so that it is not stuck for ever."""
+FULL_DELAY, LONGEST_FULL = 1.0, 15.0
+"""Seconds until work is tried again whose queue is full: at first, and at the most."""
 RETRY_DELAY = 0.5
 """Seconds until a trigger comes back; twice as many with each attempt where the fault may be the task's own."""
 
@@ -177,6 +180,9 @@ class Coordinator:
         except BusUnavailable as e:
             log.warning("could not reconcile, trying again", error=str(e))
             retry = RETRY_DELAY
+        except QueueFull as e:
+            log.warning("work waits for room in its queue", error=str(e))
+            retry = _until_room(max(d.attempt for d in triggers.deliveries))
         except Exception as e:
             log.exception("a bug, or a log that nobody foresaw")
             retry = await self._after_fault(task, e, max(d.attempt for d in triggers.deliveries))
@@ -296,14 +302,19 @@ class Coordinator:
                 lane = state.submitted.lane
                 said = {Attribute.BATCH: len(work), Attribute.WAVE: wave, Attribute.LANE: lane}
                 with tracing.sending(self._subjects.work("{lane}", "{kind}"), state.task, said, parent=state.trace) as span:
-                    for slice_ in (work[i : i + SLICE] for i in range(0, len(work), SLICE)):
-                        await asyncio.gather(*(self._log.enqueue(lane, w) for w in slice_))
-                    dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work), hedge_after=hedge_after)
+                    sent, full = await self._enqueue(lane, work)
+                    of = {w.brief.kind for w in sent}
+                    dispatched = Dispatched(
+                        work=tuple((w.id, w.attempt) for w in sent),
+                        hedge_after={kind: after for kind, after in hedge_after.items() if kind in of},
+                    )
                     if not await self._log.write(state.task, f"dispatched.{wave}", dispatched):
                         span.event(Event.EXISTS)
                         return False
                     _apply(state, "dispatched", str(wave), dispatched)
-                self._count_sent(work)
+                self._count_sent(sent)
+                if full:
+                    raise full  # the rest is the next wave, once there is room
             case WriteFailed(results):
                 for few in (results[i : i + SLICE] for i in range(0, len(results), SLICE)):
                     await asyncio.gather(*(self._fail(state, work, result) for work, result in few))
@@ -317,6 +328,27 @@ class Coordinator:
                 for name in timers:
                     await self._bus.unschedule(self._subjects.timer(state.task, name))
         return True
+
+    async def _enqueue(self, lane: Lane, work: Sequence[Work]) -> tuple[list[Work], QueueFull | None]:
+        """What of ``work`` its queues took, and what those say that are full. Raises that where they took nothing."""
+        sent: list[Work] = []
+        full: dict[str, QueueFull] = {}
+        for first in range(0, len(work), SLICE):
+            some = [w for w in work[first : first + SLICE] if w.brief.kind not in full]
+            answers = await asyncio.gather(*(self._log.enqueue(lane, w) for w in some), return_exceptions=True)
+            for one, answer in zip(some, answers, strict=True):
+                if isinstance(answer, QueueFull):
+                    full[one.brief.kind] = answer
+                elif isinstance(answer, BaseException):
+                    raise answer
+                else:
+                    sent.append(one)
+        for kind in full:
+            metrics.QUEUE_FULL.labels(kind, lane).inc()
+        why = next(iter(full.values()), None)
+        if why and not sent:
+            raise why
+        return sent, why
 
     async def _fail(self, state: State, work: str, result: Settled) -> None:
         """Write ``result`` in the place of a worker's, unless that was first."""
@@ -365,6 +397,11 @@ class Coordinator:
                 if not kinds.keys().isdisjoint(state.sent):  # else it was never begun: nobody waited
                     for work in kinds.keys() - state.results.keys():
                         metrics.MISSING.labels(kinds[work]).inc()
+
+
+def _until_room(attempt: int) -> float:
+    """Seconds until a task whose queue is full is looked at again: longer and longer, and not for all at the same moment."""
+    return min(FULL_DELAY * 2.0 ** min(attempt - 1, 10), LONGEST_FULL) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 async def _settle(deliveries: Sequence[Delivery], retry: float | None) -> None:

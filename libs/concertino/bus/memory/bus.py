@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
 from concertino.bus import blobs
 from concertino.bus.memory.flow import MemoryConsumption, MemorySubscription
 from concertino.bus.memory.server import MemoryServer
-from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Stored, Subscription
+from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Queued, Stored, Subscription
 from concertino.bus.topology import Consumer, Topology
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.subjects import Header, Subjects
 
 _DEFAULT = Subjects()
+_PAGE = 100
+"""Messages of one page: few, so that whoever reads them has to turn it."""
 
 
 class MemoryBus:
@@ -78,6 +80,13 @@ class MemoryBus:
         found = kept.select(lambda subject: matches(subjects, subject), after)
         return [m for m in found if since is None or m.time >= since]
 
+    async def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
+        after, page = 0, await self.read(stream, subjects, since=since)
+        while page:
+            yield page[:_PAGE]
+            after = page[:_PAGE][-1].sequence
+            page = await self.read(stream, subjects, after, since=since)
+
     async def last(self, stream: str, subjects: str) -> list[Stored]:
         await self._hop()
         return self.server.stream(stream).last(subjects)
@@ -90,6 +99,10 @@ class MemoryBus:
     async def depths(self, stream: str) -> dict[str, tuple[int, int]]:
         await self._hop()
         return {consumer.config.name: consumer.depth() for consumer in self.server.consumers(stream)}
+
+    async def queued(self, stream: str, subjects: str) -> Queued:
+        await self._hop()
+        return self.server.stream(stream).queued(subjects)
 
     def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         flow = self.server.consume(consumer, handler, slots, after)

@@ -102,6 +102,9 @@ class MemoryServer:
             self._streams[config.name] = MemoryStream(config)
         elif stream.config.retention != config.retention:
             raise Refused(f"stream {config.name} cannot be provisioned: its retention cannot change")
+        elif config.max_each:
+            there = stream.queued(">")
+            stream.config = config.fitting(there.limit, there.messages.values())
         else:
             stream.config = config
         for consumption in self._consumptions:

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from concertino.bus.port import Headers, Stored
+from concertino.bus.port import Headers, Queued, Stored
 from concertino.bus.topology import Stream
 from concertino.bus.wildcards import matches
-from concertino.contracts.errors import MessageTooLarge, Refused
+from concertino.contracts.errors import MessageTooLarge, QueueFull, Refused
 from concertino.contracts.subjects import Header
 
 
@@ -49,6 +49,8 @@ class MemoryStream:
         expected = headers.get(Header.EXPECTED_LAST_SUBJECT_SEQUENCE)
         if expected is not None and int(expected) != self._newest(subject):
             return None
+        if 0 < self.config.max_each <= len(self._by_subject.get(subject, ())):
+            raise QueueFull(f"{subject}: the queue is full: try again later", after=2.0)
         if schedule or "Nats-Rollup" in headers or self.config.options.get("max_msgs_per_subject") == 1:
             self.purge(subject)
         if message_id:
@@ -83,6 +85,11 @@ class MemoryStream:
             return [self._messages[next(reversed(self._by_subject[pattern]))]]
         newest = (next(reversed(numbers)) for subject, numbers in self._by_subject.items() if matches(pattern, subject))
         return [self._messages[n] for n in sorted(newest)]
+
+    def queued(self, pattern: str) -> Queued:
+        """How full the subjects are that ``pattern`` means."""
+        found = {subject: len(numbers) for subject, numbers in self._by_subject.items() if matches(pattern, subject)}
+        return Queued(self.config.max_each or None, found)
 
     def remove(self, sequence: int) -> None:
         message = self._messages.pop(sequence, None)

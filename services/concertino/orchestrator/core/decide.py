@@ -118,7 +118,9 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
         return ending.concluded(state)
     if round_.synthesis is None:
         # What is finished counts, however late it is looked at: only what is still to be done can be too late.
-        return ending.concluded(state, ending.OUT_OF_TIME) if join.over(state, now) else [_writing(state, number)]
+        return (
+            ending.concluded(state, ending.out_of_time(state, number)) if join.over(state, now) else [_writing(state, number)]
+        )
     return ending.concluded(state, *rounds.why_none(state, number))
 
 
@@ -134,7 +136,7 @@ def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
     earlier = [s for r in state.rounds[: round_.number] for s in r.plan.subtasks]
     brought = state.submitted.plan is not None and round_.number == 0
     # Whoever began the plan may have crashed before saying so: what has a result has had a worker, gone or not.
-    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.work_id in state.results)}
+    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.work_id in state.results.keys() - state.done)}
     return problems(round_.plan, state.submitted, served, brought=brought, earlier=earlier)
 
 
@@ -207,5 +209,7 @@ def _end(state: State, outcome: Outcome) -> WriteOutcome:
     }
     if state.submitted:
         within = state.submitted.limits
-        outcome = structs.replace(outcome, max_tokens=within.max_tokens, max_cost=within.max_cost)
+        outcome = structs.replace(
+            outcome, findings=ending.unwritten(state, outcome), max_tokens=within.max_tokens, max_cost=within.max_cost
+        )
     return WriteOutcome(outcome, abort=bool(set(state.sent) - done), timers=tuple(sorted(state.timers - state.due)))

@@ -69,6 +69,8 @@ def violations_of_log(facts: Sequence[Fact]) -> list[str]:
     found += [f"{work} attempt {attempt} stands in {n} waves" for (work, attempt), n in waves.items() if n > 1]
     planned = {subtask.work_id for subtask in state.subtasks}
     for work, attempt in waves:
+        if work in state.done:
+            found.append(f"{work} was done before the task began, and is worked on")
         if attempt > _most(work):
             found.append(f"{work} has {attempt} attempts, and {_most(work)} is allowed")
         if attempt > 1 and (work, 1) not in waves:
@@ -276,6 +278,10 @@ def _of_outcome(state: State, outcome: Outcome) -> Iterator[str]:
         yield "answered, though it was cancelled"
     if outcome.report is None and any(synthesis.report for synthesis in state.syntheses.values()) and state.rounds:
         yield "a finished report is thrown away"
+    wanted = bool(state.rounds) and state.rounds[-1].plan.synthesize
+    found = [f for s in state.subtasks if (r := state.results.get(s.work_id)) for f in r.findings]
+    if state.submitted and wanted and outcome.report is None and list(outcome.findings) != found:
+        yield "what was found is thrown away"
     if outcome.status != OutcomeStatus.ANSWERED:
         return
     if not state.rounds:

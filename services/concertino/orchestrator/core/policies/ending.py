@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from concertino.contracts.messages import Outcome, OutcomeStatus, Report, ResultStatus, Subtask
+from concertino.contracts.messages import Finding, Outcome, OutcomeStatus, Report, ResultStatus, Subtask
 from concertino.contracts.plans import unread
 from concertino.contracts.state import Round, State
 from concertino.orchestrator.core.policies import finishing, join, missing
 
 _NAMED = 3
 """Troubles spelt out in a reason; the rest is counted."""
-
-OUT_OF_TIME = "the deadline came before the findings were written up"
 
 
 def failed(state: State, reason: str) -> Outcome:
@@ -26,6 +24,11 @@ def unplanned(state: State) -> Outcome:
     if state.finish:
         return failed(state, f"{_asked(state)} before there was a plan: {how_far}")
     return failed(state, f"no plan came before the deadline: {how_far}")
+
+
+def out_of_time(state: State, number: int) -> str:
+    """Why there is no report of round ``number``: its time is up."""
+    return f"the deadline came before the findings were written up: {missing.so_far(state, f'synthesis.{number}')}"
 
 
 def cancelled(state: State) -> Outcome:
@@ -58,6 +61,14 @@ def unrunnable(state: State, round_: Round, problems: Sequence[str]) -> Outcome:
 def concluded(state: State, *notes: str) -> Outcome:
     """By what there is: results, the last report, and ``notes`` about what went wrong on the way."""
     return _concluded(state, state.rounds, notes)
+
+
+def unwritten(state: State, outcome: Outcome) -> tuple[Finding, ...]:
+    """What was found and stands in no report, though one was wanted: it was paid for. Not what a caller has joined himself."""
+    if outcome.report or not state.rounds or not state.rounds[-1].plan.synthesize:
+        return ()
+    results = (state.results.get(subtask.work_id) for subtask in state.subtasks)
+    return tuple(finding for result in results if result for finding in result.findings)
 
 
 def _concluded(state: State, rounds: Sequence[Round], notes: Sequence[str]) -> Outcome:
