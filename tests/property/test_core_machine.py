@@ -76,6 +76,7 @@ class Orchestration(RuleBasedStateMachine):
         hedging=st.sampled_from(HEDGINGS),
         days=st.sampled_from([4, 8, 2, 3, 1, 0]),
         slow=st.booleans(),
+        idle=st.booleans(),
         data=st.data(),
     )
     def submit(
@@ -88,6 +89,7 @@ class Orchestration(RuleBasedStateMachine):
         hedging: Hedging,
         days: int,
         slow: bool,
+        idle: bool,
         data: st.DataObject,
     ) -> None:
         """The task, and how far it has come when misfortune sets in."""
@@ -106,6 +108,11 @@ class Orchestration(RuleBasedStateMachine):
             if slow:
                 self.work_is_slow(1.0)
             self.a_day_of_work(data)
+        self.settle_down()
+        if idle:  # nobody takes what is in the queues, until somebody has waited too long
+            if slow:
+                self.work_is_slow(1.0)
+            self.it_is_time(True)
 
     # --- replicas
 
@@ -225,6 +232,19 @@ class Orchestration(RuleBasedStateMachine):
         for name, at in list(self.world.timers.items()):
             if at + 30 < self.world.now:  # late, and no later
                 self.world.fire(name)
+
+    @rule(heard=st.booleans())
+    @precondition(lambda self: set(self.world.timers) - {join.JOIN, join.DEADLINE})
+    def it_is_time(self, heard: bool) -> None:
+        """The next timer that ends no task goes off when it should."""
+        timers = [(at, name) for name, at in self.world.timers.items() if name not in (join.JOIN, join.DEADLINE)]
+        if not timers:
+            return
+        at, name = min(timers)
+        self.world.now = max(self.world.now, at)
+        self.world.fire(name)
+        if heard:
+            self.settle_down()
 
     @rule(data=st.data())
     @may("early timers")
