@@ -137,6 +137,12 @@ FLEET = Board(
                     [Query(_rate("concertino_handed_back_total", "kind"), "{{kind}}")],
                 ),
                 Panel(
+                    "Answers used again",
+                    "What a model had said when a worker died, left or failed: whoever went on did not ask for it again.",
+                    "ops",
+                    [Query(_rate("concertino_recalled_answers_total", "kind"), "{{kind}}")],
+                ),
+                Panel(
                     "Facts that wait for an orchestrator",
                     "More than a handful for long: more orchestrators, or a slow NATS.",
                     "short",

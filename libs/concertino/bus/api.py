@@ -15,6 +15,7 @@ from concertino.bus import calls
 from concertino.bus.port import Headers
 from concertino.bus.requests import Requests
 from concertino.contracts.errors import BusUnavailable, MessageTooLarge, QueueFull, Refused
+from concertino.contracts.subjects import Header
 
 T = TypeVar("T")
 
@@ -127,6 +128,16 @@ class Api:
         if status != "204":
             raise BusUnavailable(f"reading {stream}: {status} {description}")
         return messages, headers.get("Nats-Num-Pending", "0") != "0"
+
+    async def newest(self, stream: str, subject: str) -> Msg | None:
+        """The newest message on ``subject``, from whichever replica answers."""
+        [message] = await self.requests.ask(calls.newest(stream, subject), b"")
+        headers = message.headers or {}
+        if Header.SEQUENCE in headers:
+            return message
+        if headers.get("Status") != "404":
+            raise BusUnavailable(f"reading {subject}: {headers.get('Status', '')} {headers.get('Description', '')}")
+        return None
 
     async def settle(self, reply: str, word: bytes) -> None:
         """The last word about a delivery, and the server's nod to it."""

@@ -172,9 +172,9 @@ class JetStream:
             return reply.seq
         if repeated:
             # The answer to an earlier attempt may have been lost: then what is there is what we wrote.
-            for stored in await self.last(reply.stream, subject):
-                if stored.data == data and expecting.items() <= stored.headers.items():
-                    return stored.sequence
+            stored = await self.newest(reply.stream, subject)
+            if stored and stored.data == data and expecting.items() <= stored.headers.items():
+                return stored.sequence
         return None
 
     async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
@@ -210,6 +210,10 @@ class JetStream:
             return [s for s in found if s.sequence > after] if since is not None and after else found
 
         return await self._api.patiently(attempt)
+
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        found = await self._api.patiently(lambda: self._api.newest(stream, subject))
+        return read_back(found) if found else None
 
     async def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
         start: dict[str, Any] = {"start_time": _rfc3339(since)}
@@ -298,11 +302,11 @@ class JetStream:
 
     # --- blobs
 
-    async def put_blob(self, data: bytes) -> str:
-        return await blobs.put(self, self._subjects, data)
+    async def put_blob(self, owner: str, data: bytes) -> str:
+        return await blobs.put(self, self._subjects, owner, data)
 
-    async def get_blob(self, digest: str) -> bytes | None:
-        return await blobs.get(self, self._subjects, digest)
+    async def get_blob(self, owner: str, digest: str) -> bytes | None:
+        return await blobs.get(self, self._subjects, owner, digest)
 
     # --- buckets
 
@@ -318,10 +322,10 @@ class JetStream:
         return {s.subject.removeprefix(prefix): s.data for s in stored if "KV-Operation" not in s.headers}
 
     async def get_key(self, bucket: str, key: str) -> Entry:
-        stored = await self.last(calls.bucket_stream(bucket), calls.key(bucket, key))
+        stored = await self.newest(calls.bucket_stream(bucket), calls.key(bucket, key))
         if not stored:
             return Entry(None, 0)
-        return Entry(None if "KV-Operation" in stored[0].headers else stored[0].data, stored[0].sequence)
+        return Entry(None if "KV-Operation" in stored.headers else stored.data, stored.sequence)
 
     async def swap_key(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
         return await self._store_after(revision, calls.key(bucket, key), value, {})

@@ -130,6 +130,9 @@ class Bus(Protocol):
         Unix time.
         """
 
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        """The newest message on ``subject``, one without wildcards: what a user may read who may not read the whole stream."""
+
     def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
         """What was stored on ``subjects`` from Unix time ``since`` on, in order, a part at a time: for what is too much to be
         held at once."""
@@ -158,11 +161,11 @@ class Bus(Protocol):
 
     # --- blobs
 
-    async def put_blob(self, data: bytes) -> str:
-        """Keep ``data`` under its SHA-256, which is returned. Storing it twice is storing it once."""
+    async def put_blob(self, owner: str, data: bytes) -> str:
+        """Keep ``data`` for ``owner`` under its SHA-256, which is returned. Storing it twice is storing it once."""
 
-    async def get_blob(self, digest: str) -> bytes | None:
-        """The bytes, checked against ``digest``; None where there is no such blob (any more), or not all of it."""
+    async def get_blob(self, owner: str, digest: str) -> bytes | None:
+        """The bytes, checked against ``digest``; None where ``owner`` has no such blob (any more), or not all of it."""
 
     # --- buckets
 

@@ -270,7 +270,8 @@ class Client:
         """Work that failed, newest first, and at most ``most`` of it: of all tasks that were submitted or ended in the last
         ``since`` seconds, or of ``task`` alone; of workers of ``kind`` alone.
 
-        Reads the log from then on: for each million facts in it some seconds. Raises :class:`TaskNotFound`.
+        Reads all outcomes from then on: of a million facts that is half a minute, on a busy machine. Raises
+        :class:`TaskNotFound`.
         """
         if not task:
             return await failures(self._bus, self._subjects, self._clock() - since, kind, most)

@@ -19,7 +19,7 @@ from concertino.contracts.subjects import Subjects, check_id
 
 LOOKED_INTO = 5_000
 """Tasks whose logs are read at the most, the newest first."""
-_AT_ONCE = 16
+_AT_ONCE = 4
 
 
 class Failures(Struct, frozen=True):

@@ -50,6 +50,8 @@ def _failed(state: State) -> Iterator[FailedWork]:
     number = 0
     for round_ in state.rounds:
         number = round_.number + 1
+        if round_.number and not round_.plan.subtasks:
+            continue  # another round was thought of, and nobody was left to ask
         begun = [s for s in round_.plan.subtasks if s.work_id in state.sent or s.work_id in state.results]
         if state.outcome and not begun and not _planned_only(state):
             yield _lost(state, f"plan.{round_.number}", PLAN, "", f"nothing of the plan was begun: {state.outcome.reason}")

@@ -269,6 +269,10 @@ class Usage(Message, frozen=True, kw_only=True):
         """A sum stops at :data:`MOST`, so that it can be read where what it is made of can."""
         return Usage(**{name: min(getattr(self, name) + getattr(other, name), MOST) for name in self.__struct_fields__})
 
+    def __sub__(self, other: Usage) -> Usage:
+        """What is left, and nothing where it would be less than that."""
+        return Usage(**{name: max(getattr(self, name) - getattr(other, name), 0) for name in self.__struct_fields__})
+
 
 class Amount(Message, frozen=True, kw_only=True):
     """Of a budget."""
@@ -423,6 +427,36 @@ class Spent(Message, frozen=True, kw_only=True):
     """``usage`` by model."""
 
 
+class Record(Message, frozen=True, kw_only=True):
+    """One step of a conversation with a model: what came of what was asked."""
+
+    key: str
+    """What was asked, digested. The same may be asked more than once: then the order counts."""
+    value: Any = None
+    """What came of it, in a form that only whoever wrote it needs to know."""
+    error: Failure | None = None
+    """Why nothing came of it. The conversation went on."""
+    answer: bool = False
+    """Whether a model said it."""
+    part: bool = False
+    """Whether it is a piece of an answer under way."""
+    spent: dict[str, Usage] = {}
+    """What was paid for it, by model."""
+
+
+class Checkpoint(Message, frozen=True, kw_only=True):
+    """``ctn.checkpoint.<task>.<work id>.<attempt>.<n>``, by a worker that asks a model: the next steps of its conversation, so
+    that whoever takes the work over goes on from there. Without any it says that a delivery goes on from what stands before."""
+
+    worker: str
+    delivery: int
+    records: tuple[Record, ...] = ()
+    left: Literal["", "handed_back", "tried_again"] = ""
+    """Whether that delivery ended with this, and how. What it paid for stands in the task's log then (``spent``)."""
+    doubted: bool = False
+    """Whether the last answer is what it failed of: it is not used again."""
+
+
 class Cancel(Message, frozen=True, kw_only=True):
     """``ctn.task.<task>.cancel``, by a client."""
 
@@ -462,6 +496,11 @@ class Outcome(Message, frozen=True, kw_only=True):
     """What the task was allowed to spend."""
     max_cost: float | None = None
     """The same in US dollars: what the caller or the installation set, whichever is less."""
+
+
+class Halted(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.halted``, by a coordinator, after the outcome: work of the task that is not done yet is of no use any
+    more. It is what workers look at, who may not read an outcome; a task whose work is all done has none."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- work
@@ -524,6 +563,8 @@ class Signal(Message, frozen=True, kw_only=True):
     subtask writes up what there is. Not stored."""
 
     reason: str
+    delivery: int = 0
+    """Of a piece of work: attempts of earlier deliveries than this one are of no use any more, as it was taken over. 0: all."""
 
 
 class Announcement(Message, frozen=True, kw_only=True):

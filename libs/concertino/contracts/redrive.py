@@ -9,7 +9,7 @@ from msgspec import Struct
 from concertino.contracts.errors import CannotRedrive
 from concertino.contracts.failures import MISSING
 from concertino.contracts.messages import Done, Failure, Limits, OutcomeStatus, Plan, Result, ResultStatus, Submitted, Subtask
-from concertino.contracts.state import State
+from concertino.contracts.state import Round, State
 
 _NAMED = 10
 
@@ -70,7 +70,7 @@ def redrive(state: State, subtasks: Collection[str], gone: Collection[str], limi
         plan=Plan(
             subtasks=tuple(planned),
             why=" ".join(round_.plan.why for round_ in state.rounds if round_.plan.why),
-            synthesize=state.rounds[-1].plan.synthesize,
+            synthesize=_last(state).plan.synthesize,
         ),
         done=tuple(Done(work=subtask.work_id, result=_result(state, subtask)) for subtask in kept),
         again=task,
@@ -110,10 +110,15 @@ def _with_dependents(planned: Iterable[Subtask], wanted: set[str]) -> set[str]:
 
 def _ended_early(state: State) -> bool:
     """Whether a report, or the plan of another round, is what failed."""
-    last = state.rounds[-1]
+    last = _last(state)
     unplanned = state.plans.get(last.number + 1)
     written = last.synthesis is not None and last.synthesis.report is not None and last.synthesis.status != ResultStatus.FAILED
     return (last.plan.synthesize and not written) or (unplanned is not None and unplanned.plan is None)
+
+
+def _last(state: State) -> Round:
+    """The last round that anybody was asked in."""
+    return [round_ for round_ in state.rounds if round_.plan.subtasks][-1]
 
 
 def _result(state: State, subtask: Subtask) -> Result:

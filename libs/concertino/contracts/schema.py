@@ -47,6 +47,8 @@ PARAMETERS: Mapping[str, str] = {
     "kind": "The kind of worker: `plan`, `synthesize`, `code`, `docs`, or one of your own.",
     "work": "The work's id, two or three tokens: `plan.<round>`, `result.<kind>.<subtask>` or `synthesis.<round>`.",
     "delivery": "How often the queue had delivered the work, counted from 1.",
+    "attempt": "The attempt in the message of the work.",
+    "number": "Counted from 1 for each piece of work and attempt.",
     "replica": "One process of a worker.",
     "digest": "SHA-256 of the bytes, in lower-case hexadecimal.",
 }
@@ -103,6 +105,7 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
         fact("timer", "timer.{timer}", None, "coordinators", "the server", "A message schedule: fires on `due.{timer}`."),
         fact("due", "due.{timer}", None, "the server", "coordinators", "A timer has fired."),
         fact("outcome", "outcome", "outcome", "coordinators", "clients", "How the task ended, with its report."),
+        fact("halted", "halted", "halted", "coordinators", "workers", "The task has ended, and work of it has not."),
         Channel(
             name="work",
             address=subjects.work("{lane}", "{kind}"),
@@ -132,9 +135,20 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             name="superseded",
             address=subjects.signal("{task}", "{work}"),
             schema="signal",
-            writers="coordinators",
+            writers="coordinators, workers",
             readers="workers",
-            description="Attempts at this piece of work are of no use any more: another has brought its result. Not stored.",
+            description="Attempts at this piece of work are of no use any more: another has brought its result, or "
+            "(`delivery`) a later delivery goes on with it. Not stored.",
+        ),
+        Channel(
+            name="checkpoint",
+            address=subjects.checkpoint("{task}", "{work}", "{attempt}", "{number}"),
+            schema="checkpoint",
+            writers="workers",
+            readers="workers of that kind",
+            description=f"The next steps of a conversation with a model: the stream `{subjects.checkpoints_stream}`. Kept "
+            "until the work is of no use any more.",
+            once=True,
         ),
         Channel(
             name="finishing",
@@ -193,7 +207,7 @@ def asyncapi(subjects: Subjects, version: str, server: str = "127.0.0.1:4222") -
             "description": (
                 "The orchestrator-worker pattern on NATS JetStream. A task is a log of facts, each written once; publish "
                 "`submitted` (to JetStream) and read `outcome`. Payloads are JSON; what is larger than fits a message is a "
-                f"blob on `{subjects.blob('<sha256>')}` and travels by its digest in the header `{Header.BLOB}`."
+                f"blob on `{subjects.blob('<owner>', '<sha256>')}` and travels by its digest in the header `{Header.BLOB}`."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },

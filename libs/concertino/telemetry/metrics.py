@@ -110,6 +110,11 @@ HEDGES_ENDED = Counter(
 )
 
 MODEL_CALLS = Counter("concertino_model_calls", "Calls of a model, by how they ended.", ["kind", "model", "ended"])
+RECALLED = Counter(
+    "concertino_recalled_answers",
+    "Answers of models that an earlier attempt had: they are not asked for again.",
+    ["kind"],
+)
 MODEL_SECONDS = Histogram("concertino_model_call_seconds", "One call of a model.", ["kind", "model"], buckets=_LONG)
 TOKENS = Counter("concertino_tokens", "Tokens: input, output, cache_write or cache_read.", ["kind", "model", "type"])
 COST = Counter("concertino_cost_dollars", "What model calls cost, by the table of prices.", ["kind", "model"])
@@ -137,7 +142,7 @@ def seen(kind: str, model: str) -> None:
 
     What is 1 when a process is looked at first has not grown, as far as ``rate()`` can tell.
     """
-    for metric in (IN_FLIGHT, ATTEMPTS, REDELIVERIES, HANDED_BACK, LATE):
+    for metric in (IN_FLIGHT, ATTEMPTS, REDELIVERIES, HANDED_BACK, LATE, RECALLED):
         metric.labels(kind)
     for status in ResultStatus:
         RESULTS.labels(kind, status)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import structs
 
 from concertino.bus.announcements import kinds
+from concertino.bus.blobs import evidence
 from concertino.bus.port import Bus
 from concertino.contracts.budget import budget_of
 from concertino.contracts.errors import (
@@ -23,7 +24,7 @@ from concertino.contracts.errors import (
     Unfit,
     Unusable,
 )
-from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
+from concertino.contracts.messages import Announcement, Input, Record, Source, Usage, Work
 from concertino.contracts.plans import GENERAL, PUBLIC
 from concertino.masking import credentials, learn, masked
 from concertino.model import prompts
@@ -36,6 +37,7 @@ from concertino.telemetry import metrics
 from concertino.telemetry.export import captured
 from concertino.worker import meter
 from concertino.worker.evidence import EvidenceLog
+from concertino.worker.journal import Journal
 from concertino.worker.mcp import Servers
 from concertino.worker.purse import Purse
 from concertino.worker.quoting import ANOTHER_TRY, quoted
@@ -44,6 +46,7 @@ from concertino.worker.tools import Toolbox
 Say = Callable[[str, str], Awaitable[None]]
 """What is being done, and the next piece of text if that is writing."""
 
+_KINDS = "once:kinds"
 _RESEARCH = Path(__file__).with_name("research.md")
 
 
@@ -66,6 +69,7 @@ class Context:
         last_attempt: bool = False,
         servers: Servers | None = None,
         clock: Clock = time.time,
+        journal: Journal | None = None,
     ) -> None:
         learn(secret for source in work.sources for secret in credentials(source.location))
         self.work = structs.replace(work, request=masked(work.request), brief=masked(work.brief))
@@ -77,7 +81,9 @@ class Context:
         """MCP servers that this kind may use. Their tools are offered by :meth:`research`, as far as the brief allows them."""
         self.notes: list[str] = []
         """What a reader of the result should know besides."""
-        self.evidence = EvidenceLog(bus)
+        self.journal = journal or Journal(None, work.brief.kind, "", delivery, clock)
+        """What is kept of its conversations with a model."""
+        self.evidence = EvidenceLog(bus, work.brief.kind)
         self.tools = Toolbox(
             allowed=work.brief.tools,
             max_calls=work.brief.max_calls,
@@ -94,9 +100,10 @@ class Context:
             progress=self.progress,
             wish=self.wish,
             purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
+            journal=self.journal,
         )
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
-        self.spent: dict[str, Usage] = {}
+        self.spent: dict[str, Usage] = dict(self.journal.unbooked)
         """What models took so far, by name."""
         self._bus, self._say, self._clock = bus, say, clock
         self.doing = ""
@@ -152,12 +159,17 @@ class Context:
             return await self._without_model(job, e)
 
     async def kinds(self) -> list[Announcement]:
-        """Whom a plan may ask: who is announced on the bus, and who would be woken by work."""
-        return await kinds(self._bus, self.settings.subjects)
+        """Whom a plan may ask: who is announced on the bus, and who would be woken by work. For a later attempt at this work
+        that is who was there for the first: what a model was told is not to change."""
+        if held := self.hooks.journal.recall(_KINDS):
+            return msgspec.convert(held.value, list[Announcement])
+        found = await kinds(self._bus, self.settings.subjects)
+        self.hooks.journal.note(Record(key=_KINDS, value=msgspec.to_builtins(found)))
+        return found
 
-    async def blob(self, digest: str) -> bytes | None:
-        """What is kept under ``digest``."""
-        return await self._bus.get_blob(digest)
+    async def blob(self, kind: str, digest: str) -> bytes | None:
+        """The evidence of workers of ``kind`` under ``digest``. Where users are kept apart, only a synthesizer may read it."""
+        return await evidence(self._bus, kind, digest)
 
     async def _without_model(self, job: Research, why: ConcertinoError) -> Answer[Findings]:
         self.setback = str(why)

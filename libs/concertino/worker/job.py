@@ -9,6 +9,8 @@ from concertino.contracts.messages import Work
 from concertino.contracts.subjects import nth
 from concertino.contracts.trace import NO_TRACE, Trace
 from concertino.worker.context import Context
+from concertino.worker.journal import Journal
+from concertino.worker.lease import Hold
 
 
 @dataclass(slots=True)
@@ -28,6 +30,8 @@ class Job:
     """When it got a slot, by a clock that never jumps. What has none when a replica leaves is handed back at once."""
     told: bool = False
     """Whether the log says that it has begun."""
+    hold: Hold | None = None
+    """On the work's lease."""
     since: float | None = None
     """Unix seconds at which it was first begun, where that was another delivery and matters."""
     scope: asyncio.Timeout | None = None
@@ -43,6 +47,11 @@ class Job:
         at, before = asyncio.get_running_loop().time() + seconds, self.scope.when()
         if before is None or at < before:
             self.scope.reschedule(at)
+
+    @property
+    def journal(self) -> Journal:
+        """What is kept of its conversation with a model."""
+        return self.context.journal
 
     @property
     def hedge(self) -> bool:

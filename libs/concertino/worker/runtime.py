@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import structlog
 from msgspec import structs
@@ -21,22 +22,24 @@ from msgspec import structs
 from concertino.bus import topology
 from concertino.bus.port import Bus, Consumption, Delivery, Stored, Subscription
 from concertino.bus.tasklog import TaskLog
-from concertino.contracts.codec import encode
-from concertino.contracts.errors import ConcertinoError, Transient, category
+from concertino.contracts.checkpoints import Bill, beyond
+from concertino.contracts.codec import decode, encode
+from concertino.contracts.errors import ConcertinoError, Invalid, Transient, category
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import (
     WRITING_UP,
     Announcement,
+    Begun,
     Failure,
     Progress,
     ResultStatus,
     Settled,
+    Signal,
     Spent,
-    Subtask,
     Usage,
     Work,
 )
-from concertino.contracts.subjects import FINISH, LANES
+from concertino.contracts.subjects import FINISH, HALTED, LANES, Header
 from concertino.masking import masked
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
@@ -49,6 +52,7 @@ from concertino.worker.context import Context
 from concertino.worker.handlers import Handler, call
 from concertino.worker.intake import Drop, Fail, Intake, Run, settled_type
 from concertino.worker.job import Job
+from concertino.worker.journal import Checkpoints, Journal
 from concertino.worker.mcp import Servers
 from concertino.worker.middleware import Middleware, Next
 from concertino.worker.middleware.deadline import deadline
@@ -129,9 +133,7 @@ class Runtime:
         """Take work from now on, and say so on the bus."""
         kind = self._announcement.kind
         await self._bus.provision(topology.queues(self._subjects, [kind], self._settings.lease))
-        signals = [self._subjects.signal("*")]
-        if not self._announcement.internal:
-            signals.append(self._subjects.signal("*", Subtask(id="*", kind=kind, objective="").work_id))
+        signals = [self._subjects.signal("*"), self._subjects.signal("*", self._subjects.work_of(kind))]
         self._signals = [await self._bus.subscribe(subject, self._on_signal) for subject in signals]
         if not self._announcement.internal:
             self._signals.append(await self._bus.subscribe(self._subjects.finish_signal("*"), self._on_finish))
@@ -152,12 +154,15 @@ class Runtime:
         return not self._draining and all(c.alive for c in self._consumptions)
 
     async def drain(self, grace: float) -> None:
-        """Begin nothing new, give what runs ``grace`` seconds to end and be written down, hand the rest back to the queue."""
+        """Begin nothing new, and hand back what asks a model at its next turn. Give what else runs ``grace`` seconds to end and
+        be written down, and hand the rest back to the queue."""
         self._draining = True
         for consumption in self._consumptions:
             await consumption.stop()
         await self._presence.end()
         self._interrupt([running for running, job in self._running.items() if job.began is None])
+        for job in list(self._running.values()):
+            job.journal.leave()
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=grace)
         self._interrupt(self._running)
@@ -209,8 +214,8 @@ class Runtime:
                     log.error(why, subject=delivery.message.subject)
                 await delivery.ack()
             case Fail(task, work, why, attempt):
-                why = policy.with_history(why, await self._intake.in_vain(task, work))
-                failed = self._failed(work, why, attempt)
+                why = policy.with_history(why, await self._intake.in_vain(task, work, delivery.attempt))
+                failed = metered(self._failed(work, why, attempt), await self._unbooked(task, work))
                 if await self._log.write(task, work, masked(failed)):
                     self._count(failed)
                 await delivery.ack()
@@ -223,7 +228,10 @@ class Runtime:
             case Run(work, _) if (work.task, work.id) in self._aborted:
                 span.event(Event.LATE)
                 await delivery.ack()
-            case Run(work, _) if work.attempt > 1 and (self._draining or self._does(work)):
+            case Run(work, _) if work.attempt == 1 and (job := self._job_of(work)) and job.hold:
+                # The bus was away for longer than its lease, and nobody else has taken it: whoever is at it goes on.
+                await job.hold.renew(delivery)
+            case Run(work, _) if work.attempt > 1 and (self._draining or self._job_of(work)):
                 # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
                 span.event(Event.HANDED_BACK)
                 await delivery.nak(policy.elsewhere(delivery.attempt))
@@ -234,18 +242,58 @@ class Runtime:
                 span.event(Event.HANDED_BACK)
                 metrics.HANDED_BACK.labels(self._announcement.kind).inc()
                 await self._intake.hand_back(work, delivery, self._announcement.replica)
-            case Run(work, attempt):
-                await self._attempt(work, attempt, delivery, span)
+            case Run():
+                await self._attempt(found, delivery, span)
 
-    def _does(self, work: Work) -> bool:
-        return any((job.work.task, job.work.id) == (work.task, work.id) for job in self._running.values())
+    def _job_of(self, work: Work) -> Job | None:
+        """What is being done here about the same piece of work."""
+        found = (job for job in self._running.values() if (job.work.task, job.work.id) == (work.task, work.id))
+        return next(found, None)
 
     async def _begin_hedge(self, work: Work, delivery: Delivery) -> bool:
         return await self._intake.begin_hedge(work, delivery, self._announcement.replica)
 
-    async def _attempt(self, work: Work, attempt: int, delivery: Delivery, span: tracing.Span) -> None:
+    async def _journal(self, work: Work, delivery: Delivery) -> Journal:
+        """Nobody goes on from what a hedge began, so nothing is kept of it."""
+        kept = self._checkpoints(work.task, work.id, work.deadline) if work.attempt == 1 else None
+        journal = Journal(kept, self._announcement.kind, self._announcement.replica, delivery.attempt, self._clock)
+        if delivery.attempt > 1:
+            await journal.open()
+        return journal
+
+    def _checkpoints(self, task: str, work: str, deadline: float = 0.0) -> Checkpoints:
+        return Checkpoints(self._bus, self._subjects, task, work, 1, deadline)
+
+    async def _unbooked(self, task: str, work: str) -> Bill:
+        """What attempts that ended with their workers paid for, so far as it was kept."""
+        checkpoints = self._checkpoints(task, work)
+        return (await checkpoints.resumed(await checkpoints.all())).unbooked
+
+    async def _take_over(self, job: Job) -> None:
+        """Whoever held the work before may live, and has lost its lease: it hears now that it is of no use any more, or reads
+        it in the log."""
+        task, work, number = job.work.task, job.work.id, job.delivery
+        begun = Begun(worker=job.replica, attempt=job.attempt, hedge=self._may_be_hedged())
+        signal = Signal(reason=Event.TAKEN_OVER, delivery=number)
+        try:
+            await self._log.write(task, self._subjects.begun(work, job.nth), begun)
+            job.told = True
+            await self._bus.publish(self._subjects.signal(task, work), encode(signal))
+        except ConcertinoError as e:
+            log.warning("whoever held the work before cannot be told", error=str(e))
+
+    async def _attempt(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
+        hold = lease.Hold(delivery)
+        try:
+            await self._attempt_by(hold, found, span)
+        finally:
+            hold.end()
+
+    async def _attempt_by(self, delivery: lease.Hold, found: Run, span: tracing.Span) -> None:
+        work, attempt = found.work, found.attempt
         say = functools.partial(self._say, work, attempt)
         hedge = work.attempt > 1
+        journal = await self._journal(work, delivery)
         last = attempt >= self._settings.attempts and not hedge
         context = Context(
             work,
@@ -257,17 +305,25 @@ class Runtime:
             last_attempt=last,
             servers=self._servers,
             clock=self._clock,
+            journal=journal,
         )
         lane = self._subjects.lane_of(delivery.message.subject)
         job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time, delivery.attempt)
-        job.trace, job.told = tracing.here(), hedge
+        job.trace, job.told, job.hold = tracing.here(), hedge, delivery
+        if found.before and found.before.became == "lost":
+            await self._take_over(job)
         if work.brief.max_seconds is not None and (hedge or delivery.attempt > 1):
             job.since = await self._intake.since(work, delivery)
         running = asyncio.ensure_future(self._call(job))
+        journal.on_end(functools.partial(self._interrupt, [running]))
         self._running[running] = job
         try:
             settled = await running
         except asyncio.CancelledError:
+            if journal.taken_over:
+                span.event(Event.TAKEN_OVER)
+                await self._book(job, Event.TAKEN_OVER)
+                return
             if work.task in self._aborted:
                 span.event(Event.OVER)
                 await self._book(job, "the task ended")
@@ -289,8 +345,8 @@ class Runtime:
             if self._draining:
                 span.event(Event.HANDED_BACK)
                 metrics.HANDED_BACK.labels(self._announcement.kind).inc()
-                await self._book(job, "handed back")
-                await self._intake.hand_back(work, delivery, self._announcement.replica)
+                if await self._leave(job, "handed back", "handed_back"):
+                    await self._intake.hand_back(work, delivery, self._announcement.replica)
                 return
             if _current_task().cancelling():
                 raise  # it is we who are being ended, with the whole process
@@ -310,12 +366,13 @@ class Runtime:
                     log.warning("trying again", error=str(e), delay=round(delay, 1))
                     span.failed(tracing.code_of(e))
                     span.event(Event.TRIED_AGAIN, {Attribute.ERROR: code, Attribute.DELAY: round(delay, 1)})
-                    await self._book(job, str(e), e)
-                    await delivery.nak(delay)
+                    doubted = not isinstance(e, Transient)
+                    if await self._leave(job, str(e), "tried_again", e, doubted=doubted):
+                        await delivery.nak(delay)
                     return
                 case policy.GiveUp(why):
                     if attempt > 1:
-                        why = policy.with_history(why, await self._earlier(work))
+                        why = policy.with_history(why, await self._earlier(work, delivery))
                     settled = self._given_up(job, why)
         finally:
             del self._running[running]
@@ -368,20 +425,37 @@ class Runtime:
                 log.warning("a result cannot be written yet", error=str(e))
                 await asyncio.sleep(WRITE_PAUSE)
 
-    async def _earlier(self, work: Work) -> list[Spent]:
+    async def _leave(
+        self,
+        job: Job,
+        why: str,
+        how: Literal["handed_back", "tried_again"],
+        error: Exception | None = None,
+        *,
+        doubted: bool = False,
+    ) -> bool:
+        """An attempt ends, and the work goes on: book what it took. False: another worker has the work already, and nothing is
+        to be said about it any more."""
+        if job.began is not None:
+            await job.journal.close(how, doubted=doubted)
+        await self._book(job, why, error)
+        return not job.journal.taken_over
+
+    async def _earlier(self, work: Work, delivery: Delivery) -> list[Spent]:
         """What the log says of attempts in vain, in order; nothing where it cannot be read, as it is told for people alone."""
         try:
-            return await self._intake.in_vain(work.task, work.id)
+            return await self._intake.in_vain(work.task, work.id, delivery.attempt)
         except ConcertinoError as e:
             log.warning("earlier attempts cannot be read", error=str(e))
             return []
 
     async def _book(self, job: Job, why: str, error: Exception | None = None) -> None:
         """Put what an attempt without a result took into the log, so that no call of a model and no second goes uncounted.
-        ``error`` is what it ended in, if anything."""
+        Where it was taken over, that is what was not kept: the rest is counted by who took it over. ``error`` is what it ended
+        in, if anything."""
         if job.began is None:
             return
-        used = job.context.spent
+        used = beyond(job.context.spent, job.journal.accounted) if job.journal.taken_over else job.context.spent
         spent = Spent(
             worker=job.replica,
             why=masked(why),
@@ -417,7 +491,22 @@ class Runtime:
             log.debug("progress could not be told", task=work.task, work=work.id, error=str(e))
 
     async def _on_signal(self, message: Stored) -> None:
-        self._abort(*self._subjects.parse_signal(message.subject))
+        task, work = self._subjects.parse_signal(message.subject)
+        try:
+            newer = decode(Signal, message.data, message.headers.get(Header.SCHEMA)).delivery
+        except Invalid:
+            newer = 0  # whoever says it, and however: it costs an attempt, and no result
+        if newer:
+            self._taken_over(task, work, newer)
+        else:
+            self._abort(task, work)
+
+    def _taken_over(self, task: str, work: str, delivery: int) -> None:
+        """Attempts of deliveries before this one do not go on."""
+        for running, job in list(self._running.items()):
+            if (job.work.task, job.work.id, job.hedge) == (task, work, False) and job.hold and job.hold.attempt < delivery:
+                job.journal.taken_over = True
+                self._interrupt([running])
 
     def _abort(self, task: str, work: str = "") -> None:
         """Nobody waits any more for ``task`` or, where it is named, for this ``work`` of it."""
@@ -451,15 +540,17 @@ class Runtime:
         self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Signals are not stored: what was said while the connection was down is in the log, as an outcome, a result, or
-        the wish to finish."""
-        for task, work in {(job.work.task, job.work.id) for job in self._running.values()}:
+        """Signals are not stored: what was said while the connection was down is in the log, as the task's end, a result, a
+        later delivery that has begun, or the wish to finish."""
+        for (task, work), number in {(job.work.task, job.work.id): job.delivery for job in self._running.values()}.items():
             try:
-                if await self._log.read_one(task, "outcome"):
+                if await self._log.read_one(task, HALTED):
                     self._abort(task)
                 elif await self._log.read_one(task, work):
                     self._abort(task, work)
-                elif not self._announcement.internal and (wish := await self._log.read_one(task, FINISH)):
+                elif newest := await self._intake.newest_begun(task, work, number):
+                    self._taken_over(task, work, newest)
+                if not self._announcement.internal and (wish := await self._log.read_one(task, FINISH)):
                     await self._finish(task, WRITING_UP - max(self._clock() - wish.time, 0.0))
             except ConcertinoError as e:
                 log.warning("whether a task is over cannot be seen", task=task, error=str(e))

@@ -168,6 +168,23 @@ def test_a_task_without_failed_work_cannot_be_run_again_unless_work_is_named() -
     assert again(story, "a").run == ("a",)
 
 
+def test_a_round_that_nobody_was_asked_in_is_no_failed_work() -> None:
+    story = Story()
+    story.sent()
+    story.then("plan.0", planned(subtask("a")))
+    story.sent()
+    story.then("result.web.a", FOUND)
+    story.sent()
+    story.then("synthesis.0", report("who?"))
+    story.sent()
+    story.then("plan.1", planned())
+    story = ended(story, START)
+    assert failed_work(story.state) == ()
+    with pytest.raises(CannotRedrive, match="no failed work"):
+        again(story)
+    assert again(story, "a").run == ("a",)
+
+
 def test_a_plan_that_was_all_that_was_asked_for_cannot_be_run_again() -> None:
     story = Story(Submitted(request="What is it?", limits=LIMITS, until="plan"))
     story.sent()

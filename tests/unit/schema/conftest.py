@@ -104,6 +104,17 @@ FULL: dict[str, m.Message] = {
     "dispatched": m.Dispatched(work=(("result.code.s1", 1), ("plan.0", 2)), hedge_after={"code": 12.5}),
     "returned": m.Returned(worker="web-1"),
     "begun": m.Begun(worker="web-1", attempt=2, seconds=1.25, hedge=True),
+    "checkpoint": m.Checkpoint(
+        worker="web-1",
+        delivery=2,
+        records=(
+            m.Record(key="tool:1", value={"text": "found"}),
+            m.Record(key="9f86", answer=True, part=True, value=["So it"], spent={"claude": USAGE}),
+            m.Record(key="60af", error=m.Failure(code="budget", message="spent")),
+        ),
+        left="tried_again",
+        doubted=True,
+    ),
     "spent": m.Spent(
         worker="web-1",
         why="overloaded",
@@ -128,6 +139,7 @@ FULL: dict[str, m.Message] = {
         max_tokens=1000,
         max_cost=2.5,
     ),
+    "halted": m.Halted(),
     "work": m.Work(
         task="t1",
         id="result.code.s1",
@@ -144,7 +156,7 @@ FULL: dict[str, m.Message] = {
     "progress": m.Progress(
         doing="searching", at=1_800_000_000.0, work="result.code.s1", attempt=2, worker="code-1", text="Retries"
     ),
-    "signal": m.Signal(reason="cancelled"),
+    "signal": m.Signal(reason="cancelled", delivery=2),
     "announcement": m.Announcement(
         kind="code",
         description="Reads code.",

@@ -32,6 +32,8 @@ class MemoryStream:
         self._messages: dict[int, Stored] = {}
         self._by_subject: dict[str, dict[int, None]] = {}
         self._message_ids: dict[str, tuple[int, float]] = {}
+        self._ends: dict[int, float] = {}
+        """Of messages that say how long they are to be kept."""
 
     def takes(self, subject: str) -> bool:
         return any(matches(pattern, subject) for pattern in self.config.subjects)
@@ -64,6 +66,8 @@ class MemoryStream:
         self.last_sequence += 1
         self._messages[self.last_sequence] = Stored(subject, bytes(data), dict(headers), self.last_sequence, now)
         self._by_subject.setdefault(subject, {})[self.last_sequence] = None
+        if Header.TTL in headers and self.config.options.get("allow_msg_ttl"):
+            self._ends[self.last_sequence] = now + int(headers[Header.TTL])
         return self.last_sequence
 
     def _newest(self, subject: str) -> int:
@@ -95,6 +99,7 @@ class MemoryStream:
         message = self._messages.pop(sequence, None)
         if message is None:
             return
+        self._ends.pop(sequence, None)
         numbers = self._by_subject[message.subject]
         del numbers[sequence]
         if not numbers:
@@ -106,7 +111,9 @@ class MemoryStream:
             self.remove(sequence)
 
     def expire(self, now: float) -> None:
-        """Forget what is older than the stream keeps it."""
+        """Forget what is older than the stream keeps it, or than it was to be kept itself."""
+        for sequence in [sequence for sequence, end in self._ends.items() if end <= now]:
+            self.remove(sequence)
         for sequence, message in list(self._messages.items()):
             if message.time + self.config.max_age > now:
                 break
