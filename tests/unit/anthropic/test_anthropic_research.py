@@ -157,7 +157,7 @@ async def test_what_was_read_stands_between_marks_that_it_cannot_know(api: Messa
     bench.box.add(search)
     api.on("", FOUND)
     await researched(claude(), bench)
-    secret = re.search(r"<\.\.\.-([0-9a-f]{8})>", api.asked[0].text)
+    secret = re.search(r"<\.\.\.-([0-9a-f]{16})>", api.asked[0].text)
     assert secret
     head, text = api.asked[1].results[0].split("\n", 1)
     assert head == f"<passage-{secret[1]}>"

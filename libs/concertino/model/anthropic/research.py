@@ -76,7 +76,7 @@ class _Inquiry:
     def __init__(self, session: Session, job: Research) -> None:
         self._session, self._job, self._calls = session, job, session.calls
         now = self._calls.once("now", self._calls.world.clock)
-        mark = Mark(self._calls.once("mark", lambda: secrets.token_hex(4)))
+        mark = Mark(self._calls.once("mark", lambda: secrets.token_hex(8)))
         self._budget = Budget(job.tools, job.work, hosted="web_search" in job.hosted)
         self._desk = Desk(job, self._budget, mark)
         first = told(job.work, self._budget, mark, now=now, hosted=bool(job.hosted))
