@@ -244,16 +244,8 @@ async def test_what_the_fallback_answered_is_not_asked_of_either_again(api: Mess
 
 
 async def test_whoever_goes_on_stays_with_the_fallback_where_the_first_model_was_away(api: MessagesApi, claude: Make) -> None:
-    def reply(asked: Asked) -> Any:
-        return (
-            Fault(529)
-            if asked.model == "first" and turns(asked)
-            else [UseTools(Tool("search", query="a")), FOUND][turns(asked)]
-        )
-
-    api.on(lambda asked: turns(asked) == 1 and asked.model == "second", every=UseTools(Tool("search", query="b")))
-    api.on(lambda asked: turns(asked) == 2, every=FOUND)
-    api.on("", every=reply)
+    api.on(lambda asked: asked.model == "first" and turns(asked) > 0, every=Fault(529))
+    api.on("", every=by_turn(*(UseTools(Tool("search", query=query)) for query in "ab"), FOUND))
     config = Config(models={"docs": ModelChoice(model="first", fallback="second")})
 
     async def attempt(one: Claude, hooks: Hooks) -> Answer[Findings]:
