@@ -21,15 +21,15 @@ from kit.worlds import World, provisioned
 async def test_a_blob_comes_back_by_its_digest(bus: Bus, size: int) -> None:
     data = random.Random(size).randbytes(size)
 
-    digest = await bus.put_blob(data)
+    digest = await bus.put_blob("web", data)
 
     assert digest == hashlib.sha256(data).hexdigest()
-    assert await bus.get_blob(digest) == data
+    assert await bus.get_blob("web", digest) == data
 
 
 async def test_a_blob_is_kept_once(world: World, bus: Bus) -> None:
     data = random.Random(1).randbytes(blobs.CHUNK * 2)
-    digests = await asyncio.gather(*(bus.put_blob(data) for _ in range(3)))
+    digests = await asyncio.gather(*(bus.put_blob("web", data) for _ in range(3)))
 
     stored = await bus.read(world.subjects.blobs_stream, ">")
 
@@ -38,43 +38,72 @@ async def test_a_blob_is_kept_once(world: World, bus: Bus) -> None:
 
 
 async def test_a_blob_that_is_not_there_is_none(bus: Bus) -> None:
-    assert await bus.get_blob("0" * 64) is None
+    digest = await bus.put_blob("code", b"of another kind")
+    assert await bus.get_blob("web", digest) is None
+    assert await bus.get_blob("web", "0" * 64) is None
+
+
+@pytest.mark.parametrize("size", [10, blobs.CHUNK + 10])
+async def test_a_blob_of_an_earlier_release_is_found_whoever_owns_it_now(world: World, bus: Bus, size: int) -> None:
+    data = random.Random(4).randbytes(size)
+    digest = hashlib.sha256(data).hexdigest()
+    subject = world.subjects.unowned_blob(digest)
+    parts = [data[i : i + blobs.CHUNK] for i in range(0, size, blobs.CHUNK)]
+    if len(parts) == 1:
+        await bus.write_once(subject, data)
+    else:
+        for i, part in enumerate(parts):
+            await bus.write_once(f"{subject}.{i}", part)
+        await bus.write_once(subject, b"", {"Ctn-Chunks": str(len(parts))})
+
+    assert await bus.get_blob("web", digest) == data
+
+
+@pytest.mark.parametrize("size", [10, blobs.CHUNK + 10])
+async def test_what_somebody_put_in_the_place_of_a_blob_gives_way_to_it(world: World, bus: Bus, size: int) -> None:
+    data = random.Random(5).randbytes(size)
+    subject = world.subjects.blob("web", hashlib.sha256(data).hexdigest())
+    await bus.write_once(subject, b"rubbish")
+    await bus.write_once(f"{subject}.0", b"rubbish")
+
+    assert await bus.get_blob("web", await bus.put_blob("web", data)) == data
 
 
 async def test_a_blob_with_a_part_missing_is_none(world: World, bus: Bus) -> None:
     data = random.Random(2).randbytes(blobs.CHUNK * 2)
-    subject = world.subjects.blob(hashlib.sha256(data).hexdigest())
+    subject = world.subjects.blob("web", hashlib.sha256(data).hexdigest())
     await bus.write_once(f"{subject}.1", data[blobs.CHUNK :])
     await bus.write_once(subject, b"", {"Ctn-Chunks": "2"})
-    assert await bus.get_blob(subject.rpartition(".")[2]) is None
+    assert await bus.get_blob("web", subject.rpartition(".")[2]) is None
 
     await bus.write_once(f"{subject}.0", data[: blobs.CHUNK])
-    assert await bus.get_blob(subject.rpartition(".")[2]) == data
+    assert await bus.get_blob("web", subject.rpartition(".")[2]) == data
 
 
-@pytest.mark.parametrize("headers", [{}, {"Ctn-Chunks": "1"}, {"Ctn-Chunks": "many"}, {"Ctn-Chunks": "-1"}])
-async def test_a_blob_that_is_not_what_its_digest_says_is_none(world: World, bus: Bus, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("chunks", [None, "1", "many", "-1", "999999999"])
+async def test_a_blob_that_is_not_what_its_digest_says_is_none(world: World, bus: Bus, chunks: str | None) -> None:
+    headers = {} if chunks is None else {"Ctn-Chunks": chunks}
     digest = hashlib.sha256(b"true").hexdigest()
-    await bus.write_once(world.subjects.blob(digest) + ".0", b"false")
-    await bus.write_once(world.subjects.blob(digest), b"false", headers)
+    await bus.write_once(world.subjects.blob("web", digest) + ".0", b"false")
+    await bus.write_once(world.subjects.blob("web", digest), b"false", headers)
 
-    assert await bus.get_blob(digest) is None
+    assert await bus.get_blob("web", digest) is None
 
 
 @pytest.mark.parametrize("size", [10, blobs.CHUNK + 10])
 async def test_a_blob_put_again_much_later_lives_as_long_as_a_new_one(world: World, bus: Bus, size: int) -> None:
     data = random.Random(3).randbytes(size)
-    await bus.put_blob(data)
+    await bus.put_blob("web", data)
     [*_, old] = await bus.read(world.subjects.blobs_stream, ">")
 
-    await bus.put_blob(data)
+    await bus.put_blob("web", data)
     [*_, same] = await bus.read(world.subjects.blobs_stream, ">")
-    await blobs.put(bus, world.subjects, data, clock=lambda: world.now() + BLOB_REFRESH + 1)  # type: ignore[arg-type]
+    await blobs.put(bus, world.subjects, "web", data, clock=lambda: world.now() + BLOB_REFRESH + 1)  # type: ignore[arg-type]
     new = await bus.read(world.subjects.blobs_stream, ">")
 
     assert same.sequence == old.sequence
     assert all(m.sequence > old.sequence for m in new)
-    assert await bus.get_blob(hashlib.sha256(data).hexdigest()) == data
+    assert await bus.get_blob("web", hashlib.sha256(data).hexdigest()) == data
 
 
 async def test_a_bucket_holds_the_newest_value_of_each_key(world: World, bus: Bus) -> None:

@@ -13,11 +13,11 @@ from msgspec import structs
 
 from concertino.contracts.codec import encode
 from concertino.contracts.facts import Fact, read_fact
-from concertino.contracts.messages import Dispatched, Message, Outcome, Work
+from concertino.contracts.messages import Dispatched, Halted, Message, Outcome, Work
 from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import FactName, Header, Subjects
 from concertino.orchestrator.core.decide import decide, phase
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteFailed, WriteOutcome
+from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
 from concertino.orchestrator.core.invariants import violations, violations_of_log
 from concertino.orchestrator.core.lifecycle import Phase, allowed
 from concertino.orchestrator.core.policies import join, rounds
@@ -42,6 +42,8 @@ class World:
     triggers: list[int] = field(default_factory=list)
     kinds: frozenset[str] = frozenset({"web", "code"})
     hedging: Hedging = OFF
+    told: bool = False
+    """Whether it was signalled to workers that the task is over."""
 
     def write(self, name: str, message: Message) -> bool:
         """The first message on a subject stands."""
@@ -198,6 +200,12 @@ class Replica:
                 if not self.world.write("outcome", outcome):
                     return False
                 self._know("outcome", outcome)
+            case Halt():
+                self.world.told = True
+                yield
+                if not self.world.write("halted", Halted()):
+                    return False
+                self._know("halted", Halted())
         return True
 
     def _know(self, name: str, message: Message | None) -> None:

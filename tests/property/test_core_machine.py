@@ -294,11 +294,33 @@ class Orchestration(RuleBasedStateMachine):
             event(f"finished after {len(self.world.state.rounds)} rounds")
         if any(result.worker == limits.COORDINATOR for result in self.world.state.results.values()):
             event("ended by a limit")
+        self._check_told()
         ended = self.world.sequence
         newcomer = Replica(self.world)
         newcomer.begin(1)
         newcomer.finish()
         assert self.world.sequence == ended, "something happens after the end"
+
+    def _check_told(self) -> None:
+        """Nobody works for nothing: who was sent something that was still to be done at the end has been told of it."""
+        state = self.world.state
+        if self.lost and decide(state, self.world.now, self.world.kinds):
+            self._hear_again()  # whoever wrote the outcome may have died with the only trigger
+            state = self.world.state
+        order = {str(fact.name): fact.sequence for fact in self.world.log}
+        before = {
+            w for n, wave in state.dispatched.items() for w, _ in wave.work if order[f"dispatched.{n}"] < order["outcome"]
+        }
+        if before & state.unfinished:
+            assert state.halted, "the task is over, and its workers do not know"
+        if state.halted:
+            event("halted")
+            assert self.world.told, "who listened was not told"
+
+    def _hear_again(self) -> None:
+        healthy = Replica(self.world)
+        healthy.begin(1)
+        healthy.finish()
 
     def _good_days(self, replica: Replica) -> None:
         """Nothing was lost: with good workers the task ends without the clock."""

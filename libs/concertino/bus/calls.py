@@ -9,8 +9,11 @@ from concertino.bus.topology import Consumer
 INFO: Final = "$JS.API.INFO"
 
 _DIRECT, _PULL = "$JS.API.DIRECT.GET.", "$JS.API.CONSUMER.MSG.NEXT."
-ANSWERED_BY_MANY: Final = (_DIRECT, _PULL)
-"""How those calls begin whose answer is any number of messages."""
+
+
+def answered_by_many(subject: str) -> bool:
+    """Whether the answer to that call is any number of messages."""
+    return subject.startswith(_PULL) or (subject.startswith(_DIRECT) and "." not in subject[len(_DIRECT) :])
 
 
 def create_stream(stream: str) -> str:

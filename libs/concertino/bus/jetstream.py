@@ -302,11 +302,11 @@ class JetStream:
 
     # --- blobs
 
-    async def put_blob(self, data: bytes) -> str:
-        return await blobs.put(self, self._subjects, data)
+    async def put_blob(self, owner: str, data: bytes) -> str:
+        return await blobs.put(self, self._subjects, owner, data)
 
-    async def get_blob(self, digest: str) -> bytes | None:
-        return await blobs.get(self, self._subjects, digest)
+    async def get_blob(self, owner: str, digest: str) -> bytes | None:
+        return await blobs.get(self, self._subjects, owner, digest)
 
     # --- buckets
 
@@ -322,10 +322,10 @@ class JetStream:
         return {s.subject.removeprefix(prefix): s.data for s in stored if "KV-Operation" not in s.headers}
 
     async def get_key(self, bucket: str, key: str) -> Entry:
-        stored = await self.last(calls.bucket_stream(bucket), calls.key(bucket, key))
+        stored = await self.newest(calls.bucket_stream(bucket), calls.key(bucket, key))
         if not stored:
             return Entry(None, 0)
-        return Entry(None if "KV-Operation" in stored[0].headers else stored[0].data, stored[0].sequence)
+        return Entry(None if "KV-Operation" in stored.headers else stored.data, stored.sequence)
 
     async def swap_key(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
         return await self._store_after(revision, calls.key(bucket, key), value, {})

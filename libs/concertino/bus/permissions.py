@@ -25,6 +25,7 @@ from concertino.contracts.errors import BadSetting
 from concertino.contracts.subjects import (
     CLIENT,
     FINISH,
+    HALTED,
     INBOX,
     LANES,
     MONITOR,
@@ -59,11 +60,14 @@ class Role(Struct, frozen=True):
 
 
 def worker(subjects: Subjects, kind: str) -> Role:
-    """Takes the work of ``kind`` and writes what comes of it: in the log under its kind, so nobody else's results."""
+    """Takes the work of ``kind`` and writes what comes of it: in the log under its kind, so nobody else's results. It reads no
+    more than that, but for who writes reports: that one checks everybody's evidence, and knows whom another round may ask."""
+    own = tuple(calls.newest(subjects.blobs_stream, blob) for blob in _blobs(subjects, kind))
+    reading = (*_evidence(subjects), *_announcements(subjects)) if kind == SYNTHESIZE else own
     return Role(
         user=f"{subjects.prefix}-{'synthesizer' if kind == SYNTHESIZE else f'worker-{kind}'}",
         account=subjects.account_of(kind),
-        publish=_working(subjects, kind),
+        publish=(*_working(subjects, kind), *reading),
         subscribe=(_inbox(subjects, kind), *_signals(subjects, kind), *calls.DISCOVERY),
         responses=True,
     )
@@ -77,8 +81,11 @@ def client(subjects: Subjects) -> Role:
         publish=(
             subjects.fact("*", "submitted"),
             *(subjects.fact("*", name) for name in ("cancel", FINISH, "again.*")),
-            *_blobs(subjects),
-            *_reading(subjects),
+            *_blobs(subjects, CLIENT),
+            *_logs(subjects),
+            *_evidence(subjects),
+            *_announcements(subjects),
+            calls.INFO,
             calls.consumer_info(_any(subjects.work_stream)),
             calls.stream_info(subjects.work_stream),
         ),
@@ -93,7 +100,11 @@ def orchestrator(subjects: Subjects) -> Role:
         user=f"{subjects.prefix}-{ORCHESTRATOR}",
         account=subjects.account,
         publish=(
+<<<<<<< HEAD
+            *(subjects.fact("*", name) for name in ("dispatched.*", _work_of("*"), "outcome", HALTED)),
+=======
             *(subjects.fact("*", name) for name in ("dispatched.*", subjects.work_of("*"), "outcome")),
+>>>>>>> main
             subjects.timer("*", "*"),
             subjects.signal("*"),
             subjects.signal("*", subjects.work_of("*")),
@@ -101,6 +112,10 @@ def orchestrator(subjects: Subjects) -> Role:
             subjects.work("*", "*"),
             *_taking(triggers),
             *_working(subjects, PLAN),
+            *_blobs(subjects, "*"),  # its own, and what is too large of the work of every kind
+            *_logs(subjects),
+            *_evidence(subjects),
+            *_announcements(subjects),
             calls.stream_info(tasks),
             calls.stream_info(subjects.work_stream),
             calls.message(tasks),
@@ -226,7 +241,7 @@ def _discovered(role: Role) -> list[str]:
 
 def _service(subject: str) -> dict[str, Any]:
     export: dict[str, Any] = {"service": subject}
-    return _many(export) if subject.startswith(calls.ANSWERED_BY_MANY) else export
+    return _many(export) if calls.answered_by_many(subject) else export
 
 
 def _many(export: dict[str, Any]) -> dict[str, Any]:
@@ -235,20 +250,28 @@ def _many(export: dict[str, Any]) -> dict[str, Any]:
 
 
 def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
+<<<<<<< HEAD
+    """For whoever takes work of ``kind``: what it writes, and the same read by name."""
+    work = _work_of(kind)
+=======
     """For whoever takes work of ``kind``."""
     work = subjects.work_of(kind)
     checkpoints = subjects.checkpoint("*", work, "*", "*")
+>>>>>>> main
     beside = (subjects.returned(work, "*"), subjects.begun(work, "*"), subjects.spent(work, "*"))
+    told = [HALTED] if kind in (PLAN, SYNTHESIZE) else [HALTED, FINISH]
+    facts = [subjects.fact("*", name) for name in (work, *beside)]
     return (
-        *(subjects.fact("*", name) for name in (work, *beside)),
+        *facts,
+        *(calls.newest(subjects.tasks_stream, fact) for fact in (*facts, *(subjects.fact("*", name) for name in told))),
+        calls.INFO,
         subjects.progress("*", work),
         subjects.signal("*", work),  # that a lost lease was taken over
         checkpoints,
         calls.newest(subjects.checkpoints_stream, checkpoints),
         calls.key(subjects.workers_bucket, f"{kind}.*"),
         *_ledgers(subjects),
-        *_blobs(subjects),
-        *_reading(subjects),
+        *_blobs(subjects, kind),
         *(subject for lane in LANES for subject in _taking(topology.work(subjects, kind, lane))),
     )
 
@@ -263,20 +286,29 @@ def _taking(consumer: Consumer) -> tuple[str, ...]:
     return calls.pull(consumer), calls.settle(consumer), calls.consumer_info(consumer)
 
 
-def _reading(subjects: Subjects) -> tuple[str, ...]:
-    """Logs, evidence, and who is there."""
-    buckets = (calls.bucket_stream(bucket) for bucket in (subjects.workers_bucket, subjects.kinds_bucket))
-    return (calls.INFO, *(calls.direct(stream) for stream in (subjects.tasks_stream, subjects.blobs_stream, *buckets)))
+def _logs(subjects: Subjects) -> tuple[str, ...]:
+    return calls.direct(subjects.tasks_stream), calls.newest(subjects.tasks_stream, subjects.task("*"))
+
+
+def _evidence(subjects: Subjects) -> tuple[str, ...]:
+    """All that is kept, whosever it is."""
+    return (calls.newest(subjects.blobs_stream, subjects.unowned_blob(">")),)
+
+
+def _announcements(subjects: Subjects) -> tuple[str, ...]:
+    """Who is there."""
+    return tuple(calls.direct(calls.bucket_stream(bucket)) for bucket in (subjects.workers_bucket, subjects.kinds_bucket))
 
 
 def _ledgers(subjects: Subjects) -> tuple[str, ...]:
     """What tasks have spent, for whoever calls a model for them."""
-    return calls.key(subjects.budget_bucket, "*"), calls.direct(calls.bucket_stream(subjects.budget_bucket))
+    ledger = calls.key(subjects.budget_bucket, "*")
+    return ledger, calls.newest(calls.bucket_stream(subjects.budget_bucket), ledger)
 
 
-def _blobs(subjects: Subjects) -> tuple[str, ...]:
-    """Of a blob and of its parts."""
-    return subjects.blob("*"), subjects.blob("*.*")
+def _blobs(subjects: Subjects, owner: str) -> tuple[str, ...]:
+    """Of an owner's blobs and of their parts."""
+    return subjects.blob(owner, "*"), subjects.blob(owner, "*.*")
 
 
 def _inbox(subjects: Subjects, role: str) -> str:

@@ -161,11 +161,11 @@ class Bus(Protocol):
 
     # --- blobs
 
-    async def put_blob(self, data: bytes) -> str:
-        """Keep ``data`` under its SHA-256, which is returned. Storing it twice is storing it once."""
+    async def put_blob(self, owner: str, data: bytes) -> str:
+        """Keep ``data`` for ``owner`` under its SHA-256, which is returned. Storing it twice is storing it once."""
 
-    async def get_blob(self, digest: str) -> bytes | None:
-        """The bytes, checked against ``digest``; None where there is no such blob (any more), or not all of it."""
+    async def get_blob(self, owner: str, digest: str) -> bytes | None:
+        """The bytes, checked against ``digest``; None where ``owner`` has no such blob (any more), or not all of it."""
 
     # --- buckets
 

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from concertino.contracts.codec import MAX_MESSAGE
 from concertino.contracts.messages import Lane
-from concertino.contracts.subjects import FINISH, LANES, Subjects
+from concertino.contracts.subjects import FINISH, HALTED, LANES, Subjects
 
 DAY = 86_400.0
 LEASE = 15.0
@@ -42,7 +42,7 @@ FACTS = (
     *("submitted", "plan.*", "dispatched.*", "result.*.*", "synthesis.*"),
     # Of a plan or a report, and of a result.
     *("returned.*.*.*", "returned.*.*.*.*", "spent.*.*.*", "spent.*.*.*.*", "begun.*.*.*", "begun.*.*.*.*"),
-    *("again.*", "cancel", FINISH, "outcome"),
+    *("again.*", "cancel", FINISH, "outcome", HALTED),
 )
 TIMERS = ("timer.*", "due.*")
 """Facts, too, in a stream of their own, from which the log takes them. A stream with schedules lets whoever may write to any of
@@ -179,7 +179,8 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
             ),
             Stream(
                 name=subjects.blobs_stream,
-                subjects=(subjects.blob("*"), subjects.blob("*") + ".*"),
+                # Of a blob and of its parts; the first is what an earlier release kept, whose parts look like others' blobs.
+                subjects=(subjects.unowned_blob("*"), subjects.blob("*", "*"), subjects.blob("*", "*") + ".*"),
                 max_age=keep + BLOB_REFRESH,
                 replicas=replicas,
                 options={"allow_direct": True, "max_msgs_per_subject": 1},

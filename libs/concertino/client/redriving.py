@@ -6,9 +6,11 @@ import asyncio
 
 from msgspec import Struct
 
+from concertino.bus.blobs import evidence
 from concertino.bus.port import Bus
 from concertino.contracts.redrive import evidence_of
 from concertino.contracts.state import State
+from concertino.contracts.subjects import CLIENT
 
 _AT_ONCE = 16
 
@@ -26,17 +28,18 @@ class Redriven(Struct, frozen=True):
 
 
 async def refreshed(bus: Bus, state: State) -> set[str]:
-    """Keep the evidence of ``state`` for as long as that of a task of today. Digests of what is gone."""
+    """Keep the evidence of ``state`` for as long as that of a task of today: as a copy, since clients may not write what is
+    a worker's. Digests of what is gone."""
     kept = [(kind, digest) for kind, digests in sorted(evidence_of(state).items()) for digest in sorted(digests)]
     gone: set[str] = set()
 
-    async def refresh(digest: str) -> None:
-        data = await bus.get_blob(digest)
+    async def refresh(kind: str, digest: str) -> None:
+        data = await evidence(bus, kind, digest)
         if data is None:
             gone.add(digest)
         else:
-            await bus.put_blob(data)
+            await bus.put_blob(CLIENT, data)
 
     for first in range(0, len(kept), _AT_ONCE):
-        await asyncio.gather(*(refresh(digest) for _, digest in kept[first : first + _AT_ONCE]))
+        await asyncio.gather(*(refresh(kind, digest) for kind, digest in kept[first : first + _AT_ONCE]))
     return gone

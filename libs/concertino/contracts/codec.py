@@ -33,6 +33,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "cancel": m.Cancel,
     "finish": m.Finish,
     "outcome": m.Outcome,
+    "halted": m.Halted,
     "work": m.Work,
     "progress": m.Progress,
     "signal": m.Signal,

@@ -13,6 +13,7 @@ from concertino.contracts.messages import (
     Dispatched,
     Failure,
     Finish,
+    Halted,
     Message,
     Outcome,
     OutcomeStatus,
@@ -60,8 +61,8 @@ def read_fact(name: FactName, data: bytes, headers: Mapping[str, str], sequence:
     """The fact in ``data``.
 
     What cannot be read holds its place in the log all the same, as nothing else can be written there. A result, plan or
-    synthesis counts as failed, so that the task goes on without it; a cancellation, the wish to finish and an outcome count
-    whatever they say; a wave counts as one without work. Only a task that cannot be read, and a timer that is none, stay
+    synthesis counts as failed, so that the task goes on without it; what says that a task is to end, or has ended, counts
+    whatever it says; a wave counts as one without work. Only a task that cannot be read, and a timer that is none, stay
     :class:`Unreadable`.
     """
     type_ = TYPES.get(name.type)
@@ -86,6 +87,8 @@ def _in_place_of(type_: type[Message] | None, error: Failure) -> Message | Unrea
         return Cancel()
     if type_ is Finish:
         return Finish()
+    if type_ is Halted:
+        return Halted()
     if type_ is Dispatched:
         return Dispatched(work=())
     if type_ is Outcome:

@@ -494,6 +494,11 @@ class Outcome(Message, frozen=True, kw_only=True):
     """The same in US dollars: what the caller or the installation set, whichever is less."""
 
 
+class Halted(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.halted``, by a coordinator, after the outcome: work of the task that is not done yet is of no use any
+    more. It is what workers look at, who may not read an outcome; a task whose work is all done has none."""
+
+
 # ---------------------------------------------------------------------------------------------------------------- work
 
 

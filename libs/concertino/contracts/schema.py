@@ -105,6 +105,7 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
         fact("timer", "timer.{timer}", None, "coordinators", "the server", "A message schedule: fires on `due.{timer}`."),
         fact("due", "due.{timer}", None, "the server", "coordinators", "A timer has fired."),
         fact("outcome", "outcome", "outcome", "coordinators", "clients", "How the task ended, with its report."),
+        fact("halted", "halted", "halted", "coordinators", "workers", "The task has ended, and work of it has not."),
         Channel(
             name="work",
             address=subjects.work("{lane}", "{kind}"),
@@ -206,7 +207,7 @@ def asyncapi(subjects: Subjects, version: str, server: str = "127.0.0.1:4222") -
             "description": (
                 "The orchestrator-worker pattern on NATS JetStream. A task is a log of facts, each written once; publish "
                 "`submitted` (to JetStream) and read `outcome`. Payloads are JSON; what is larger than fits a message is a "
-                f"blob on `{subjects.blob('<sha256>')}` and travels by its digest in the header `{Header.BLOB}`."
+                f"blob on `{subjects.blob('<owner>', '<sha256>')}` and travels by its digest in the header `{Header.BLOB}`."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },

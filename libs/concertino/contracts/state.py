@@ -19,6 +19,7 @@ from concertino.contracts.messages import (
     Done,
     Failure,
     Finish,
+    Halted,
     Outcome,
     Plan,
     Planned,
@@ -73,6 +74,7 @@ class State:
     timers: set[str] = field(default_factory=set)
     due: set[str] = field(default_factory=set)
     outcome: Outcome | None = None
+    halted: Halted | None = None
     times: dict[str, float] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     """Sequences in the log, under the same names: what came before what. 0: who keeps this state wrote that fact itself."""
@@ -123,6 +125,8 @@ class State:
                 self.finish = message
             case Outcome():
                 self.outcome = message
+            case Halted():
+                self.halted = message
             case None if fact.name.type == "timer":
                 self.timers.add(about)
             case None if fact.name.type == "due":
@@ -163,6 +167,12 @@ class State:
     def subtasks(self) -> list[Subtask]:
         """Of all rounds, in the order of the plans."""
         return [subtask for round_ in self.rounds for subtask in round_.plan.subtasks]
+
+    @property
+    def unfinished(self) -> set[str]:
+        """The ids of work that was sent and has brought nothing yet."""
+        plans, syntheses = (f"plan.{n}" for n in self.plans), (f"synthesis.{n}" for n in self.syntheses)
+        return self.sent.keys() - {*plans, *self.results, *syntheses}
 
     @property
     def usage(self) -> Usage:

@@ -30,6 +30,12 @@ FINISH = "finish"
 CLIENT, ORCHESTRATOR, PROVISION, MONITOR = "client", "orchestrator", "provision", "monitor"
 """The users of an installation that are no workers. A worker's role is its kind."""
 
+HALTED = "halted"
+"""The fact that a task is over while work of it is not."""
+
+_ABOUT_WORK = ("returned", "begun", "spent")
+_BY_CLIENTS = ("submitted", "again", "cancel", FINISH)
+
 
 class Header:
     """Header names. The ``Nats-*`` ones belong to the server."""
@@ -82,11 +88,26 @@ def parse_nth(text: str) -> tuple[int, int]:
     return int(attempt) if dash and known else 1, int(delivery) if known and is_number(delivery) else 0
 
 
+def kind_of(work: str) -> str:
+    """Which kind does the work of this id."""
+    type_, _, about = work.partition(".")
+    return {"plan": PLAN, "synthesis": SYNTHESIZE}.get(type_) or about.partition(".")[0]
+
+
 class FactName(NamedTuple):
     """The part of a fact's subject after the task: its type and what it is about (``result``, ``web.s1``)."""
 
     type: str
     about: str
+
+    @property
+    def writer(self) -> str:
+        """The role that writes it, and owns its payload where that is a blob."""
+        if self.type in _BY_CLIENTS:
+            return CLIENT
+        if self.type in _ABOUT_WORK:
+            return kind_of(self.about)
+        return kind_of(str(self)) if self.type in ("plan", "result", "synthesis") else ORCHESTRATOR
 
     def __str__(self) -> str:
         return f"{self.type}.{self.about}" if self.about else self.type
@@ -172,7 +193,14 @@ class Subjects(Struct, frozen=True):
 
     def lane_of(self, subject: str) -> str:
         """The lane in the subject of work."""
-        return subject[len(self.prefix) + len(".work.") :].partition(".")[0]
+        return self._work_parts(subject)[0]
+
+    def queue_of(self, subject: str) -> str:
+        """The kind in the subject of work."""
+        return self._work_parts(subject)[2]
+
+    def _work_parts(self, subject: str) -> tuple[str, str, str]:
+        return subject[len(self.prefix) + len(".work.") :].partition(".")
 
     def work_consumer(self, lane: str, kind: str) -> str:
         """The durable consumer of one kind and lane."""
@@ -244,5 +272,10 @@ class Subjects(Struct, frozen=True):
 
     # --- blobs
 
-    def blob(self, digest: str) -> str:
+    def blob(self, owner: str, digest: str) -> str:
+        """``owner`` is the role that it is kept for: who wrote it or, of work, the kind that is to do it."""
+        return f"{self.prefix}.blob.{owner}.{digest}"
+
+    def unowned_blob(self, digest: str) -> str:
+        """Where earlier releases kept it, whosever it was."""
         return f"{self.prefix}.blob.{digest}"

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import structs
 
 from concertino.bus.announcements import kinds
+from concertino.bus.blobs import evidence
 from concertino.bus.port import Bus
 from concertino.contracts.budget import budget_of
 from concertino.contracts.errors import (
@@ -80,9 +81,13 @@ class Context:
         """MCP servers that this kind may use. Their tools are offered by :meth:`research`, as far as the brief allows them."""
         self.notes: list[str] = []
         """What a reader of the result should know besides."""
+<<<<<<< HEAD
+        self.evidence = EvidenceLog(bus, work.brief.kind)
+=======
         self.journal = journal or Journal(None, work.brief.kind, "", delivery, clock)
         """What is kept of its conversations with a model."""
         self.evidence = EvidenceLog(bus)
+>>>>>>> main
         self.tools = Toolbox(
             allowed=work.brief.tools,
             max_calls=work.brief.max_calls,
@@ -166,9 +171,9 @@ class Context:
         self.hooks.journal.note(Record(key=_KINDS, value=msgspec.to_builtins(found)))
         return found
 
-    async def blob(self, digest: str) -> bytes | None:
-        """What is kept under ``digest``."""
-        return await self._bus.get_blob(digest)
+    async def blob(self, kind: str, digest: str) -> bytes | None:
+        """The evidence of workers of ``kind`` under ``digest``. Where users are kept apart, only a synthesizer may read it."""
+        return await evidence(self._bus, kind, digest)
 
     async def _without_model(self, job: Research, why: ConcertinoError) -> Answer[Findings]:
         self.setback = str(why)

@@ -21,10 +21,10 @@ _NAMED = 80
 
 
 class EvidenceLog:
-    """The passages that were seen while one piece of work was done."""
+    """The passages that were seen while one piece of work of ``kind`` was done."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, bus: Bus, kind: str) -> None:
+        self._bus, self._kind = bus, kind
         self._seen: dict[str, dict[tuple[str, str], Passage]] = {}
         self._cited: dict[str, str] = {}
 
@@ -139,7 +139,7 @@ class EvidenceLog:
     async def keep(self) -> None:
         """Store every passage that was quoted, under its digest. To be done before the result is written."""
         for text in self._cited.values():
-            await self._bus.put_blob(text.encode())
+            await self._bus.put_blob(self._kind, text.encode())
 
 
 def _locate(passage: Passage, start: int, quote: str) -> Locator:

@@ -26,6 +26,7 @@ from concertino.contracts.errors import BusUnavailable, ConcertinoError, Invalid
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import (
     Dispatched,
+    Halted,
     Lane,
     Message,
     Outcome,
@@ -37,9 +38,9 @@ from concertino.contracts.messages import (
     Work,
 )
 from concertino.contracts.state import State
-from concertino.contracts.subjects import FINISH, LANES, PLAN, FactName, Subjects, check_id
+from concertino.contracts.subjects import FINISH, HALTED, LANES, PLAN, FactName, Subjects, check_id
 from concertino.orchestrator.core.decide import decide
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteFailed, WriteOutcome
+from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
 from concertino.orchestrator.core.policies import ending, hedge, limits
 from concertino.orchestrator.stragglers import Stragglers
 from concertino.orchestrator.turns import Turns
@@ -201,7 +202,7 @@ class Coordinator:
             reason = str(error)  # it says what to do
         try:
             await self._end(state, ending.failed(State(task), reason))
-            await self._bus.publish(self._subjects.signal(task), encode(Signal(reason=reason)))
+            await self._halt(task)
         except ConcertinoError as e:
             log.warning("could not end the task, trying again", error=str(e))
             return retry
@@ -225,7 +226,7 @@ class Coordinator:
                     break
         if state.outcome:
             # All that matters of an ended task is that it has ended.
-            self._remember(State(task, sequence=state.sequence, outcome=state.outcome))
+            self._remember(State(task, sequence=state.sequence, outcome=state.outcome, halted=state.halted))
 
     async def _decide(self, state: State) -> list[Effect]:
         kinds = await self._kinds_for(state)
@@ -318,15 +319,25 @@ class Coordinator:
                 for few in (results[i : i + SLICE] for i in range(0, len(results), SLICE)):
                     await asyncio.gather(*(self._fail(state, work, result) for work, result in few))
                 return False  # it is read again: what counts is what stands there
-            case WriteOutcome(outcome, abort, timers):
+            case WriteOutcome(outcome, timers):
                 if not await self._end(state, outcome):
                     return False
                 _apply(state, "outcome", "", outcome)
-                if abort:
-                    await self._bus.publish(self._subjects.signal(state.task), encode(Signal(reason=outcome.reason)))
                 for name in timers:
                     await self._bus.unschedule(self._subjects.timer(state.task, name))
+            case Halt():
+                if not await self._halt(state.task):
+                    return False
+                _apply(state, HALTED, "", Halted())
         return True
+
+    async def _halt(self, task: str) -> bool:
+        """Say that ``task`` is over to whoever listens, then to whoever will look. False: the latter was said already.
+
+        In this order a crash between the two means that both are said again. Workers of every kind hear it, so it says no more.
+        """
+        await self._bus.publish(self._subjects.signal(task), encode(Signal(reason="the task is over")))
+        return await self._log.write(task, HALTED, Halted())
 
     async def _enqueue(self, lane: Lane, work: Sequence[Work]) -> tuple[list[Work], QueueFull | None]:
         """What of ``work`` its queues took, and what those say that are full. Raises that where they took nothing."""

@@ -161,7 +161,7 @@ async def test_an_outcome_is_inline_for_as_long_as_it_fits_a_message(url: str) -
     script = f"import asyncio, nats, sys; sys.path.insert(0, {str(EXAMPLES)!r}); from raw_nats import blob\n" + (
         "async def main():\n"
         f"    nc = await nats.connect({url!r})\n"
-        f"    sys.stdout.buffer.write(await blob(nc.jetstream(), {digest!r}))\n"
+        f"    sys.stdout.buffer.write(await blob(nc.jetstream(), 'orchestrator', {digest!r}))\n"
         "    await nc.close()\n"
         "asyncio.run(main())\n"
     )

@@ -29,6 +29,7 @@ from concertino.contracts.messages import (
     ResultStatus,
     Submitted,
 )
+from concertino.contracts.subjects import CLIENT
 from concertino.runtime.settings import Settings
 from concertino.worker import Context, Worker
 from kit.team import Team, in_memory
@@ -66,7 +67,7 @@ class Shaky:
             return [Finding(claim=text, evidence=(evidence(text),))]
 
     async def keep(self, context: Context, text: str) -> None:
-        await context.evidence._bus.put_blob(text.encode())
+        await context.evidence._bus.put_blob(context.work.brief.kind, text.encode())
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ async def test_what_rests_on_evidence_that_expired_is_run_again_and_said(client:
     bus = client._bus
     assert isinstance(bus, MemoryBus)
     gone = evidence(f"d: {TEXT}").digest
-    bus.server.stream(SETTINGS.subjects.blobs_stream).purge(SETTINGS.subjects.blob(gone))
+    bus.server.stream(SETTINGS.subjects.blobs_stream).purge(SETTINGS.subjects.blob("shaky", gone))
     shaky.broken.clear()
     again = await client.redrive(task)
     assert (again.run, again.gone) == (("b", "c", "d"), 1)
@@ -141,12 +142,28 @@ async def test_evidence_of_a_task_that_is_run_again_is_kept_for_as_long_as_that_
     task = await failed_task(client, shaky)
     bus = client._bus
     assert isinstance(bus, MemoryBus)
-    subject = SETTINGS.subjects.blob(evidence(f"a: {TEXT}").digest)
-    [before] = await bus.last(SETTINGS.subjects.blobs_stream, subject)
+    stream, digest = SETTINGS.subjects.blobs_stream, evidence(f"a: {TEXT}").digest
+    before = await bus.newest(stream, SETTINGS.subjects.blob("shaky", digest))
     await bus.advance(topology.BLOB_REFRESH + 60)
     assert await refreshed(bus, await client.state(task)) == set()
-    [after] = await bus.last(SETTINGS.subjects.blobs_stream, subject)
+    after = await bus.newest(stream, SETTINGS.subjects.blob(CLIENT, digest))
+    assert before
+    assert after
     assert after.time > before.time + topology.BLOB_REFRESH
+
+
+async def test_evidence_that_only_whoever_ran_the_task_again_still_keeps_is_evidence(client: Client, shaky: Shaky) -> None:
+    task = await failed_task(client, shaky)
+    bus = client._bus
+    assert isinstance(bus, MemoryBus)
+    await refreshed(bus, await client.state(task))
+    bus.server.stream(SETTINGS.subjects.blobs_stream).purge(SETTINGS.subjects.blob("shaky", evidence(f"a: {TEXT}").digest))
+    shaky.broken.clear()
+    again = await client.redrive(task)
+    seen = await client.wait(again.task, 30)
+    assert (again.run, again.gone) == (("b", "c"), 0)
+    assert seen.report
+    assert (seen.status, seen.report.dropped) == ("answered", 0)
 
 
 async def test_only_a_task_that_is_there_and_over_can_be_run_again(client: Client) -> None:

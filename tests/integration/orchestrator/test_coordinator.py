@@ -176,8 +176,9 @@ async def test_cancelling_ends_a_task_at_once_and_tells_whoever_works_on_it(orch
 
     outcome = await orchestra.outcome("t")
     assert (outcome.status, outcome.reason) == ("cancelled", "changed my mind")
-    await until(lambda: told.data == [b'{"reason":"changed my mind"}'])
+    await until(lambda: told.data == [b'{"reason":"the task is over"}'])
     await orchestra.quiet()
+    assert (await orchestra.names("t"))[-1] == "halted"
     assert await orchestra.timers("t") == []
 
 

@@ -58,7 +58,7 @@ async def test_a_signal_that_was_missed_is_read_from_the_log_after_a_reconnect(s
     await stage.submit()
     await stage.submit(task="t2")
     await gate.until_begun(2)
-    await stage.bus.write_once(stage.subjects.fact("t1", "outcome"), b'{"status":"cancelled","reason":"enough"}')
+    await stage.bus.write_once(stage.subjects.fact("t1", "halted"), b"{}")
     for callback in wire.reconnected:
         callback()
     await until(lambda: gate.interrupted == 1)

@@ -71,7 +71,7 @@ async def test_a_crash_between_fact_and_ack_costs_a_look_and_no_second_run(stage
 async def test_work_whose_task_is_over_is_not_begun(stage: Stage) -> None:
     gate = Gate()
     await stage.submit()
-    await stage.bus.write_once(stage.subjects.fact("t1", "outcome"), b'{"status":"cancelled","reason":"enough"}')
+    await stage.bus.write_once(stage.subjects.fact("t1", "halted"), b"{}")
     await stage.elapse(2)
     await stage.replica(gate)
     await stage.settled()

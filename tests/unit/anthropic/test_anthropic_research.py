@@ -61,7 +61,7 @@ class Bench:
 
     def __init__(self, max_calls: int | None = None) -> None:
         self.called: list[str] = []
-        self.log = EvidenceLog(MemoryBus())
+        self.log = EvidenceLog(MemoryBus(), "web")
         self.box = Toolbox(max_calls=max_calls, on_seen=self.log.saw)
         self.box.add(self.search, self.read, self.broken)
         self.together = asyncio.Barrier(2)

@@ -6,7 +6,7 @@ import pytest
 from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, START, Story, brought, planned, report, subtask
 
 from concertino.contracts.messages import WRITING_UP, Finish, Limits, Outcome, Plan, Returned, Spent, Submitted
-from concertino.orchestrator.core.effects import SetTimer, WriteOutcome
+from concertino.orchestrator.core.effects import Halt, SetTimer, WriteOutcome
 from concertino.orchestrator.core.policies.finishing import BEGUN, SAYING_SO, WRITTEN
 from concertino.orchestrator.core.policies.hedge import Hedging
 
@@ -132,7 +132,7 @@ def test_while_it_is_planned_a_task_ends_at_once_with_a_true_reason() -> None:
     [effect] = asked(story, "too slow").effects(ASKED)
 
     assert isinstance(effect, WriteOutcome)
-    assert effect.abort  # whoever plans
+    assert story.then("outcome", effect.outcome).effects(ASKED) == [Halt()]  # whoever plans
     assert (effect.outcome.status, effect.outcome.reason) == (
         "failed",
         "the caller asked to finish (too slow) before there was a plan: no worker had begun it",
@@ -212,7 +212,7 @@ def test_a_wish_that_cannot_be_read_is_one() -> None:
 def test_after_the_outcome_and_after_a_cancellation_it_says_nothing() -> None:
     story = asked(three().raw("cancel", b"{}", {}))
     assert story.ended(ASKED).status == "cancelled"
-    assert story.then("outcome", story.ended(ASKED)).effects(ASKED) == []
+    assert story.then("outcome", story.ended(ASKED)).effects(ASKED) == [Halt()]
 
 
 def test_a_plan_that_was_all_that_was_asked_for_is_not_planned_any_more() -> None:

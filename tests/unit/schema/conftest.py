@@ -139,6 +139,7 @@ FULL: dict[str, m.Message] = {
         max_tokens=1000,
         max_cost=2.5,
     ),
+    "halted": m.Halted(),
     "work": m.Work(
         task="t1",
         id="result.code.s1",

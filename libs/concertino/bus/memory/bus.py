@@ -114,11 +114,11 @@ class MemoryBus:
 
     # --- blobs
 
-    async def put_blob(self, data: bytes) -> str:
-        return await blobs.put(self, self._subjects, data, self.server.now)
+    async def put_blob(self, owner: str, data: bytes) -> str:
+        return await blobs.put(self, self._subjects, owner, data, self.server.now)
 
-    async def get_blob(self, digest: str) -> bytes | None:
-        return await blobs.get(self, self._subjects, digest)
+    async def get_blob(self, owner: str, digest: str) -> bytes | None:
+        return await blobs.get(self, self._subjects, owner, digest)
 
     # --- buckets
 
@@ -135,8 +135,8 @@ class MemoryBus:
         return {s.subject.removeprefix(prefix): s.data for s in stored}
 
     async def get_key(self, bucket: str, key: str) -> Entry:
-        stored = await self.last(f"KV_{bucket}", f"$KV.{bucket}.{key}")
-        return Entry(stored[0].data, stored[0].sequence) if stored else Entry(None, 0)
+        stored = await self.newest(f"KV_{bucket}", f"$KV.{bucket}.{key}")
+        return Entry(stored.data, stored.sequence) if stored else Entry(None, 0)
 
     async def swap_key(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
         expected = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}

@@ -12,11 +12,11 @@ from itertools import count
 from msgspec import structs
 
 from concertino.contracts.errors import InvalidId
-from concertino.contracts.messages import Input, Outcome, ResultStatus, Subtask, Work
+from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Subtask, Work
 from concertino.contracts.plans import problems, sources_of, unread
 from concertino.contracts.state import Round, State
 from concertino.contracts.subjects import PLAN, SYNTHESIZE, check_id
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteFailed, WriteOutcome
+from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
 from concertino.orchestrator.core.lifecycle import Phase
 from concertino.orchestrator.core.policies import alarms, ending, finishing, hedge, join, limits, missing, rounds
 from concertino.orchestrator.core.policies.hedge import Hedging
@@ -25,7 +25,9 @@ from concertino.orchestrator.core.policies.hedge import Hedging
 def decide(state: State, now: float, kinds: Collection[str], hedging: Hedging = hedge.OFF) -> list[Effect]:
     """The effects that ``state`` calls for at Unix time ``now``, while workers of ``kinds`` are on the bus and there may be
     second attempts as ``hedging`` says."""
-    if state.outcome or (state.submitted is None and state.unreadable is None):
+    if state.outcome:
+        return [Halt()] if state.halted is None and _of_no_use(state, state.outcome) else []
+    if state.submitted is None and state.unreadable is None:
         return []
     step = _step(state, now, kinds)
     if isinstance(step, Outcome):
@@ -200,14 +202,15 @@ def _work(
 
 
 def _end(state: State, outcome: Outcome) -> WriteOutcome:
-    done = {
-        *(f"plan.{n}" for n in state.plans),
-        *state.results,
-        *(f"synthesis.{n}" for n in state.syntheses),
-    }
     if state.submitted:
         within = state.submitted.limits
         outcome = structs.replace(
             outcome, findings=ending.unwritten(state, outcome), max_tokens=within.max_tokens, max_cost=within.max_cost
         )
-    return WriteOutcome(outcome, abort=bool(set(state.sent) - done), timers=tuple(sorted(state.timers - state.due)))
+    return WriteOutcome(outcome, timers=tuple(sorted(state.timers - state.due)))
+
+
+def _of_no_use(state: State, outcome: Outcome) -> bool:
+    """Whether workers may have, or get, work that nobody waits for. After a cancellation that may be what no wave names, too:
+    whoever put it into its queue has not said so yet, and may never."""
+    return bool(state.unfinished) or outcome.status == OutcomeStatus.CANCELLED

@@ -32,11 +32,14 @@ class WriteFailed(Struct, frozen=True):
 
 
 class WriteOutcome(Struct, frozen=True):
-    """End the task. ``abort`` says that work of it may still be running, and ``timers`` which may still go off."""
+    """End the task. ``timers`` are those that may still go off."""
 
     outcome: Outcome
-    abort: bool
     timers: tuple[str, ...]
 
 
-Effect: TypeAlias = Dispatch | SetTimer | WriteFailed | WriteOutcome
+class Halt(Struct, frozen=True):
+    """Tell workers that the task has ended: those that are at work on it, and those that will find work of it in a queue."""
+
+
+Effect: TypeAlias = Dispatch | SetTimer | WriteFailed | WriteOutcome | Halt

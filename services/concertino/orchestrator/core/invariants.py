@@ -12,7 +12,7 @@ from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultS
 from concertino.contracts.plans import max_subtasks, problems, unread
 from concertino.contracts.state import Round, State, fold
 from concertino.contracts.subjects import check_id
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteFailed, WriteOutcome
+from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
 from concertino.orchestrator.core.policies import alarms, finishing, hedge, join, limits, rounds
 
 MAX_ATTEMPTS = {"plan": 1, "result": 2, "synthesis": 1}
@@ -24,7 +24,7 @@ def violations(state: State, now: float, kinds: Collection[str], effects: Sequen
     """What is wrong with wanting ``effects`` in ``state`` at Unix time ``now``, with ``kinds`` on the bus. Empty, always."""
     found: list[str] = []
     if state.outcome:
-        return ["something is done after the outcome"] if effects else []
+        return _after_the_end(state, state.outcome, effects)
     if state.submitted is None and state.unreadable is None:
         return ["something is done before the task was submitted"] if effects else []
     counts = Counter(type(effect) for effect in effects)
@@ -41,6 +41,8 @@ def violations(state: State, now: float, kinds: Collection[str], effects: Sequen
         found.append("nothing will wake this task if nobody answers")
     for effect in effects:
         match effect:
+            case Halt():
+                found.append("workers are told of an end that there is not")
             case Dispatch():
                 found += _of_dispatch(state, now, effect)
                 if not join.closed(state, now):
@@ -81,7 +83,17 @@ def violations_of_log(facts: Sequence[Fact]) -> list[str]:
         found += _beyond_limits(state, state.submitted, {work for work, _ in waves})
     if state.outcome and state.outcome.status == OutcomeStatus.ANSWERED and not state.rounds:
         found.append("answered without a plan")
+    if state.halted and not state.outcome:
+        found.append("workers were told of an end that there is not")
     return found
+
+
+def _after_the_end(state: State, outcome: Outcome, effects: Sequence[Effect]) -> list[str]:
+    """Workers are told, once, where there is something that they may still do."""
+    wanted = not state.halted and (bool(state.unfinished) or outcome.status == OutcomeStatus.CANCELLED)
+    if list(effects) == [Halt()] * wanted:
+        return []
+    return ["workers are not told of the end" if wanted and not effects else "something is done after the outcome"]
 
 
 def _of_dispatch(state: State, now: float, dispatch: Dispatch) -> Iterator[str]:
