@@ -100,11 +100,7 @@ def orchestrator(subjects: Subjects) -> Role:
         user=f"{subjects.prefix}-{ORCHESTRATOR}",
         account=subjects.account,
         publish=(
-<<<<<<< HEAD
-            *(subjects.fact("*", name) for name in ("dispatched.*", _work_of("*"), "outcome", HALTED)),
-=======
-            *(subjects.fact("*", name) for name in ("dispatched.*", subjects.work_of("*"), "outcome")),
->>>>>>> main
+            *(subjects.fact("*", name) for name in ("dispatched.*", subjects.work_of("*"), "outcome", HALTED)),
             subjects.timer("*", "*"),
             subjects.signal("*"),
             subjects.signal("*", subjects.work_of("*")),
@@ -250,14 +246,9 @@ def _many(export: dict[str, Any]) -> dict[str, Any]:
 
 
 def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
-<<<<<<< HEAD
     """For whoever takes work of ``kind``: what it writes, and the same read by name."""
-    work = _work_of(kind)
-=======
-    """For whoever takes work of ``kind``."""
     work = subjects.work_of(kind)
     checkpoints = subjects.checkpoint("*", work, "*", "*")
->>>>>>> main
     beside = (subjects.returned(work, "*"), subjects.begun(work, "*"), subjects.spent(work, "*"))
     told = [HALTED] if kind in (PLAN, SYNTHESIZE) else [HALTED, FINISH]
     facts = [subjects.fact("*", name) for name in (work, *beside)]

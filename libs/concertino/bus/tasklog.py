@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-<<<<<<< HEAD
 import re
-from collections.abc import AsyncIterator
-=======
-import hashlib
 from collections.abc import AsyncIterator, Mapping
->>>>>>> main
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -82,12 +77,13 @@ class TaskLog:
 
     async def write_checkpoint(self, subject: str, checkpoint: Checkpoint, life: int) -> bool:
         """Store ``checkpoint`` for ``life`` seconds. False: there is one on that subject already, and it stays."""
-        data, headers = await self._pack(checkpoint)
+        data, headers = await self._pack(checkpoint, self._subjects.checkpoint_of(subject))
         return await self._bus.write_once(subject, data, {**headers, Header.TTL: str(life)}) is not None
 
     async def checkpoint_in(self, message: Stored) -> Checkpoint:
         """The checkpoint in a message. Raises :class:`InvalidMessage` and :class:`UnknownSchema`."""
-        return decode(Checkpoint, await self._payload(message), message.headers.get(Header.SCHEMA))
+        payload = await self._payload(message, self._subjects.checkpoint_of(message.subject))
+        return decode(Checkpoint, payload, message.headers.get(Header.SCHEMA))
 
     @asynccontextmanager
     async def follow(self, task: str, *, live: bool = True) -> AsyncIterator[AsyncIterator[Fact | Progress]]:
@@ -152,13 +148,8 @@ class TaskLog:
     async def _pack(self, message: Message, owner: str) -> tuple[bytes, dict[str, str]]:
         data = encode(message)
         packed = {Header.SCHEMA: schema_of(type(message)), **tracing.headers()}
-<<<<<<< HEAD
-        if len(data) > (MAX_MESSAGE if isinstance(message, Outcome) else INLINE):
-            digest = await self._bus.put_blob(owner, data)
-=======
         if len(data) > _INLINE.get(type(message), INLINE):
-            digest = await self._bus.put_blob(data)
->>>>>>> main
+            digest = await self._bus.put_blob(owner, data)
             packed[Header.BLOB] = digest
             data = msgspec.json.encode({"blob": digest, "size": len(data)})
         return data, packed

@@ -244,6 +244,11 @@ class Subjects(Struct, frozen=True):
         """A piece of the conversation with a model about one piece of work. ``number`` counts from 1."""
         return f"{self.prefix}.checkpoint.{task}.{work}.{attempt}.{number}"
 
+    def checkpoint_of(self, subject: str) -> str:
+        """The kind in the subject of a checkpoint."""
+        _, _, work = subject[len(self.prefix) + len(".checkpoint.") :].partition(".")
+        return kind_of(work)
+
     # --- not stored
 
     def progress(self, task: str, work: str = "") -> str:

@@ -81,13 +81,9 @@ class Context:
         """MCP servers that this kind may use. Their tools are offered by :meth:`research`, as far as the brief allows them."""
         self.notes: list[str] = []
         """What a reader of the result should know besides."""
-<<<<<<< HEAD
-        self.evidence = EvidenceLog(bus, work.brief.kind)
-=======
         self.journal = journal or Journal(None, work.brief.kind, "", delivery, clock)
         """What is kept of its conversations with a model."""
-        self.evidence = EvidenceLog(bus)
->>>>>>> main
+        self.evidence = EvidenceLog(bus, work.brief.kind)
         self.tools = Toolbox(
             allowed=work.brief.tools,
             max_calls=work.brief.max_calls,

@@ -14,7 +14,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.contracts.errors import Invalid, InvalidId
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Begun, Failure, Planned, Result, Returned, Settled, Spent, Synthesized, Work
-from concertino.contracts.subjects import FINISH, HALTED, Header, Subjects, check_id, check_work_id, nth
+from concertino.contracts.subjects import FINISH, HALTED, Header, Subjects, check_id, check_work_id, nth, parse_nth
 from concertino.contracts.trace import NO_TRACE, Trace, trace_of
 from concertino.runtime.clock import Clock
 from concertino.worker import policy
@@ -87,7 +87,7 @@ class Intake:
             return Drop()
         if delivery.attempt > 1:
             names = (self._subjects.returned(work.id, number) for number in range(1, delivery.attempt))
-            returned = await self._those_of(work, names)
+            returned = await self._those_of(work.task, names)
             before = await self._before(work, delivery.attempt - 1, returned)
             attempt -= len(returned)
         abandoned = policy.poisoned(attempt, self._attempts)
@@ -98,21 +98,14 @@ class Intake:
     async def _judge_hedge(self, work: Work, delivery: int) -> Run | Drop:
         """It is begun once. One that dies with its worker is no loss: the attempt beside it goes on, and is tried again."""
         names = (self._subjects.begun(work.id, nth(work.attempt, number)) for number in range(1, delivery + 1))
-        if await self._of_no_use(work) or await self._those_of(work, names):
+        if await self._of_no_use(work) or await self._those_of(work.task, names):
             return Drop()
         return Run(work, 1, Before("slow", await self._slow(work)))
 
     async def _slow(self, work: Work) -> Trace:
-        """The span of the attempt that is slow: of the last delivery that told that it had begun. How many there were is not
-        known; so many in a row of which nothing is told are those that there have not been."""
-        found = NO_TRACE
-        for first in itertools.count(1, _IN_A_ROW):
-            names = (self._subjects.begun(work.id, number) for number in range(first, first + _IN_A_ROW))
-            begun = await self._those_of(work, names)
-            if not begun:
-                break
-            found = trace_of(begun[-1].headers)
-        return found
+        """The span of the attempt that is slow: of the last delivery that told that it had begun."""
+        last = await self._last_begun(work.task, work.id)
+        return trace_of(last.headers) if last else NO_TRACE
 
     async def since(self, work: Work, delivery: Delivery) -> float | None:
         """Unix time at which ``work`` was first begun by what the log says; None: it is begun now."""
@@ -126,10 +119,21 @@ class Intake:
         name = self._subjects.begun(work.id, nth(work.attempt, delivery.attempt))
         return await self._log.write(work.task, name, Begun(worker=worker))
 
-    async def newest_begun(self, task: str, work: str) -> int:
-        """The newest delivery of ``work`` that says it has begun; 0: none does."""
-        begun = [_delivery(stored) for stored in await self._there(task, self._subjects.begun(work, "*"))]
-        return max((delivery for attempt, delivery in begun if attempt == 1), default=0)
+    async def newest_begun(self, task: str, work: str, after: int) -> int:
+        """The newest delivery of ``work``, of those that came ``after`` that one, that says it has begun; 0: none does."""
+        last = await self._last_begun(task, work, after)
+        return parse_nth(last.subject.rpartition(".")[2])[1] if last else 0
+
+    async def _last_begun(self, task: str, work: str, after: int = 0) -> Stored | None:
+        """How many deliveries there were is not known: so many in a row that tell nothing are those that there were not."""
+        last = None
+        for first in itertools.count(after + 1, _IN_A_ROW):
+            names = (self._subjects.begun(work, number) for number in range(first, first + _IN_A_ROW))
+            begun = await self._those_of(task, names)
+            if not begun:
+                break
+            last = begun[-1]
+        return last
 
     async def _before(self, work: Work, number: int, returned: list[Stored]) -> Before:
         """Of one that told nothing at its end, what it told when it had gone on for a while may still be there."""
@@ -168,11 +172,11 @@ class Intake:
     async def _of_no_use(self, work: Work) -> bool:
         """Whether it has its result, or the task its end, or its caller wants no more results."""
         names = (work.id, HALTED, *([FINISH] if work.id.startswith("result.") else []))
-        return bool(await self._those_of(work, names))
+        return bool(await self._those_of(work.task, names))
 
-    async def _those_of(self, work: Work, names: Iterable[str]) -> list[Stored]:
+    async def _those_of(self, task: str, names: Iterable[str]) -> list[Stored]:
         """The facts of these names that there are, in this order. Each is asked for by name: a worker may read no others."""
-        found = await asyncio.gather(*(self._there(work.task, name) for name in names))
+        found = await asyncio.gather(*(self._there(task, name) for name in names))
         return [stored for stored in found if stored is not None]
 
     async def _there(self, task: str, name: str) -> Stored | None:

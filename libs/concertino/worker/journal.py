@@ -21,7 +21,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.contracts.checkpoints import Bill, Resumed, resumed, together
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.messages import Checkpoint, Record
-from concertino.contracts.subjects import Subjects, parse_nth
+from concertino.contracts.subjects import Subjects, nth
 from concertino.runtime.clock import Clock
 from concertino.telemetry import metrics
 
@@ -70,14 +70,13 @@ class Checkpoints:
 
     async def resumed(self, checkpoints: list[Checkpoint]) -> Resumed:
         """What ``checkpoints`` come to. What a delivery paid for that has ended stands in the task's log."""
-        booked: set[int] = set()
-        if any(checkpoint.left for checkpoint in checkpoints):
-            facts = self._subjects.fact(self._task, self._subjects.spent(self._work, "*"))
-            for stored in await self._bus.last(self._subjects.tasks_stream, facts):
-                attempt, delivery = parse_nth(stored.subject.rpartition(".")[2])
-                if attempt == self._attempt:
-                    booked.add(delivery)
-        return resumed(checkpoints, booked)
+        ended = sorted({checkpoint.delivery for checkpoint in checkpoints if checkpoint.left})
+        there = await asyncio.gather(*(self._booked(delivery) for delivery in ended))
+        return resumed(checkpoints, {delivery for delivery, booked in zip(ended, there, strict=True) if booked})
+
+    async def _booked(self, delivery: int) -> bool:
+        name = self._subjects.spent(self._work, nth(self._attempt, delivery))
+        return await self._bus.newest(self._subjects.tasks_stream, self._subjects.fact(self._task, name)) is not None
 
     def _subject(self, number: int) -> str:
         return self._subjects.checkpoint(self._task, self._work, self._attempt, number)
