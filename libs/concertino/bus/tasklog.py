@@ -64,6 +64,14 @@ class TaskLog:
         stored = await self._bus.newest(self._subjects.tasks_stream, self._subjects.fact(task, name))
         return await self._fact(stored) if stored else None
 
+    async def read_known(self, task: str, name: str) -> Fact:
+        """One fact of which the server said that it is there. Raises :class:`BusUnavailable` where those that are read lag."""
+        for pause in (*_LAG, 0.0):
+            if fact := await self.read_one(task, name):
+                return fact
+            await asyncio.sleep(pause)
+        raise BusUnavailable(f"{name} of {task} is there, and the server that was read has not seen it yet: try again")
+
     async def read_all(self, subjects: str, since: float) -> list[tuple[str, Fact]]:
         """Facts of every task on ``subjects`` that were stored after Unix time ``since``, in order, each with its task."""
         stored = await self._bus.read(self._subjects.tasks_stream, subjects, since=since)

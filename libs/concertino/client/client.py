@@ -160,8 +160,8 @@ class Client:
                 raise
         with tracing.sending(self._subjects.fact("{task}", "submitted"), name, {Attribute.LANE: submitted.lane}) as span:
             if not await self._log.write(name, "submitted", submitted):
-                there = await self._log.read_one(name, "submitted")
-                if there is None or there.message != submitted:
+                there = await self._log.read_known(name, "submitted")
+                if there.message != submitted:
                     raise TaskExists(f"another task was submitted as {name!r}: take another id, or none")
                 span.event(Event.EXISTS)
                 span.link(there.trace)

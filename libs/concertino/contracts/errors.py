@@ -19,6 +19,7 @@
     │   ├── LimitReached        what the brief allows is used up
     │   ├── BudgetSpent         what the task may spend on models is used up
     │   ├── QueuedTooLong       nobody began it in the time that the task gives its queue
+    │   ├── NothingNew          research goes in circles
     │   ├── QuoteNotSeen        a quote that is in nothing the worker has read
     │   └── ModelRefused        the model declines to answer
     ├── Finished           the caller asked to finish: what there is counts
@@ -145,6 +146,12 @@ class QueuedTooLong(Refused):
     """Nobody began it within the time that the task allows (``max_queued``). Allow it more, or see that there are workers."""
 
     code = "queued_too_long"
+
+
+class NothingNew(Refused):
+    """Turn after turn brought nothing that had not been read before. Ask for something else, or name other sources."""
+
+    code = "nothing_new"
 
 
 class QuoteNotSeen(Refused):

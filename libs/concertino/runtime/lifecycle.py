@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Protocol
@@ -22,6 +24,9 @@ from concertino.runtime.probes import Probes
 from concertino.runtime.settings import MISCONFIGURED, Settings, settings
 from concertino.telemetry import logs, metrics
 from concertino.telemetry.export import exporting
+
+LAST_WORDS = 5.0
+"""Seconds for threads and tasks of a service that has stopped: for spans and metrics that are still to be sent, above all."""
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +94,22 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
     await bus.close()
     await probes.stop()
     log.info("stopped")
+    _leave_within(LAST_WORDS)
+
+
+def _leave_within(seconds: float) -> None:
+    """End the process in any case: a thread that never ends would keep it for ever, and so would a task that cannot be
+    cancelled. What they were at was handed back."""
+
+    def leave() -> None:
+        threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
+        log.warning("something does not end; leaving without it", threads=threads)
+        logging.shutdown()
+        os._exit(0)
+
+    leaving = threading.Timer(seconds, leave)
+    leaving.daemon = True
+    leaving.start()
 
 
 def _missing(bus: Bus, service: Running, stop: asyncio.Event) -> str:

@@ -121,6 +121,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     link-local and metadata addresses are refused."""
     cache: str = msgspec.field(default_factory=default_cache)
     """Where indexes, clones and fetched documents are kept."""
+    clone_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    """Of one repository: what is fetched of it, and again its files. What is larger is not cloned."""
     source_roots: str = "/"
     """Folders (separated by ``:``) that a task's local sources must lie in."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0

@@ -9,9 +9,8 @@ import asyncio
 from typing import Any, TypeVar
 
 from concertino.contracts.errors import ConcertinoError
-from concertino.masking import changed, masked
+from concertino.masking import changed, masked, visible
 from concertino.worker.passages import passages
-from concertino.worker.unseen import visible
 
 T = TypeVar("T")
 

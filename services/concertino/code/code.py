@@ -18,7 +18,7 @@ from concertino.code import symbols as definitions
 from concertino.code.base import Base
 from concertino.code.bases import Bases, Find, Root
 from concertino.code.checks.tools import Checks
-from concertino.code.clones import clone
+from concertino.code.clones import Limits, clone
 from concertino.code.globs import matches
 from concertino.code.grep import Matches
 from concertino.code.history import History
@@ -78,8 +78,8 @@ class Code:
         """Path, and why it is not read or not as it should be."""
 
     @classmethod
-    async def open(cls, sources: Sequence[Source], cache: Path) -> Code:
-        """Clone what must be cloned, and bring each index up to date, kept below ``cache``.
+    async def open(cls, sources: Sequence[Source], cache: Path, limits: Limits = Limits()) -> Code:  # noqa: B008  (frozen)
+        """Clone what must be cloned within ``limits``, and bring each index up to date, kept below ``cache``.
 
         Raises :class:`SourceError` where a source cannot be read at all, and
         :class:`~concertino.contracts.errors.Transient` where trying again may help.
@@ -88,7 +88,7 @@ class Code:
         problems: list[tuple[str, str]] = []
         try:
             for source in dict.fromkeys(sources):
-                base = await _open(source, cache, problems)
+                base = await _open(source, cache, limits, problems)
                 bases.append(base)
                 await asyncio.to_thread(base.refresh)
                 problems.extend(base.problems)
@@ -231,11 +231,11 @@ def _dependencies(bases: Sequence[Base]) -> Dependencies:
     return Dependencies(tuple(found), tuple(problems))
 
 
-async def _open(source: Source, cache: Path, problems: list[tuple[str, str]]) -> Base:
+async def _open(source: Source, cache: Path, limits: Limits, problems: list[tuple[str, str]]) -> Base:
     place = await asyncio.to_thread(locate, source)
     cache.mkdir(parents=True, exist_ok=True)
     if isinstance(place, Repository):
-        copy = await clone(place, cache)
+        copy = await clone(place, cache, limits)
         problems.extend(copy.problems)
         reason = f"{place} was cloned without its past: clone it yourself and give the directory"
         return Base(

@@ -25,6 +25,7 @@ _SETTINGS = {
     "core.autocrlf": "false",
     "credential.interactive": "false",
     "fetch.recurseSubmodules": "false",
+    "fetch.unpackLimit": "1",
     "gc.auto": "0",
     "log.showSignature": "false",
     "maintenance.auto": "false",
@@ -32,7 +33,8 @@ _SETTINGS = {
     "safe.directory": "*",
     "submodule.recurse": "false",
 }
-"""``safe.directory``: git asks whether a repository's own configuration may be obeyed; here none of it ever is."""
+"""``fetch.unpackLimit``: what is fetched stays one pack, so that the limit of a file is one of it all. ``safe.directory``: git
+asks whether a repository's own configuration may be obeyed; here none of it ever is."""
 
 _CHUNK = 1 << 16
 

@@ -28,7 +28,9 @@ CLERK = Path(__file__).with_name("clerk.py")
 OWN = "kettle-drum-7"
 """A password of the services themselves, which somebody has written into a document, too."""
 SAID = "ghp_" + "Zx9Kq8Wm5Yt7Lx4Vn3Bc1Pd6Hs2Jf0GaRe5U"
-"""What a model says of itself."""
+"""What a model says of itself. Its own turns are sent again, and kept for whoever goes on, as it said them."""
+OURS = "tambourine/39"
+"""A key that is in the environment alone."""
 CODE, DOCS, PAGE = "Read the relay", "Read the handbook", "Read the page"
 
 
@@ -61,7 +63,7 @@ def sources(tmp_path: Path, site: Site) -> list[Source]:
         "relay/relay.py": planted.CODE,
         "relay/relay.ini": planted.SETTINGS,
         "relay/server.key": planted.KEY,
-        "handbook/retries.md": f"{planted.PAGE}\nThe services connect with {OWN}.\n",
+        "handbook/retries.md": f"{planted.PAGE}\nThe services connect with {OWN}, and search with {OURS}.\n",
         "handbook/logins.csv": f"user,password\nrelay,{planted.SECRETS['password']}\n",
         "handbook/settings.md": planted.SETTINGS.replace("[relay]", "# How the relay waits before each retry\n"),
     }.items():
@@ -86,6 +88,7 @@ async def test_what_is_secret_in_sources_is_nowhere_else(
         "CTN_LOG_LEVEL": "debug",
         "CTN_ATTEMPTS": "1",
         "CTN_NATS_TOKEN": OWN,
+        "TAVILY_API_KEY": OURS,
         "OTEL_EXPORTER_OTLP_ENDPOINT": spans.url,
         "OTEL_BSP_SCHEDULE_DELAY": "50",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true",
@@ -140,7 +143,8 @@ async def test_what_is_secret_in_sources_is_nowhere_else(
         leaked |= {sort for sort, secret in planted.SECRETS.items() if json.dumps(secret)[1:-1] in text}
         assert not leaked, f"in {where}: {leaked}"
         assert OWN not in text, where
-        assert SAID not in text or where == "the model", where
+        assert OURS not in text, where
+        assert SAID not in text or where in ("the model", "the store"), where
     assert {s.id: s.status for s in view.subtasks} == {
         "code": "complete", "docs": "complete", "page": "complete", "own": "complete", "bad": "failed", "bug": "failed",
     }  # fmt: skip

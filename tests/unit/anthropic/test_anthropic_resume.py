@@ -59,7 +59,7 @@ class Bench:
         self.called: list[str] = []
 
     def job(self, hooks: Hooks, **more: Any) -> Research:
-        log = EvidenceLog(MemoryBus())
+        log = EvidenceLog(MemoryBus(), "web")
         box = Toolbox(max_calls=more.pop("max_calls", None), on_seen=log.saw)
         box.add(self.search, self.read, self.check)
         limits = more.pop("limits", Limits())

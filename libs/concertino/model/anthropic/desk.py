@@ -48,6 +48,9 @@ class Desk:
         self.observed: list[Observation] = []
         """What tools that check have found: it can be reported as it is, whatever becomes of the model."""
         self.bug: Failure | None = None
+        self._brought: set[str] = set()
+        self.idle = 0
+        """Turns up to now, without a break, in which no call brought anything new."""
         self.tools: list[BetaAsyncFunctionTool[Any]] = [
             anthropic.beta_async_tool(
                 self._runnable(spec.name), name=spec.name, description=spec.description, input_schema=spec.parameters
@@ -61,6 +64,13 @@ class Desk:
         outcomes = await asyncio.gather(*(self._made(call) for call in calls))
         for call, outcome in zip(calls, outcomes, strict=True):
             self._done[call.name].append(outcome)
+        new = {outcome.text for outcome in outcomes if not outcome.failed} - self._brought
+        self._brought |= new
+        self.idle = 0 if new else self.idle + 1
+
+    def forget(self) -> None:
+        """Let what was brought before count as new: it is out of the model's sight."""
+        self._brought.clear()
 
     def results(self, calls: Sequence[BetaToolUseBlock]) -> list[dict[str, Any]]:
         """What came of ``calls``, for a message that no runner makes."""

@@ -11,12 +11,20 @@ from typing import Any
 from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 from anthropic.types.beta import BetaMessage, BetaToolUseBlock
 
-from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded, Finished, ModelRejected, Unusable
+from concertino.contracts.errors import (
+    BudgetSpent,
+    ConcertinoError,
+    DeadlineExceeded,
+    Finished,
+    ModelRejected,
+    NothingNew,
+    Unusable,
+)
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 from concertino.model import prompts
 from concertino.model.anthropic.asking import Question
-from concertino.model.anthropic.budget import Budget, write_up_at
+from concertino.model.anthropic.budget import MOST_IDLE, Budget, write_up_at
 from concertino.model.anthropic.desk import Desk
 from concertino.model.anthropic.faults import too_long
 from concertino.model.anthropic.forms import form_of, salvaged, text_of
@@ -39,6 +47,10 @@ _FINISH_UP = (
 )
 _BUDGET_UP = (
     "The budget is nearly spent, and no more calls can be made. Give your findings now, briefly, from what you have read."
+)
+_CIRCLES = (
+    "The last calls brought nothing new, so no more are made. Give your findings now, from what you have read, and name as "
+    "gaps what you looked for in vain."
 )
 _DONE = "Give your findings now, in the form that is asked for."
 _FORM = "\nThe form: nothing but a JSON object by this schema:\n"
@@ -64,7 +76,7 @@ class _Inquiry:
     def __init__(self, session: Session, job: Research) -> None:
         self._session, self._job, self._calls = session, job, session.calls
         now = self._calls.once("now", self._calls.world.clock)
-        mark = Mark(self._calls.once("mark", lambda: secrets.token_hex(4)))
+        mark = Mark(self._calls.once("mark", lambda: secrets.token_hex(8)))
         self._budget = Budget(job.tools, job.work, hosted="web_search" in job.hosted)
         self._desk = Desk(job, self._budget, mark)
         first = told(job.work, self._budget, mark, now=now, hosted=bool(job.hosted))
@@ -96,6 +108,11 @@ class _Inquiry:
         if runner is not None:
             await runner.close()
 
+    def _forget(self) -> None:
+        """What was read is out of the model's sight, and may be read again."""
+        self._job.tools.forget()
+        self._desk.forget()
+
     # --- looking
 
     async def _text(self) -> str:
@@ -121,6 +138,9 @@ class _Inquiry:
             made = f"{self._budget.used} calls of tools"
             self._shortfall = failure(BudgetSpent(f"what had been read after {made} was written up: {e}"))
             return await self._written(_BUDGET_UP, insists=True)
+        except NothingNew as e:
+            self._shortfall = failure(NothingNew(f"research went in circles, and what had been read was written up: {e}"))
+            return await self._written(_CIRCLES, insists=True)
         return text if text is not None else await self._written(_CALLS_UP if self._budget.spent else _DONE)
 
     async def _looked(self) -> str | None:
@@ -151,6 +171,8 @@ class _Inquiry:
                 return text if not self._job.hosted or read(text, Findings, self._job.check).made else None
             if self._budget.spent:
                 return None
+            if calls and self._desk.idle >= MOST_IDLE:
+                raise NothingNew(f"{self._desk.idle} turns in a row brought nothing that had not been read before")
 
     async def _turn(self) -> BetaMessage | None:
         """The model's next turn; None where the conversation was shortened instead."""
@@ -161,7 +183,7 @@ class _Inquiry:
                 self._due = self._compacts = False  # a model that cannot summarize goes on as it is
             elif too_long(e) and self._history.lighten():
                 self._due = False
-                self._job.tools.forget()
+                self._forget()
             else:
                 raise
             return None
@@ -171,7 +193,7 @@ class _Inquiry:
         if any(block.type == "compaction" and block.content for block in message.content):
             self._history.compacted(message)
             self._compaction = prompts.load(_COMPACTION)
-            self._job.tools.forget()
+            self._forget()
         else:
             self._compacts = False
         await self.close()
@@ -285,7 +307,7 @@ class _Inquiry:
                 dear = isinstance(e, BudgetSpent)
                 if not ((dear or too_long(e)) and self._history.lighten()) or (dear and not self._history.material):
                     raise
-                self._job.tools.forget()
+                self._forget()
             else:
                 await self._searched(message)
                 return message

@@ -25,8 +25,9 @@ class Mark(Struct, frozen=True):
         return f"</{name}-{self.secret}>"
 
     def around(self, name: str, text: str) -> str:
-        """``text`` between the marks; should it hold the secret all the same, it is taken out."""
-        return f"{self.opening(name)}\n{text.replace(self.secret, '')}\n{self.closing(name)}"
+        """``text`` between the marks; should it hold the secret all the same, a sign stands in its place: what is left
+        around a gap could be the secret again."""
+        return f"{self.opening(name)}\n{text.replace(self.secret, '…')}\n{self.closing(name)}"
 
 
 def shown(returned: Any, mark: Mark) -> str:
