@@ -25,6 +25,7 @@ MISFORTUNES = [
     "cancel",
     "finish",
     "strangers",
+    "full queues",
     "deaf replicas",
     "lost work",
     "early timers",
@@ -224,6 +225,11 @@ class Orchestration(RuleBasedStateMachine):
     def workers_come_and_go(self, kinds: set[str]) -> None:
         self.world.kinds = frozenset(kinds)
 
+    @rule(room=st.sampled_from([0, 1, 2]))
+    @may("full queues")
+    def queues_are_full(self, room: int) -> None:
+        self.world.room = room
+
     # --- time, people
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 1.0, 8.0, 60.0]))
@@ -365,7 +371,7 @@ class Orchestration(RuleBasedStateMachine):
         assert self.world.outcome or not self.timed, "timers went off, and there is no end"
 
     def _hear_all(self, replica: Replica) -> None:
-        replica.lag = 0
+        replica.lag, self.world.room = 0, None
         for _ in range(200):
             if not self.world.triggers:
                 break
