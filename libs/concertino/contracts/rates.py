@@ -97,7 +97,7 @@ class Rates(Message, frozen=True, kw_only=True):
     stopped: float = 0.0
     """Until when the provider is left alone, in Unix seconds."""
     refusals: int = 0
-    """In a row; while there are any, one call at a time is made."""
+    """In a row, each after a stop."""
     status: int = 0
     """With which HTTP status it refused last."""
     share: float = 1.0
@@ -163,7 +163,7 @@ def take(state: Rates, asking: Asking, now: float) -> tuple[Rates, Wait | None]:
     if mine.going:
         return before, None
     ahead = _ahead(state, mine, now)
-    free = (1 if state.refusals else int(state.width)) - sum(knock.going for knock in state.knocks)
+    free = int(state.width) - sum(knock.going for knock in state.knocks)
     if mine.at <= now and state.stopped <= now and ahead < free:
         return _with(state, structs.replace(mine, going=True, ends=now + LIFE, stops=state.stops)), None
     seconds = max(mine.at - now, 0.0)

@@ -202,7 +202,9 @@ async def test_a_refusal_in_midstream_is_one_too(api: MessagesApi, claude: Make)
     await sharing.research()
     state = await sharing.state()
     assert (state.stops, state.refusals) == (1, 0)
-    assert sum(sharing.claude.pauses) >= 1
+    # It waits like all others, and not for itself: that would be taken for work.
+    assert sharing.waits.seconds == pytest.approx(sum(sharing.claude.pauses))
+    assert sharing.waits.seconds >= 1
 
 
 async def test_faults_of_other_kinds_leave_no_trace(api: MessagesApi, claude: Make) -> None:
