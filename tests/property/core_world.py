@@ -42,6 +42,8 @@ class World:
     triggers: list[int] = field(default_factory=list)
     kinds: frozenset[str] = frozenset({"web", "code"})
     hedging: Hedging = OFF
+    room: int | None = None
+    """Pieces of work that queues still take; None: any number."""
     told: bool = False
     """Whether it was signalled to workers that the task is over."""
 
@@ -55,10 +57,15 @@ class World:
         self._append(name, data, headers)
         return True
 
-    def enqueue(self, work: Work) -> None:
+    def enqueue(self, work: Work) -> bool:
+        """False where the queue is full. What it has had already it does not take again, and says nothing of it."""
         id_ = Subjects().message_id(work.task, work.id, work.attempt)
         if id_ not in self.enqueued:
+            if self.room == 0:
+                return False
+            self.room = None if self.room is None else self.room - 1
             self.enqueued[id_] = self.queue[id_] = work
+        return True
 
     def schedule(self, name: str, at: float) -> None:
         self.timers[name] = at
@@ -183,14 +190,19 @@ class Replica:
                 self.world.schedule(name, at)
                 self._know(f"timer.{name}", None)
             case Dispatch(wave, work, hedge_after):
+                sent: list[Work] = []
                 for one in work:
                     check_work(self.world, one)
-                    self.world.enqueue(one)
+                    if self.world.enqueue(one):
+                        sent.append(one)
                     yield
-                dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work), hedge_after=hedge_after)
+                if not sent:
+                    return False  # its queue is full: handed back, if nothing new is in the log
+                dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in sent), hedge_after=hedge_after)
                 if not self.world.write(f"dispatched.{wave}", dispatched):
                     return False
                 self._know(f"dispatched.{wave}", dispatched)
+                return len(sent) == len(work)
             case WriteFailed(results):
                 for name, result in results:
                     self.world.write(name, result)

@@ -12,19 +12,20 @@ from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from concertino.contracts.messages import Begun, Cancel, Finish, Returned, Spent, Submitted
+from concertino.contracts.messages import COORDINATOR, Begun, Cancel, Finish, Returned, Spent, Submitted
 from concertino.contracts.state import fold
 from concertino.contracts.subjects import FactName, nth
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, SetTimer
 from concertino.orchestrator.core.invariants import violations
-from concertino.orchestrator.core.policies import hedge, join, limits
+from concertino.orchestrator.core.policies import hedge, join
 from concertino.orchestrator.core.policies.hedge import OFF, Hedging
 
 MISFORTUNES = [
     "cancel",
     "finish",
     "strangers",
+    "full queues",
     "deaf replicas",
     "lost work",
     "early timers",
@@ -76,6 +77,7 @@ class Orchestration(RuleBasedStateMachine):
         hedging=st.sampled_from(HEDGINGS),
         days=st.sampled_from([4, 8, 2, 3, 1, 0]),
         slow=st.booleans(),
+        idle=st.booleans(),
         data=st.data(),
     )
     def submit(
@@ -88,6 +90,7 @@ class Orchestration(RuleBasedStateMachine):
         hedging: Hedging,
         days: int,
         slow: bool,
+        idle: bool,
         data: st.DataObject,
     ) -> None:
         """The task, and how far it has come when misfortune sets in."""
@@ -106,6 +109,11 @@ class Orchestration(RuleBasedStateMachine):
             if slow:
                 self.work_is_slow(1.0)
             self.a_day_of_work(data)
+        self.settle_down()
+        if idle:  # nobody takes what is in the queues, until somebody has waited too long
+            if slow:
+                self.work_is_slow(1.0)
+            self.it_is_time(True)
 
     # --- replicas
 
@@ -217,6 +225,11 @@ class Orchestration(RuleBasedStateMachine):
     def workers_come_and_go(self, kinds: set[str]) -> None:
         self.world.kinds = frozenset(kinds)
 
+    @rule(room=st.sampled_from([0, 1, 2]))
+    @may("full queues")
+    def queues_are_full(self, room: int) -> None:
+        self.world.room = room
+
     # --- time, people
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 1.0, 8.0, 60.0]))
@@ -225,6 +238,19 @@ class Orchestration(RuleBasedStateMachine):
         for name, at in list(self.world.timers.items()):
             if at + 30 < self.world.now:  # late, and no later
                 self.world.fire(name)
+
+    @rule(heard=st.booleans())
+    @precondition(lambda self: set(self.world.timers) - {join.JOIN, join.DEADLINE})
+    def it_is_time(self, heard: bool) -> None:
+        """The next timer that ends no task goes off when it should."""
+        timers = [(at, name) for name, at in self.world.timers.items() if name not in (join.JOIN, join.DEADLINE)]
+        if not timers:
+            return
+        at, name = min(timers)
+        self.world.now = max(self.world.now, at)
+        self.world.fire(name)
+        if heard:
+            self.settle_down()
 
     @rule(data=st.data())
     @may("early timers")
@@ -292,7 +318,7 @@ class Orchestration(RuleBasedStateMachine):
             event("hedged")
         if self.world.state.finish:
             event(f"finished after {len(self.world.state.rounds)} rounds")
-        if any(result.worker == limits.COORDINATOR for result in self.world.state.results.values()):
+        if any(result.worker == COORDINATOR for result in self.world.state.results.values()):
             event("ended by a limit")
         self._check_told()
         ended = self.world.sequence
@@ -345,7 +371,7 @@ class Orchestration(RuleBasedStateMachine):
         assert self.world.outcome or not self.timed, "timers went off, and there is no end"
 
     def _hear_all(self, replica: Replica) -> None:
-        replica.lag = 0
+        replica.lag, self.world.room = 0, None
         for _ in range(200):
             if not self.world.triggers:
                 break

@@ -227,7 +227,7 @@ class JetStream:
                 start = {"seq": page[-1].sequence + 1}
                 yield page
 
-    async def last(self, stream: str, subjects: str) -> list[Stored]:
+    async def _newest_of_each(self, stream: str, subjects: str) -> list[Stored]:
         async def attempt() -> list[Stored] | None:
             try:
                 messages, _ = await self._api.direct(stream, {"multi_last": [subjects], "batch": 1024})
@@ -318,7 +318,7 @@ class JetStream:
 
     async def keys(self, bucket: str) -> dict[str, bytes]:
         prefix = calls.key(bucket, "")
-        stored = await self.last(calls.bucket_stream(bucket), prefix + ">")
+        stored = await self._newest_of_each(calls.bucket_stream(bucket), prefix + ">")
         return {s.subject.removeprefix(prefix): s.data for s in stored if "KV-Operation" not in s.headers}
 
     async def get_key(self, bucket: str, key: str) -> Entry:

@@ -137,9 +137,6 @@ class Bus(Protocol):
         """What was stored on ``subjects`` from Unix time ``since`` on, in order, a part at a time: for what is too much to be
         held at once."""
 
-    async def last(self, stream: str, subjects: str) -> list[Stored]:
-        """The newest message of each subject that matches ``subjects``."""
-
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
         """Messages waiting, and messages delivered and not settled. (0, 0) where there is no such consumer.
 

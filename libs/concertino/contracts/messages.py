@@ -325,6 +325,10 @@ class ResultStatus(StrEnum):
     FAILED = "failed"
 
 
+COORDINATOR = "coordinator"
+"""The ``worker`` of what no worker ended, but a limit of time."""
+
+
 class Settled(Message, frozen=True, kw_only=True):
     """What all work has in common when it is done: how it ended, who did it, and what it took."""
 

@@ -112,7 +112,8 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             schema="work",
             writers="coordinators",
             readers="workers",
-            description="One attempt at one piece of work. A work queue: each message goes to one worker, until acknowledged.",
+            description="One attempt at one piece of work. A work queue: each message goes to one worker, until acknowledged. "
+            "One that is full takes no more: the server's error is 10077 then.",
             required=(Header.MESSAGE_ID,),
         ),
         Channel(

@@ -25,6 +25,7 @@ from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId, QueueFull
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import (
+    COORDINATOR,
     Dispatched,
     Halted,
     Lane,
@@ -41,7 +42,7 @@ from concertino.contracts.state import State
 from concertino.contracts.subjects import FINISH, HALTED, LANES, PLAN, FactName, Subjects, check_id
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
-from concertino.orchestrator.core.policies import ending, hedge, limits
+from concertino.orchestrator.core.policies import ending, hedge
 from concertino.orchestrator.stragglers import Stragglers
 from concertino.orchestrator.turns import Turns
 from concertino.runtime.clock import Clock
@@ -262,7 +263,7 @@ class Coordinator:
         kind = work.split(".")[1]
         if self._stragglers and result.status != ResultStatus.FAILED:
             self._stragglers.saw(kind, hedge.took(state, work))
-        if result.worker == limits.COORDINATOR and result.error:
+        if result.worker == COORDINATOR and result.error:
             await self._tell(state, self._subjects.signal(state.task, work), result.error.message)
         elif state.sent[work] >= hedge.HEDGE:
             await self._tell(state, self._subjects.signal(state.task, work), "another attempt was first")

@@ -121,7 +121,11 @@ async def test_a_cancelled_task_yields_what_was_found(up: Any) -> None:
     assert [s["status"] for s in seen["subtasks"]] == ["complete", "missing"]
     # What was cancelled has not failed; and can be gone on with.
     assert one.cli.run("failures")[1].count("\n") == 1
-    assert one.cli.run("redrive", task, "--detach")[0] == 0
+    running = one.cli.start("redrive", task)
+    running.until("w: waiting")
+    running.process.send_signal(signal.SIGINT)
+    code, out, err = running.end()
+    assert (code, "five times" in out) == (5, True), err
 
 
 async def test_cancel_reaches_what_waits_and_a_running_call_of_a_model_and_costs_nothing_afterwards(up: Any) -> None:

@@ -161,7 +161,7 @@ async def test_work_that_is_never_written_up_ends_at_the_deadline_with_its_findi
 
     outcome = await orchestra.outcome("t")
     assert outcome.status == "partial"
-    assert outcome.reason.endswith("the deadline came before the findings were written up")
+    assert outcome.reason.endswith("the deadline came before the findings were written up: no worker had begun it")
 
 
 async def test_cancelling_ends_a_task_at_once_and_tells_whoever_works_on_it(orchestra: Orchestra) -> None:

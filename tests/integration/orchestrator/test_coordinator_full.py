@@ -73,6 +73,9 @@ async def test_a_full_queue_is_asked_now_and_then_and_not_all_the_time(full: Orc
 
     await full.conduct(lambda bus: Faulty(bus, count))
     await full.submit("t1", brought(*(subtask(f"s{i}") for i in range(5)), deadline=600))
+    await until(lambda: tries["enqueue", "web"])  # type: ignore[index]
+    await full.advance(0.1)
+    assert tries["enqueue", "web"] == 5, "what went in is a wave, and there is a pause before the next"  # type: ignore[index]
     for _ in range(120):
         await full.advance(0.5)
     assert 5 < tries["enqueue", "web"] <= 5 + 3 * 30, "in a minute"  # type: ignore[index]

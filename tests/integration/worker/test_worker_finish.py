@@ -86,9 +86,14 @@ async def test_who_does_not_look_is_ended_when_its_time_is_up(stage: Stage, monk
 async def test_what_waits_for_a_slot_or_comes_later_is_not_begun(stage: Stage) -> None:
     reader = Reader()
     await stage.replica(reader, slots=1)
-    await stage.submit()
+    await stage.submit(lane="batch")
     await until(lambda: reader.began == 1)
     await stage.submit("result.echo.s2")
+
+    async def taken() -> bool:
+        return await stage.queue() == (0, 2)
+
+    await until(taken, "the second waits for the slot")
     await stage.submit("result.echo.other", task="t2")
 
     await say(stage)

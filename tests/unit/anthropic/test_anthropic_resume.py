@@ -243,6 +243,17 @@ async def test_what_the_fallback_answered_is_not_asked_of_either_again(api: Mess
     assert await dying_everywhere(api, claude, attempt, kind="docs", config=config) == 4 + 2
 
 
+async def test_whoever_goes_on_stays_with_the_fallback_where_the_first_model_was_away(api: MessagesApi, claude: Make) -> None:
+    api.on(lambda asked: asked.model == "first" and turns(asked) > 0, every=Fault(529))
+    api.on("", every=by_turn(*(UseTools(Tool("search", query=query)) for query in "ab"), FOUND))
+    config = Config(models={"docs": ModelChoice(model="first", fallback="second")})
+
+    async def attempt(one: Claude, hooks: Hooks) -> Answer[Findings]:
+        return await one.model.research(Bench().job(hooks))
+
+    assert await dying_everywhere(api, claude, attempt, kind="docs", config=config) == 3 + 2
+
+
 async def test_what_does_not_fit_any_more_is_left_out_by_whoever_goes_on_too(claude: Make) -> None:
     async with MessagesApi(window=25_000) as api:
         api.on(

@@ -147,7 +147,7 @@ def test_at_the_deadline_findings_are_kept_without_a_report() -> None:
 
     assert outcome(story.ended(END)) == (
         PARTIAL,
-        "2 of 2 subtasks came to something: the deadline came before the findings were written up",
+        "2 of 2 subtasks came to something: the deadline came before the findings were written up: no worker had begun it",
         False,
     )
 

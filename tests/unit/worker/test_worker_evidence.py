@@ -108,7 +108,7 @@ async def test_only_what_was_quoted_is_kept(log: EvidenceLog, bus: MemoryBus) ->
     log.saw(passage("two", first=2))
     evidence = log.quote("a.py", "two")
     await log.keep()
-    assert [m.subject for m in await bus.last("CTN_BLOBS", "ctn.blob.>")] == [f"ctn.blob.web.{evidence.digest}"]
+    assert [m.subject for m in await bus.read("CTN_BLOBS", "ctn.blob.>")] == [f"ctn.blob.web.{evidence.digest}"]
 
 
 async def test_grounding_drops_quotes_that_were_not_seen_and_says_so(log: EvidenceLog) -> None:

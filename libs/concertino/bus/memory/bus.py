@@ -131,7 +131,8 @@ class MemoryBus:
 
     async def keys(self, bucket: str) -> dict[str, bytes]:
         prefix = f"$KV.{bucket}."
-        stored = await self.last(f"KV_{bucket}", prefix + ">")
+        await self._hop()
+        stored = self.server.stream(f"KV_{bucket}").last(prefix + ">")
         return {s.subject.removeprefix(prefix): s.data for s in stored}
 
     async def get_key(self, bucket: str, key: str) -> Entry:

@@ -44,6 +44,7 @@ def failures(found: Sequence[FailedWork], now: float) -> Table:
             Text(one_line(one.error)),
         )
     table.columns[3].justify = table.columns[4].justify = "right"
+    table.columns[7].no_wrap = False  # why it failed is what one came for
     return table
 
 

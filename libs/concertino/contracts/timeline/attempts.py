@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from concertino.contracts.messages import Settled, Spent
+from concertino.contracts.messages import COORDINATOR, Settled, Spent
 from concertino.contracts.state import State
 from concertino.contracts.subjects import parse_nth
 
@@ -53,7 +53,7 @@ def in_vain(state: State) -> Mapping[str, Sequence[Attempt]]:
 
 def with_the_last(deliveries: Sequence[Attempt], settled: Settled, at: float) -> list[Attempt]:
     """``deliveries`` and the attempt that brought ``settled``, which the log has had since ``at``, in order."""
-    if settled.error and settled.error.code == ABANDONED:
+    if settled.worker == COORDINATOR or (settled.error and settled.error.code == ABANDONED):
         return list(deliveries)
     began = at - max(settled.seconds, 0.0)
     # The attempt that ended is the one that was seen to begin, if that was the same worker's.

@@ -120,7 +120,9 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
         return ending.concluded(state)
     if round_.synthesis is None:
         # What is finished counts, however late it is looked at: only what is still to be done can be too late.
-        return ending.concluded(state, ending.OUT_OF_TIME) if join.over(state, now) else [_writing(state, number)]
+        return (
+            ending.concluded(state, ending.out_of_time(state, number)) if join.over(state, now) else [_writing(state, number)]
+        )
     return ending.concluded(state, *rounds.why_none(state, number))
 
 

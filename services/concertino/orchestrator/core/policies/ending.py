@@ -12,8 +12,6 @@ from concertino.orchestrator.core.policies import finishing, join, missing
 _NAMED = 3
 """Troubles spelt out in a reason; the rest is counted."""
 
-OUT_OF_TIME = "the deadline came before the findings were written up"
-
 
 def failed(state: State, reason: str) -> Outcome:
     """Nothing came of it."""
@@ -26,6 +24,11 @@ def unplanned(state: State) -> Outcome:
     if state.finish:
         return failed(state, f"{_asked(state)} before there was a plan: {how_far}")
     return failed(state, f"no plan came before the deadline: {how_far}")
+
+
+def out_of_time(state: State, number: int) -> str:
+    """Why there is no report of round ``number``: its time is up."""
+    return f"the deadline came before the findings were written up: {missing.so_far(state, f'synthesis.{number}')}"
 
 
 def cancelled(state: State) -> Outcome:

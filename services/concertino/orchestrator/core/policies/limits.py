@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from concertino.contracts.errors import DeadlineExceeded, QueuedTooLong
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Failure, Planned, Result, ResultStatus, Settled, Work
+from concertino.contracts.messages import COORDINATOR, Failure, Planned, Result, ResultStatus, Settled, Work
 from concertino.contracts.state import State
 from concertino.orchestrator.core.policies import alarms, join
 
@@ -19,8 +19,6 @@ TIMER = "limit-"
 """How its timers are called, with the Unix time in milliseconds."""
 LAST_WORDS = 2.0
 """Seconds beyond a limit that workers have to say that they have begun in time, or to write down what they have."""
-COORDINATOR = "coordinator"
-"""Who writes results in the place of a worker."""
 
 
 class Bound(NamedTuple):
