@@ -31,6 +31,8 @@ from concertino.contracts.errors import ConcertinoError
 
 EXPIRES = 30.0
 RETRY_PAUSE = 0.25
+ANSWERED = 0.5
+"""Seconds in which what waits on the server comes, once it was asked for."""
 FAILED_PAUSE = 1.0
 """Seconds after which the message of a handler that raised is delivered again: at once would spin."""
 
@@ -77,6 +79,7 @@ class Puller:
         self._stopped = False
         self._missing = False
         self._pause = 0.0
+        self._waiting, self._asked = 0, 0.0
         self._inbox = nc.new_inbox() + "."
         self._subscription: Subscription | None = None
         self._leaving: asyncio.Task[None] | None = None
@@ -96,8 +99,15 @@ class Puller:
 
     @property
     def _room(self) -> int:
-        """How many may be started now."""
+        """How many may be started now. None, while the puller before this one has asked for more that waits for it."""
+        if self._after and self._after._expects:
+            return 0
         return self._slots - len(self._running) - (self._after.running if self._after else 0)
+
+    @property
+    def _expects(self) -> bool:
+        """Whether more waits on the server, as it said with its last message. Where that does not come, others have it."""
+        return self._waiting > 0 and self._clock() - self._asked < ANSWERED
 
     @property
     def _credits(self) -> int:
@@ -186,7 +196,8 @@ class Puller:
     async def _pull(self, batch: int) -> None:
         assert self._subscription is not None
         number = self._subscription.subject.removesuffix("*") + str(next(self._numbers))
-        self._requests[number] = _Request(batch, self._clock())
+        self._asked = self._clock()
+        self._requests[number] = _Request(batch, self._asked)
         request = {"batch": batch, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(self._heartbeat * 1e9)}
         try:
             await self._nc.publish(self._subject, msgspec.json.encode(request), reply=number)
@@ -210,6 +221,8 @@ class Puller:
         if message.subject.startswith(self._inbox):
             self._on_status(message, now)
             return
+        if self._followers:
+            self._waiting = _still_waiting(message.reply)
         oldest = next(iter(self._requests), None)
         if oldest is not None:
             request = self._requests[oldest]
@@ -274,3 +287,13 @@ class Puller:
         if not self._requests:
             self._heard = self._clock()
             self._kick.set()
+            if self._after and self._after._expects:
+                asyncio.get_running_loop().call_later(ANSWERED, self._kick.set)
+
+
+def _still_waiting(reply: str) -> int:
+    """How much waits behind a message, by the subject on which it is settled: the ninth part, or the eleventh where the server
+    names its domain and account."""
+    parts = reply.split(".")
+    at = 8 if len(parts) == 9 else 10
+    return int(parts[at]) if len(parts) > at and parts[at].isdigit() else 0
