@@ -293,6 +293,24 @@ async def test_a_model_that_takes_too_long_is_interrupted_to_write_up(api: Messa
     assert (answer.value, answer.shortfall is not None) == (EXPECTED, True)
 
 
+async def test_a_tool_that_does_not_return_costs_nothing_that_was_read_before(api: MessagesApi, claude: Make) -> None:
+    stuck = UseTools(Tool("read", path="both"), Tool("read", path="a"))
+    api.on("", SEARCH, stuck, FOUND)
+    bench = Bench()
+    answer = await asyncio.wait_for(researched(claude(), bench, seconds=3.0), 60)
+    assert answer.value == EXPECTED
+    assert answer.shortfall is not None
+    assert (answer.shortfall.code, answer.shortfall.message) == (
+        "deadline",
+        "the time was nearly up after 3 calls of tools, of which read had not returned: what had been read was written up",
+    )
+    assert bench.together.n_waiting == 0  # it was interrupted
+    assert "the text of a" in str(api.asked[2].results)  # what was read beside it counts
+    assert "read had not returned when the time was up" in str(api.asked[2].errors)
+    assert not api.unexpected
+    assert not api.rejected
+
+
 # ---------------------------------------------------------------------------------------------------------- writing up
 
 
