@@ -554,6 +554,16 @@ async def test_a_summary_that_says_nothing_is_not_taken(api: MessagesApi, claude
     assert api.asked[2].says("port = 8080")
 
 
+async def test_summaries_that_nobody_asked_for_are_turns_that_bring_nothing(api: MessagesApi, claude: Make) -> None:
+    summary = Blocks([{"type": "compaction", "content": "So far nothing."}], stop="compaction")
+    api.on(lambda asked: len(api.asked) > 40, FOUND)  # else it would never end
+    api.on("", SEARCH, every=summary)
+    with pytest.raises(Unusable):
+        await researched(claude())
+    assert len(api.asked) < 10
+    assert not api.rejected
+
+
 # ------------------------------------------------------------------------------------------------------- hosted search
 
 

@@ -190,7 +190,7 @@ class _Inquiry:
             else:
                 raise
             return None
-        if message.stop_reason != "compaction":
+        if message.stop_reason != "compaction" or not self._due:  # one that nobody asked for is a turn as any other
             return message
         self._due = False
         if any(block.type == "compaction" and block.content for block in message.content):
