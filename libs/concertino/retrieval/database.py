@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from msgspec import Struct
 from concertino.contracts.errors import SourceError, Transient
 from concertino.retrieval.tree import File
 from concertino.retrieval.wanted import Wanted
+from concertino.runtime.threads import look
 
 Weights = tuple[float, float, float]
 
@@ -29,6 +31,8 @@ _LAYOUT = 3
 
 _WAIT = 120.0
 """Seconds to wait for another process that refreshes the same index."""
+_PATIENCE = 0.2
+"""Seconds between two looks whether anybody waits for us meanwhile."""
 
 
 class Known(Struct, frozen=True):
@@ -90,7 +94,7 @@ class Database:
         connection.execute("PRAGMA synchronous = NORMAL")
         if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("damaged")
-        connection.execute("BEGIN IMMEDIATE")
+        _begin_alone(connection)
         connection.execute("CREATE TABLE IF NOT EXISTS made (version TEXT NOT NULL)")
         if connection.execute("SELECT version FROM made").fetchone() != (self._version,):
             for table in ("made", "words", "subject", "passage", "file"):
@@ -114,19 +118,19 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """One transaction that no other process can be in at the same time. :class:`Transient` where it cannot be made."""
-        with self._transaction("BEGIN IMMEDIATE"):
+        with self._transaction(_begin_alone):
             yield
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """One state of the index for several questions. :class:`Transient` where it cannot be read."""
-        with self._transaction("BEGIN"):
+        with self._transaction(_begin):
             yield
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
+    def _transaction(self, begin: Callable[[sqlite3.Connection], None]) -> Iterator[None]:
         try:
-            self._connection.execute(begin)
+            begin(self._connection)
             yield
             self._connection.execute("COMMIT")
         except sqlite3.ProgrammingError:
@@ -208,6 +212,28 @@ class Database:
             (path,),
         )
         return [json for (json,) in rows]
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+
+
+def _begin_alone(connection: sqlite3.Connection) -> None:
+    """Wait for whoever writes, but not for longer than anybody waits for us."""
+    until = time.monotonic() + _WAIT
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000:.0f}")
+    try:
+        while True:
+            look()
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as e:
+                if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            else:
+                return
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {_WAIT * 1000:.0f}")
 
 
 def _scores(table: str, wanted: Sequence[Wanted], weights: Weights) -> tuple[str, list[str | float]]:

@@ -19,6 +19,7 @@ from concertino.retrieval.search import Hit, SearchResult
 from concertino.retrieval.tokens import terms
 from concertino.retrieval.tree import File
 from concertino.retrieval.wanted import Wanted, wanted
+from concertino.runtime.threads import look
 
 WEIGHTS = (4.0, 2.0, 1.0)
 """How much a term counts in the title, in the path and in the text of a passage."""
@@ -83,6 +84,7 @@ class Index:
             self._database.remove(path)
         added = updated = 0
         for file in _changes(files, known):
+            look()
             now = time.time_ns()
             passages = read(file)
             encoded = [(passage, _encode(passage)) for passage in passages]

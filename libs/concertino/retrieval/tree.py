@@ -14,6 +14,7 @@ from msgspec import Struct
 from concertino.contracts.errors import SourceError
 from concertino.retrieval.decode import decode
 from concertino.retrieval.leftout import VERSION_CONTROL, enters, is_left_out
+from concertino.runtime.threads import look
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
 MAX_FILES = 50_000
@@ -73,6 +74,7 @@ class Tree:
 
     def read(self, path: str) -> bytes:
         """The bytes of one file. :class:`SourceError` where it is not a readable regular file inside the root."""
+        look()
         parts = self._inside(path)
         try:
             with _closing(self._open(parts, _FILE)) as fd:
@@ -93,6 +95,7 @@ class Tree:
     def _walk(self) -> Iterator[File]:
         folders: list[tuple[str, ...]] = [()]
         while folders:
+            look()
             folder = folders.pop()
             below: list[tuple[str, ...]] = []
             for name, status in self._entries(folder):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
@@ -15,6 +13,7 @@ from concertino.contracts.codec import decode, encode
 from concertino.contracts.errors import InvalidMessage, Unfit
 from concertino.contracts.messages import Finding, Plan, Planned, Report, Result, ResultStatus, Settled, Subtask, Synthesized
 from concertino.model.port import Answer, Findings
+from concertino.runtime.threads import in_thread_of
 from concertino.worker.context import Context
 from concertino.worker.intake import settled_type
 
@@ -27,8 +26,7 @@ async def call(handler: Handler, context: Context, threads: Executor) -> Settled
     if inspect.iscoroutinefunction(handler):
         returned = await handler(context.work.brief, context)
     else:
-        run = contextvars.copy_context().run
-        returned = await asyncio.get_running_loop().run_in_executor(threads, run, handler, context.work.brief, context)
+        returned = await in_thread_of(threads, handler, context.work.brief, context)
         if isinstance(returned, Awaitable):
             returned = await returned
     settled = settle(returned, context)

@@ -31,6 +31,7 @@ from concertino.contracts.messages import Locator, Passage, Source
 from concertino.masking import without_credentials
 from concertino.retrieval.index import index_path
 from concertino.retrieval.search import SearchResult, merge
+from concertino.runtime.threads import in_thread
 from concertino.worker.passages import rooted
 
 MOST_RESULTS = 200
@@ -90,7 +91,7 @@ class Code:
             for source in dict.fromkeys(sources):
                 base = await _open(source, cache, limits, problems)
                 bases.append(base)
-                await asyncio.to_thread(base.refresh)
+                await in_thread(base.refresh)
                 problems.extend(base.problems)
         except BaseException:
             for base in bases:
@@ -120,7 +121,7 @@ class Code:
         def search(base: Base) -> SearchResult:
             return rooted(base.index.search(query, limit), base.name)
 
-        return merge(await asyncio.gather(*(asyncio.to_thread(search, base) for base in self._bases.of(root))), limit)
+        return merge(await asyncio.gather(*(in_thread(search, base) for base in self._bases.of(root))), limit)
 
     async def grep(self, pattern: str, path: Glob = "", ignore_case: bool = False, limit: int = 50, root: Root = "") -> Matches:
         """Find every line that matches a regular expression, with the lines around it.
@@ -148,7 +149,7 @@ class Code:
         def find(base: Base) -> list[Passage]:
             return rooted(definitions.find(base, name, _limit(limit)), base.name)
 
-        found = await asyncio.gather(*(asyncio.to_thread(find, base) for base in self._bases.of(root)))
+        found = await asyncio.gather(*(in_thread(find, base) for base in self._bases.of(root)))
         return list(chain.from_iterable(found))[: _limit(limit)]
 
     async def references(self, name: str, path: Glob = "", limit: int = 50, root: Root = "") -> Matches:
@@ -191,13 +192,13 @@ class Code:
 
     async def dependencies(self, root: Root = "") -> Dependencies:
         """What the project depends on, by its manifests: name, constraint, whether it is pinned, and the line that says so."""
-        return await asyncio.to_thread(lambda: _dependencies(self._bases.of(root)))
+        return await in_thread(lambda: _dependencies(self._bases.of(root)))
 
     async def _through(self, find: Find, path: str, root: str, limit: int, seconds: float) -> Matches:
-        return await asyncio.to_thread(self._bases.through, find, path, root, limit=_limit(limit), seconds=seconds)
+        return await in_thread(self._bases.through, find, path, root, limit=_limit(limit), seconds=seconds)
 
     async def _in_thread(self, path: str, root: str, do: Callable[[Base], T]) -> T:
-        return await asyncio.to_thread(lambda: do(self._bases.holding(path, root)))
+        return await in_thread(lambda: do(self._bases.holding(path, root)))
 
     def _history(self, path: str, root: str) -> tuple[Base, History]:
         if path.startswith(("/", "../")) or "/../" in path or "\0" in path:
@@ -232,7 +233,7 @@ def _dependencies(bases: Sequence[Base]) -> Dependencies:
 
 
 async def _open(source: Source, cache: Path, limits: Limits, problems: list[tuple[str, str]]) -> Base:
-    place = await asyncio.to_thread(locate, source)
+    place = await in_thread(locate, source)
     cache.mkdir(parents=True, exist_ok=True)
     if isinstance(place, Repository):
         copy = await clone(place, cache, limits)

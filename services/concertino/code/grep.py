@@ -17,6 +17,8 @@ from concertino.contracts.messages import Locator, Passage
 from concertino.retrieval.roles import role_of
 
 MOST_SECONDS = 10.0
+MOST_SECONDS_IN_ONE = 0.5
+"""Of computing, in one file: a pattern that needs more goes over the same text again and again, and nothing interrupts it."""
 CONTEXT = 2
 _MOST_PATTERN = 1_000
 _MOST_LINES = 60
@@ -56,16 +58,18 @@ def grep(
     for path, text in texts:
         shown = readable(text)
         lines = text.split("\n")
+        here = min(until, time.monotonic() + MOST_SECONDS_IN_ONE)
         try:
-            for piece in _pieces(lines, _matching(pattern, shown, until)):
+            for piece in _pieces(lines, _matching(pattern, shown, here)):
                 if len(found) == limit:
                     notes.append(f"there are more than {limit}: narrow the pattern or the path")
                     break
                 found.append(_passage(path, lines, piece))
             if shown is not text:
-                long += sum(1 for line in lines if len(line) > LONGEST_LINE and _stands_in(pattern, line, until))
+                long += sum(1 for line in lines if len(line) > LONGEST_LINE and _stands_in(pattern, line, here))
         except TimeoutError:
-            notes.append(f"stopped after {seconds:g} seconds, at {path}: make the pattern or the path narrower")
+            spent = min(seconds, MOST_SECONDS_IN_ONE) if time.monotonic() < until else seconds
+            notes.append(f"stopped after {spent:g} seconds, at {path}: make the pattern or the path narrower")
         if notes:
             break
     if long:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from pathlib import Path
 
-from concertino.contracts.errors import Cancelled, SourceError
+from concertino.contracts.errors import SourceError
 from concertino.contracts.messages import Passage, Source
 from concertino.documents import formats
 from concertino.documents.addresses import Networks
@@ -17,6 +16,7 @@ from concertino.masking import without_credentials
 from concertino.retrieval.index import Index, index_path
 from concertino.retrieval.search import SearchResult
 from concertino.retrieval.tree import File
+from concertino.runtime.threads import held, in_thread, look
 from concertino.worker.passages import rooted
 
 _indexing = threading.Lock()
@@ -45,12 +45,7 @@ class Corpus:
         """
         location = source.location
         page = Page(location, await fetch(location, allowed=allowed)) if "://" in location else None
-        stop = threading.Event()
-        try:
-            return await asyncio.to_thread(_open, location, page, cache, stop)
-        except asyncio.CancelledError:
-            stop.set()  # a thread cannot be cancelled: it looks at this between two documents
-            raise
+        return await in_thread(_open, location, page, cache)
 
     @property
     def name(self) -> str:
@@ -81,12 +76,12 @@ class Corpus:
         self._index.close()
 
 
-def _open(location: str, page: Material | None, cache: Path, stop: threading.Event) -> Corpus:
+def _open(location: str, page: Material | None, cache: Path) -> Corpus:
     material = page or local(location)
     index = Index(index_path(material.key, cache, "docs"), version=f"docs-{formats.VERSION}")
     try:
-        with _indexing:
-            problems = _refresh(material, index, stop)
+        with held(_indexing):
+            problems = _refresh(material, index)
         corpus = Corpus(location, material, index, problems)
         if not any(index.passages(path) for path in corpus.paths()):
             raise SourceError(_nothing(location, problems))
@@ -96,13 +91,12 @@ def _open(location: str, page: Material | None, cache: Path, stop: threading.Eve
     return corpus
 
 
-def _refresh(material: Material, index: Index, stop: threading.Event) -> dict[str, str]:
+def _refresh(material: Material, index: Index) -> dict[str, str]:
     problems: dict[str, str] = {}
     tried: set[str] = set()
 
     def read(file: File) -> list[Passage]:
-        if stop.is_set():
-            raise Cancelled("nobody waits for these documents any more")
+        look()
         tried.add(file.path)
         try:
             return material.passages(file.path)

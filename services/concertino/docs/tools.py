@@ -17,6 +17,7 @@ from concertino.docs.corpus import Corpus
 from concertino.documents.addresses import Networks
 from concertino.documents.selection import Heading, by_fragment, by_lines, by_page, headings, ways_in
 from concertino.retrieval.search import SearchResult, merge
+from concertino.runtime.threads import in_thread
 
 MOST_HITS = 100
 MOST_LISTED = 500
@@ -85,7 +86,7 @@ class Docs:
         Give the words that the answer would use, not a sentence about it; ask again with other words (synonyms, the
         name of the setting, the error text) where the first hits do not answer. `limit` is at most 100.
         """
-        return await asyncio.to_thread(self._search, query, min(max(limit, 1), MOST_HITS), root)
+        return await in_thread(self._search, query, min(max(limit, 1), MOST_HITS), root)
 
     async def read(
         self, source: Path_, first: int = 1, last: int = 0, page: int = 0, fragment: str = "", root: Root = ""
@@ -96,18 +97,18 @@ class Docs:
         all others by `fragment`, as in the locator of a passage. A heading as `outline` gives it is taken as a fragment in
         any document.
         """
-        return await asyncio.to_thread(self._read, source, first, last, page, fragment, root)
+        return await in_thread(self._read, source, first, last, page, fragment, root)
 
     async def outline(self, source: Path_ = "", limit: int = 200, root: Root = "") -> list[Heading]:
         """List the headings of one document in order, or those of all documents where `source` is left out.
 
         Use it to see what there is before reading, or where a search finds nothing because the words are not known.
         """
-        return await asyncio.to_thread(self._outline, source, min(max(limit, 1), MOST_LISTED), root)
+        return await in_thread(self._outline, source, min(max(limit, 1), MOST_LISTED), root)
 
     async def list_documents(self, pattern: str = "*", limit: int = 200, root: Root = "") -> list[Document]:
         """List the documents whose path matches `pattern` (`*` stands for anything), with their titles and how to read them."""
-        return await asyncio.to_thread(self._list, pattern, min(max(limit, 1), MOST_LISTED), root)
+        return await in_thread(self._list, pattern, min(max(limit, 1), MOST_LISTED), root)
 
     def _of(self, root: str) -> Sequence[Corpus]:
         """The source called ``root``; all where that is empty. :class:`Invalid` where none is."""

@@ -13,6 +13,7 @@ from concertino.contracts.errors import ConcertinoError, Invalid, Refused, Sourc
 from concertino.contracts.messages import Passage
 from concertino.documents.fetch import parse, shown
 from concertino.retrieval.search import SearchResult
+from concertino.runtime.threads import in_thread
 from concertino.web.fetcher import Fetcher
 from concertino.web.pages import Page, Pages, read
 from concertino.web.providers import Provider
@@ -189,7 +190,7 @@ class Web:
         Give the words that the answer would use; ask again with other words where the first hits do not answer. `limit` is
         at most 50.
         """
-        found = await asyncio.to_thread(self._pages.search, query, min(max(limit, 1), _MOST_HITS))
+        found = await in_thread(self._pages.search, query, min(max(limit, 1), _MOST_HITS))
         urls = dict.fromkeys(hit.passage.source for hit in found.hits)
         pages = tuple(self._about(page) for url in urls if (page := self._pages.get(url)))
         return Matches(found.hits, found.frequencies, found.passages, pages)
@@ -205,10 +206,10 @@ class Web:
             return known
         try:
             async with asyncio.timeout(READING_SECONDS):
-                page = await asyncio.to_thread(read, fetched)
+                page = await in_thread(read, fetched)
         except TimeoutError as e:
             raise Refused(f"{fetched.url}: it takes over {READING_SECONDS:g} s to read: it is no page made for reading") from e
-        await asyncio.to_thread(self._pages.add, page)
+        await in_thread(self._pages.add, page)
         return page
 
     def _about(self, page: Page) -> About:

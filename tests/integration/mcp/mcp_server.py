@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from mcp.server.mcpserver import Image, MCPServer
@@ -59,6 +60,17 @@ def die() -> str:
 async def hang() -> str:
     """Never answers."""
     await asyncio.sleep(3600)
+    return ""
+
+
+@server.tool()
+async def linger(note: str) -> str:
+    """Never answers, and keeps a note for as long as it is at it."""
+    Path(note).touch()
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        Path(note).unlink()
     return ""
 
 

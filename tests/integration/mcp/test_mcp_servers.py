@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -25,6 +27,9 @@ SERVER = Path(__file__).with_name("mcp_server.py")
 COMMAND = (sys.executable, str(SERVER))
 SECONDS = 30.0
 """For a call: more than a busy machine needs."""
+
+AT_ONCE = 5.0
+"""Seconds, on a machine that has much else to do: far below what the call would take."""
 
 Call = Callable[..., Awaitable[Told]]
 
@@ -284,3 +289,32 @@ async def test_what_is_no_mcp_server_is_away_and_its_headers_stay_secret(answer:
     assert tools == []
     assert re.search(why, problem), problem
     assert "s3cret" not in problem
+
+
+def connections(config: McpServer) -> int:
+    """Those that are open to it."""
+    if not config.url:
+        return 0
+    to = f":{urlsplit(config.url).port:04X} 01"
+    return sum(to in " ".join(line.split()[2:4]) for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:])
+
+
+async def test_a_call_that_nobody_waits_for_ends_at_its_server(
+    config: McpServer, opened: Open, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """One that answers with documents, and not with events, does not look whether anybody is still there: it cannot know."""
+    _, call = await opened(config)
+    note = tmp_path / "note"
+    calling = asyncio.create_task(call("linger", note=str(note)))
+    await until(note.exists, "the server is at it")
+    before, at = connections(config), time.monotonic()
+    assert before or not config.url
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    if config.url:
+        await until(lambda: connections(config) < before, "its connection is closed", seconds=AT_ONCE)
+    if "json" not in request.node.name:
+        await until(lambda: not note.exists(), "the server is at it no more", seconds=AT_ONCE)
+    print(f"gone after {time.monotonic() - at:.3f} s")
+    assert (await call("search_tickets", query="pump", limit=1)).passages, "the session serves others"

@@ -57,6 +57,11 @@ def test_a_catastrophic_pattern_ends_and_says_so() -> None:
     assert "stopped after 0.2 seconds, at a.py" in found.note
 
 
+def test_nor_does_it_keep_a_thread_in_one_file_for_long() -> None:
+    found = grep([("a.py", "a" * (LONGEST_LINE - 1) + "!")], compiled(r"(a|aa)+$"), limit=5, seconds=600)
+    assert "stopped after 0.5 seconds, at a.py" in found.note
+
+
 def test_a_match_in_a_minified_line_is_counted_not_shown() -> None:
     found = grep([("a.js", "x();\n" + "x();" * LONGEST_LINE + "\nx();\n")], compiled("x"), limit=5)
     assert [(p.text, p.locator.lines) for p in found.passages] == [("x();", (1, 1)), ("x();\n", (3, 4))]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from concertino.contracts.errors import Cancelled, Invalid, SourceError, Transient
+from concertino.contracts.errors import Invalid, SourceError, Transient
 from concertino.contracts.messages import Locator, Passage, Source
 from concertino.docs import corpus
 from concertino.docs.tools import Docs
@@ -16,6 +17,7 @@ from concertino.documents.material import MOST_BYTES, Page
 from concertino.worker.tools import Toolbox
 from kit.samples import docx, pdf
 from kit.site import Site, running
+from kit.waiting import until
 
 GUIDE = """# Guide
 
@@ -252,7 +254,7 @@ async def test_a_url_is_fetched_indexed_and_quoted_under_its_own_address(tmp_pat
 
 
 async def test_cancelled_in_mid_reading_it_stops_and_leaves_no_half_an_index(manual: Path, tmp_path: Path) -> None:
-    started, resume, ended = threading.Event(), threading.Event(), threading.Event()
+    started, resume = threading.Event(), threading.Event()
     read: list[str] = []
 
     def slow(path: str, data: bytes) -> list[Passage]:
@@ -261,22 +263,15 @@ async def test_cancelled_in_mid_reading_it_stops_and_leaves_no_half_an_index(man
         resume.wait()
         return []
 
-    stop = threading.Event()
-
-    def work() -> None:
-        with pytest.raises(Cancelled):
-            corpus._open(str(manual), None, tmp_path / "cache", stop)
-        ended.set()
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus.formats, "read", slow)
-        thread = threading.Thread(target=work)
-        thread.start()
-        assert started.wait(10)
-        stop.set()
+        opening = asyncio.create_task(open_(tmp_path, manual))
+        assert await asyncio.to_thread(started.wait, 10)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
         resume.set()
-        thread.join()
-    assert ended.is_set()
+        await until(lambda: not corpus._indexing.locked(), "whoever read has ended")
     assert len(read) == 1
     docs = await open_(tmp_path, manual)
     assert (await docs.search("warranty")).hits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -11,6 +10,7 @@ from concertino.code.bases import Bases, Root
 from concertino.code.checks import credentials, dependencies, risks, untested, unused
 from concertino.code.checks.shape import merged
 from concertino.model.observation import Checked
+from concertino.runtime.threads import in_thread
 
 
 class Checks:
@@ -64,4 +64,4 @@ class Checks:
 
     async def _all(self, root: str, topic: str, check: Callable[[Base], Checked]) -> Checked:
         bases = self._bases.of(root)
-        return await asyncio.to_thread(lambda: merged(topic, {base.name: check(base) for base in bases}))
+        return await in_thread(lambda: merged(topic, {base.name: check(base) for base in bases}))
