@@ -50,7 +50,7 @@ from concertino.telemetry.names import Attribute, Event
 from concertino.worker import lease, policy, receipt
 from concertino.worker.context import Context
 from concertino.worker.handlers import Handler, call
-from concertino.worker.intake import Drop, Fail, Intake, Run, settled_type
+from concertino.worker.intake import Drop, Fail, Intake, Leave, Run, settled_type
 from concertino.worker.job import Job
 from concertino.worker.journal import Checkpoints, Journal
 from concertino.worker.limiter import Shared
@@ -216,6 +216,8 @@ class Runtime:
                 if why:
                     log.error(why, subject=delivery.message.subject)
                 await delivery.ack()
+            case Leave():
+                pass  # whoever has it settles it
             case Fail(task, work, why, attempt):
                 why = policy.with_history(why, await self._intake.in_vain(task, work, delivery.attempt))
                 failed = metered(self._failed(work, why, attempt), await self._unbooked(task, work))
