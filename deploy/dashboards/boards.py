@@ -356,6 +356,18 @@ SPEND = Board(
                     [Query(_rate("concertino_model_calls_total", "model, ended"), "{{model}} {{ended}}")],
                 ),
                 Panel(
+                    "Waits for the provider",
+                    "Calls that wait for their turn, on average. What is sent back to its queue: Retries, rate_limited.",
+                    "short",
+                    [Query(_rate("concertino_rate_wait_seconds_sum", "model"), "{{model}}")],
+                ),
+                Panel(
+                    "Turned away by the provider",
+                    "By HTTP status: 429 is a rate limit, 529 an overload. Often: somebody else uses the same key.",
+                    "ops",
+                    [Query(_rate("concertino_rate_refusals_total", "model, refusal"), "{{model}} {{refusal}}")],
+                ),
+                Panel(
                     "One call, median and 95 %",
                     "By model.",
                     "s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -71,34 +72,51 @@ class Team:
         return self._buses[-1]
 
 
-def in_memory(settings: Settings, hurry: float = 0.02) -> Callable[[], Awaitable[Bus]]:
-    """Clients of one server in memory, where what is handed back waits for that share of its time only."""
+class Haste:
+    """A clock for models, which no pause takes time by: it is ahead by all of them."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        self.ahead += seconds
+        await asyncio.sleep(0)
+
+
+def in_memory(settings: Settings, hurry: float = 0.02, haste: Haste | None = None) -> Callable[[], Awaitable[Bus]]:
+    """Clients of one server in memory, where what is handed back waits for that share of its time only; by ``haste``, if given,
+    it waited for all of it."""
     server = MemoryServer()
 
     async def connect() -> Bus:
-        return _Hurried(settings, server, hurry)
+        return _Hurried(settings, server, hurry, haste)
 
     return connect
 
 
 class _Hurried(MemoryBus):
-    def __init__(self, settings: Settings, server: MemoryServer, hurry: float) -> None:
+    def __init__(self, settings: Settings, server: MemoryServer, hurry: float, haste: Haste | None) -> None:
         super().__init__(settings.subjects, server=server)
-        self._hurry = hurry
+        self._hurry, self._haste = hurry, haste
 
     def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         return super().consume(consumer, functools.partial(self._handle, handler), slots, after)
 
     async def _handle(self, handler: Handler, delivery: Delivery) -> None:
-        await handler(_Soon(delivery, self._hurry))
+        await handler(_Soon(delivery, self._hurry, self._haste))
 
 
 class _Soon:
-    def __init__(self, delivery: Delivery, hurry: float) -> None:
-        self._delivery, self._hurry = delivery, hurry
+    def __init__(self, delivery: Delivery, hurry: float, haste: Haste | None) -> None:
+        self._delivery, self._hurry, self._haste = delivery, hurry, haste
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._delivery, name)
 
     async def nak(self, delay: float = 0) -> None:
+        if self._haste:
+            self._haste.ahead += delay * (1 - self._hurry)
         await self._delivery.nak(delay * self._hurry)

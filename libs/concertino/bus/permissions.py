@@ -292,9 +292,12 @@ def _announcements(subjects: Subjects) -> tuple[str, ...]:
 
 
 def _ledgers(subjects: Subjects) -> tuple[str, ...]:
-    """What tasks have spent, for whoever calls a model for them."""
-    ledger = calls.key(subjects.budget_bucket, "*")
-    return ledger, calls.newest(calls.bucket_stream(subjects.budget_bucket), ledger)
+    """What tasks have spent and what providers allow, for whoever calls a model."""
+    found: list[str] = []
+    for bucket in (subjects.budget_bucket, subjects.rates_bucket):
+        key = calls.key(bucket, "*")
+        found += [key, calls.newest(calls.bucket_stream(bucket), key)]
+    return tuple(found)
 
 
 def _blobs(subjects: Subjects, owner: str) -> tuple[str, ...]:

@@ -212,6 +212,18 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
                 },
             ),
             Stream(
+                name=f"KV_{subjects.rates_bucket}",
+                subjects=(f"$KV.{subjects.rates_bucket}.>",),
+                max_age=DAY,
+                replicas=replicas,
+                options={
+                    "max_msgs_per_subject": 1,
+                    "allow_direct": True,
+                    "deny_delete": True,
+                    "max_msg_size": MAX_MESSAGE + MAX_HEADERS,
+                },
+            ),
+            Stream(
                 name=f"KV_{subjects.kinds_bucket}",
                 subjects=(f"$KV.{subjects.kinds_bucket}.>",),
                 max_age=0,

@@ -10,6 +10,7 @@ import msgspec
 
 from concertino.contracts import messages as m
 from concertino.contracts.errors import InvalidMessage, MessageTooLarge, UnknownSchema
+from concertino.contracts.rates import Rates
 
 M = TypeVar("M", bound=m.Message)
 
@@ -39,6 +40,7 @@ TYPES: Mapping[str, type[m.Message]] = {
     "signal": m.Signal,
     "announcement": m.Announcement,
     "ledger": m.Ledger,
+    "rates": Rates,
 }
 """What each schema name means; facts are named after the token in their subject."""
 

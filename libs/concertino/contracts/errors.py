@@ -28,6 +28,7 @@
     ├── Transient          the world was at fault; the same call may succeed later
     │   ├── BusUnavailable      no server, or no answer in time
     │   ├── DeadlineExceeded    the time was up
+    │   ├── RateLimited         the model's provider lets nobody ask for longer than is worth waiting
     │   ├── QueueFull           a queue has as much work as it may hold
     │   └── ModelUnavailable    overloaded, out of quota for now, failing, silent, or cut off in mid-stream
     │       └── LedgerUnavailable   what the task has spent cannot be read or written, so no model is called
@@ -207,6 +208,13 @@ class DeadlineExceeded(Transient):
     code = "deadline"
 
 
+class RateLimited(Transient):
+    """The provider's rate limit is used up, by all workers together. In ``after`` seconds there is something again; nothing was
+    asked meanwhile, so it is no attempt."""
+
+    code = "rate_limited"
+
+
 class QueueFull(Transient):
     """A queue holds as much work as it may. Nothing was stored: try again, in ``after`` seconds."""
 
@@ -238,7 +246,7 @@ def category(error: BaseException) -> Category:
     match error:
         case LedgerUnavailable():
             return "transient"
-        case ModelUnavailable():
+        case RateLimited() | ModelUnavailable():
             return "overloaded"
         case ConcertinoError(retryable=True):
             return "transient"

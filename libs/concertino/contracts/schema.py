@@ -50,6 +50,7 @@ PARAMETERS: Mapping[str, str] = {
     "attempt": "The attempt in the message of the work.",
     "number": "Counted from 1 for each piece of work and attempt.",
     "replica": "One process of a worker.",
+    "model": "The model's name; `sha256-…` of it where that cannot stand in a subject.",
     "digest": "SHA-256 of the bytes, in lower-case hexadecimal.",
 }
 """What each variable token of a subject stands for."""
@@ -174,6 +175,14 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             writers="workers",
             readers="workers",
             description=f"What a task with a budget has spent: the bucket `{subjects.budget_bucket}`. By compare-and-set.",
+        ),
+        Channel(
+            name="rates",
+            address=f"$KV.{subjects.rates_bucket}.{{model}}",
+            schema="rates",
+            writers="workers",
+            readers="workers",
+            description=f"What the provider of a model allows: the bucket `{subjects.rates_bucket}`. By compare-and-set.",
         ),
     )
 

@@ -163,6 +163,11 @@ class Subjects(Struct, frozen=True):
         """What tasks with a budget have spent: a ledger for each."""
         return f"{self.prefix}_budget"
 
+    @property
+    def rates_bucket(self) -> str:
+        """What the providers of models let all workers together ask: a key for each model."""
+        return f"{self.prefix}_rates"
+
     # --- the log
 
     def task(self, task: str) -> str:

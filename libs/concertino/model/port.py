@@ -7,7 +7,7 @@ no model at all (:mod:`concertino.model.extractive`); the services cannot tell, 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -27,6 +27,7 @@ from concertino.contracts.messages import (
     Usage,
     Work,
 )
+from concertino.contracts.rates import Wait
 from concertino.model.wish import Wish
 
 T = TypeVar("T")
@@ -106,6 +107,33 @@ class Purse(Protocol):
         """
 
 
+class Turn(Protocol):
+    """The place of one call in the line before a provider. ``now`` is Unix seconds."""
+
+    async def take(self, now: float) -> Wait | None:
+        """None: the call is made now. Else how long to wait before asking again. Whoever gives up says :meth:`left`."""
+
+    def saw(self, headers: Mapping[str, str], now: float) -> None:
+        """The provider takes the call, with these headers."""
+
+    async def failed(self, status: int, after: float | None, headers: Mapping[str, str], now: float) -> None:
+        """The provider does not, because it is asked too much (HTTP 429, 529), and asks for ``after`` seconds of peace."""
+
+    def left(self, now: float) -> None:
+        """It is over, whatever became of it. After one of the above this says nothing more."""
+
+    def took(self, usage: Usage) -> None:
+        """What the call took in the end: so is known what the next one may take."""
+
+
+class Limiter(Protocol):
+    """What the model's provider allows, for all workers together. Every call has a turn, or is not made."""
+
+    def turn(self, model: str, line: Line, input_tokens: int, requests: int, patience: float | None) -> Turn:
+        """For a call that may read ``input_tokens`` at the most, in so many ``requests``, and that would wait for ``patience``
+        seconds; None: as long as is usual for what it is for."""
+
+
 class Journal(Protocol):
     """The conversation of a job with a model, kept step by step, so that whoever takes the work over pays for nothing twice.
 
@@ -169,6 +197,8 @@ class Hooks(Struct, frozen=True):
     """To finish: whoever researches then reads no more, and writes up what was read."""
     purse: Purse | None = None
     """What calls are paid from. None: nothing limits them; a task that has a budget is then refused."""
+    limiter: Limiter | None = None
+    """Whom calls ask for their turn. None: nobody is asked, and each job minds the provider's rate limit alone."""
     journal: Journal = _Forgetful()
     """Where the conversation is kept."""
 

@@ -30,6 +30,8 @@ STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 TOKEN_TYPES: Final = ("input", "output", "cache_write", "cache_read")
 LACKING: Final = ("tokens", "cost", "unpriced", "ledger")
 """Why a budget does not allow a call."""
+REFUSALS: Final = ("429", "529")
+"""With which HTTP status a provider says that it is asked too much."""
 CHECKS: Final = ("passed", "failed")
 HEDGE_ENDS: Final = ("won", "lost")
 
@@ -72,6 +74,7 @@ CLOSED: Mapping[str, Closed] = {
     "state": fixed("waiting", "taken"),
     "type": fixed(*TOKEN_TYPES),
     "lacking": fixed(*LACKING),
+    "refusal": fixed(*REFUSALS),
     "check": fixed(*CHECKS),
     "hedge": fixed(*HEDGE_ENDS),
 }

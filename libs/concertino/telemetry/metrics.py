@@ -13,7 +13,7 @@ from prometheus_client import disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 from concertino.contracts.messages import ResultStatus
-from concertino.telemetry.labels import CHECKS, CLOSED, CODES, HEDGE_ENDS, LACKING, TOKEN_TYPES
+from concertino.telemetry.labels import CHECKS, CLOSED, CODES, HEDGE_ENDS, LACKING, REFUSALS, TOKEN_TYPES
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -127,6 +127,17 @@ BUDGET_REFUSALS = Counter(
     "Calls of models that were not made, by what was missing: tokens, cost, a price (unpriced), or the ledger.",
     ["kind", "lacking"],
 )
+RATE_WAIT = Histogram(
+    "concertino_rate_wait_seconds",
+    "What a call of a model waited for its turn, as its provider allows all workers together only so much.",
+    ["kind", "model"],
+    buckets=_LONG,
+)
+RATE_REFUSALS = Counter(
+    "concertino_rate_refusals",
+    "Calls that a provider turned away because it was asked too much, by HTTP status.",
+    ["kind", "model", "refusal"],
+)
 SEARCHES = Counter("concertino_provider_searches", "Searches that a model's provider made and charges for.", ["kind", "model"])
 TOOL_CALLS = Counter(
     "concertino_tool_calls",
@@ -153,6 +164,9 @@ def seen(kind: str, model: str) -> None:
         metric.labels(kind, model)
     for type_ in TOKEN_TYPES:
         TOKENS.labels(kind, model, type_)
+    RATE_WAIT.labels(kind, model)
+    for refusal in REFUSALS:
+        RATE_REFUSALS.labels(kind, model, refusal)
     for lacking in LACKING:
         BUDGET_REFUSALS.labels(kind, lacking)
 

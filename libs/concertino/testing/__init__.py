@@ -13,10 +13,11 @@ tokens and what a prompt cache would save, and records every request. A worker o
 
 Replies are messages (:class:`Say`, :class:`UseTools`, :class:`Blocks`, :class:`CutOff`, :class:`Refuse`, :class:`Pause`,
 :class:`FellBack`), errors (:class:`Fault`), anything else over HTTP (:class:`Raw`), and answers that break off
-(:class:`Break`) or never come (:class:`Hang`).
+(:class:`Break`) or never come (:class:`Hang`). With :class:`Limits` it limits the rate, as the API does.
 """
 
 from concertino.testing.asked import Asked
+from concertino.testing.limits import Limits
 from concertino.testing.messages_api import MessagesApi
 from concertino.testing.replies import (
     Blocks,
@@ -46,6 +47,7 @@ __all__ = [
     "Fault",
     "FellBack",
     "Hang",
+    "Limits",
     "Message",
     "MessagesApi",
     "Pause",

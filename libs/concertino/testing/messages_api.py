@@ -14,6 +14,7 @@ from concertino.testing.asked import Asked
 from concertino.testing.caching import Cache
 from concertino.testing.composing import CHARACTERS_PER_TOKEN, BadScript, compose, events, signature, sse
 from concertino.testing.http import Broken, Request, Response, Server
+from concertino.testing.limits import Buckets, Limits
 from concertino.testing.replies import Break, Fault, Hang, Message, Raw, Reply
 from concertino.testing.script import Match, Rule, Scripted, matches, reply_to
 from concertino.testing.threads import Threads
@@ -28,10 +29,11 @@ class MessagesApi:
     """``async with MessagesApi() as api``: real HTTP on 127.0.0.1, for the SDK with ``api.environment()``.
 
     ``key`` is the only key that is accepted. ``window`` is the context window of every model, in tokens of four characters.
+    ``limits`` are the rate limits of that key; there are none unless they are given.
     """
 
-    def __init__(self, *, key: str = "test", window: int = 1_000_000) -> None:
-        self._key, self._window = key, window
+    def __init__(self, *, key: str = "test", window: int = 1_000_000, limits: Limits | None = None) -> None:
+        self._key, self._window, self._buckets = key, window, Buckets(limits or Limits())
         self._server = Server(self._handle)
         self._rules: list[Rule] = []
         self._cache, self._threads = Cache(), Threads()
@@ -45,6 +47,8 @@ class MessagesApi:
         """Requests that nothing was scripted for, and those that the script went wrong for: answered with HTTP 400."""
         self.rejected: list[tuple[Asked, str]] = []
         """Requests that the API would not take either, and why: answered with HTTP 400."""
+        self.limited: list[Asked] = []
+        """Requests beyond the rate limits: answered with HTTP 429."""
         self.abandoned: list[Asked] = []
         """Requests whose client hung up before the answer was complete."""
         self.counted: list[Asked] = []
@@ -98,10 +102,13 @@ class MessagesApi:
             self.asked.append(asked)
         refused = self._refused(request, asked) or (whole if isinstance(whole, Fault) else self._rejected(asked, body))
         if refused is not None:
-            return wire.error(refused, number)
+            return self._error(refused, number)
         if asked.path == _COUNT:
             self.counted.append(asked)
-            return wire.answer({"input_tokens": _tokens(asked.whole)}, number)
+            return wire.answer({"input_tokens": _tokens(asked.whole)}, number, self._buckets.headers())
+        if limited := self._buckets.take():
+            self.limited.append(asked)
+            return self._error(limited, number)
         try:
             return await self._answer(await reply_to(asked, self._rules), asked, number)
         except asyncio.CancelledError:
@@ -109,7 +116,7 @@ class MessagesApi:
             raise
         except (BadScript, AttributeError, LookupError, TypeError, ValueError) as e:  # whatever a reply can be wrong in
             self.unexpected.append(asked)
-            return wire.error(Fault(400, message=str(e) if isinstance(e, BadScript) else f"the script failed: {e!r}"), number)
+            return self._error(Fault(400, message=str(e) if isinstance(e, BadScript) else f"the script failed: {e!r}"), number)
 
     def _refused(self, request: Request, asked: Asked) -> Fault | None:
         """What the API says before it looks into a request."""
@@ -154,7 +161,7 @@ class MessagesApi:
             case Fault(midstream=True) if asked.streams:
                 return self._cut(Break().reply, asked, number, _BEGUN, _failed(reply, number))
             case Fault():
-                return wire.error(reply, number)
+                return self._error(reply, number)
             case Raw(body, status, type_, headers):
                 return Response(status, {"content-type": type_, **headers}, body)
             case Break(after, inner) if after > 0 and asked.streams:
@@ -171,6 +178,9 @@ class MessagesApi:
 
     def _message(self, reply: Message, asked: Asked, number: int) -> dict[str, Any]:
         message = compose(reply, asked, number, self._cache.count(asked.whole))
+        used = message["usage"]
+        read, written, said = (used.get(f"{name}_tokens") or 0 for name in ("input", "cache_creation_input", "output"))
+        self._buckets.pay(read + written, said)
         self.answers.append((asked, message))
         return message
 
@@ -181,13 +191,17 @@ class MessagesApi:
                 self._paused.add(_shape(message["content"]))
 
         if asked.streams:
-            return wire.stream(self._streamed([sse(*event) for event in events(message)], asked, done), number)
+            body = self._streamed([sse(*event) for event in events(message)], asked, done)
+            return wire.stream(body, number, self._buckets.headers())
         done()
-        return wire.answer(message, number)
+        return wire.answer(message, number, self._buckets.headers())
 
     def _cut(self, reply: Message, asked: Asked, number: int, after: int, end: AsyncIterator[bytes]) -> Response:
         pieces = [sse(*event) for event in events(self._message(reply, asked, number))]
-        return wire.stream(self._streamed(pieces[:after], asked, then=end), number)
+        return wire.stream(self._streamed(pieces[:after], asked, then=end), number, self._buckets.headers())
+
+    def _error(self, fault: Fault, number: int) -> Response:
+        return wire.error(fault, number, self._buckets.headers())
 
     async def _streamed(
         self,

@@ -23,21 +23,21 @@ _TYPES = {
 """What the API says with a status; with any other that it is its own fault."""
 
 
-def answer(body: Any, number: int, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """``body`` as JSON."""
-    sent = {"content-type": "application/json", **_headers(number), **(headers or {})}
-    return Response(status, sent, json.dumps(body).encode())
+def answer(body: Any, number: int, limits: Mapping[str, str], status: int = 200) -> Response:
+    """``body`` as JSON. ``limits`` are the headers that say what is left of the rate limits."""
+    return Response(status, {"content-type": "application/json", **_headers(number), **limits}, json.dumps(body).encode())
 
 
-def stream(events: AsyncIterator[bytes], number: int) -> Response:
+def stream(events: AsyncIterator[bytes], number: int, limits: Mapping[str, str]) -> Response:
     """Server-sent events."""
-    headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **_headers(number)}
+    headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **_headers(number), **limits}
     return Response(200, headers, events)
 
 
-def error(fault: Fault, number: int) -> Response:
-    """``fault`` as an error over HTTP."""
-    return answer(error_body(fault, number), number, fault.status, {k.lower(): v for k, v in fault.headers.items()})
+def error(fault: Fault, number: int, limits: Mapping[str, str]) -> Response:
+    """``fault`` as an error over HTTP. Its own headers come before those of ``limits``."""
+    own = {name.lower(): value for name, value in fault.headers.items()}
+    return answer(error_body(fault, number), number, {**limits, **own}, fault.status)
 
 
 def error_body(fault: Fault, number: int) -> dict[str, Any]:
@@ -60,10 +60,4 @@ def _headers(number: int) -> dict[str, str]:
     return {
         "request-id": _request_id(number),
         "anthropic-organization-id": "org_test",
-        "anthropic-ratelimit-requests-limit": "4000",
-        "anthropic-ratelimit-requests-remaining": str(max(4000 - number, 0)),
-        "anthropic-ratelimit-requests-reset": "2099-01-01T00:00:00Z",
-        "anthropic-ratelimit-tokens-limit": "2000000",
-        "anthropic-ratelimit-tokens-remaining": "2000000",
-        "anthropic-ratelimit-tokens-reset": "2099-01-01T00:00:00Z",
     }

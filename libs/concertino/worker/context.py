@@ -21,6 +21,7 @@ from concertino.contracts.errors import (
     ModelRefused,
     ModelRejected,
     ModelUnavailable,
+    RateLimited,
     Unfit,
     Unusable,
 )
@@ -38,10 +39,12 @@ from concertino.telemetry.export import captured
 from concertino.worker import meter
 from concertino.worker.evidence import EvidenceLog
 from concertino.worker.journal import Journal
+from concertino.worker.limiter import Limiter, Shared
 from concertino.worker.mcp import Servers
 from concertino.worker.purse import Purse
-from concertino.worker.quoting import ANOTHER_TRY, quoted
+from concertino.worker.quoting import quoted, worth_waiting
 from concertino.worker.tools import Toolbox
+from concertino.worker.waits import Waits
 
 Say = Callable[[str, str], Awaitable[None]]
 """What is being done, and the next piece of text if that is writing."""
@@ -69,6 +72,7 @@ class Context:
         last_attempt: bool = False,
         servers: Servers | None = None,
         clock: Clock = time.time,
+        limits: Shared | None = None,
         journal: Journal | None = None,
     ) -> None:
         learn(secret for source in work.sources for secret in credentials(source.location))
@@ -92,6 +96,8 @@ class Context:
             on_ended=self._on_tool_ended,
             captures=captured(os.environ),
         )
+        self.waits = Waits()
+        """What its calls wait for the provider's rate limit."""
         self.wish = Wish()
         """To finish, of the caller of the task."""
         self.hooks = Hooks(
@@ -100,6 +106,9 @@ class Context:
             progress=self.progress,
             wish=self.wish,
             purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
+            limiter=Limiter(
+                limits or Shared(bus, settings.subjects), work.brief.kind, self.waits, delivery, hedge=work.attempt > 1
+            ),
             journal=self.journal,
         )
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
@@ -155,9 +164,9 @@ class Context:
             return await self.model.research(job)
         except (BudgetSpent, ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
             return await self._without_model(job, e)
-        except ModelUnavailable as e:
-            if not self.last_attempt and self.work.deadline - self._clock() - (e.after or 0.0) > ANOTHER_TRY:
-                raise  # it is worth waiting for
+        except (ModelUnavailable, RateLimited) as e:
+            if worth_waiting(e, self.work.deadline - self._clock(), last=self.last_attempt):
+                raise
             return await self._without_model(job, e)
 
     async def kinds(self) -> list[Announcement]:

@@ -154,10 +154,11 @@ class Intake:
         facts = await asyncio.gather(*(self._log.read_one(task, name) for name in names))
         return [fact.message for fact in facts if fact and isinstance(fact.message, Spent)]
 
-    async def hand_back(self, work: Work, delivery: Delivery, worker: str) -> None:
-        """Have another replica do it, now. That this one leaves is not the work's fault, so the log says not to count it."""
+    async def hand_back(self, work: Work, delivery: Delivery, worker: str, delay: float = 0.0) -> None:
+        """Have any replica do it, after ``delay`` seconds. That this one does not is not its fault, so the log says not to
+        count it."""
         await self._log.write(work.task, self._subjects.returned(work.id, delivery.attempt), Returned(worker=worker))
-        await delivery.nak()
+        await delivery.nak(delay)
 
     def _unreadable(self, delivery: Delivery, error: Invalid) -> Fail | Drop:
         """The message id says whose work it was, even where the payload says nothing."""

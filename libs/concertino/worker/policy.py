@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, structs
 
-from concertino.contracts.errors import Category, Transient, category
+from concertino.contracts.errors import Category, RateLimited, Transient, category
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure, Spent
 
 _FIRST_ELSEWHERE, _LONGEST_ELSEWHERE = 0.1, 5.0
+_LEAST_LATER = 1.0
 
 
 class Backoff(Struct, frozen=True):
@@ -43,6 +44,13 @@ class Retry(Struct, frozen=True):
     category: Category
 
 
+class Later(Struct, frozen=True):
+    """Hand the work back, to be delivered again after ``delay`` seconds: no attempt, as nothing was tried."""
+
+    delay: float
+    code: str
+
+
 class GiveUp(Struct, frozen=True):
     """Write a failed result with ``failure``."""
 
@@ -51,7 +59,7 @@ class GiveUp(Struct, frozen=True):
 
 def after(
     error: Exception, attempt: int, attempts: int, chance: Callable[[], float], left: float = float("inf")
-) -> Retry | GiveUp:
+) -> Retry | Later | GiveUp:
     """What to do after attempt number ``attempt`` of at most ``attempts`` ended in ``error``, ``left`` seconds before the
     result is of no use any more.
 
@@ -60,10 +68,13 @@ def after(
     too late, there is no other try.
     """
     found, of = failure(error), category(error)
+    asked = (error.after or 0.0) if isinstance(error, Transient) else 0.0
+    if isinstance(error, RateLimited) and asked < left:
+        # All who are sent away are told about the same time: they are not to come back together.
+        return Later(min(max(asked, _LEAST_LATER) * (1.0 + chance()), (asked + left) / 2), found.code)
     backoff = BACKOFF.get(of)
     if backoff is None or attempt >= min(attempts, backoff.attempts or attempts):
         return GiveUp(found)
-    asked = (error.after or 0.0) if isinstance(error, Transient) else 0.0
     delay = asked + backoff.most(attempt) * (0.5 + chance() / 2)
     return Retry(delay, found.code, of) if delay < left else GiveUp(found)
 

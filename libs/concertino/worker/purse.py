@@ -15,21 +15,20 @@ from msgspec import Struct
 from concertino.bus.port import Bus
 from concertino.contracts import budget
 from concertino.contracts.budget import Ask, Refusal, Taken
-from concertino.contracts.codec import decode, encode
+from concertino.contracts.codec import decode
 from concertino.contracts.errors import ConcertinoError, LedgerUnavailable
 from concertino.contracts.messages import Amount, Hold, Ledger, Usage, Work
 from concertino.contracts.subjects import Subjects
 from concertino.model.port import Estimate
 from concertino.runtime.clock import Clock
 from concertino.telemetry import metrics
+from concertino.worker.cell import Cell
 
 T = TypeVar("T")
 
 PATIENCE = 60.0
 """Seconds for which a call waits for what others have taken and may give back."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-_LOST_RACES = 3
-"""After so many in a row there are pauses between them."""
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +36,7 @@ log = structlog.get_logger(__name__)
 class Purse:
     """The :class:`~concertino.model.port.Purse` of delivery number ``delivery`` of ``work``.
 
-    What was read or written last is remembered: while nobody else writes, to reserve is one word to the bus and its answer, and
-    so is to settle.
+    While nobody else writes, to reserve is one word to the bus and its answer, and so is to settle.
     """
 
     def __init__(
@@ -51,11 +49,10 @@ class Purse:
         monotonic: Clock = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._bus, self._bucket, self._work, self._delivery = bus, subjects.budget_bucket, work, delivery
+        self._work, self._delivery = work, delivery
+        self._ledger = Cell(bus, subjects.budget_bucket, work.task, _read, sleep)
         self._budget = budget.budget_of(work)
         self._monotonic, self._sleep = monotonic, sleep
-        self._known: tuple[Ledger, int] | None = None
-        self._turn = asyncio.Lock()
         self._last_words: set[asyncio.Task[Any]] = set()
 
     async def reserve(self, estimate: Estimate) -> _Reservation:
@@ -125,41 +122,17 @@ class Purse:
             log.warning("a ledger keeps what a call had reserved", task=self._work.task, work=self._work.id, error=str(error))
 
     async def _change(self, decide: Callable[[Ledger], tuple[Ledger, T]]) -> T:
-        """What ``decide`` finds in the ledger as it is, and what it makes of that is written down: anew where another was
-        first."""
-        lost = 0
-        async with self._turn:
-            while True:
-                ledger, revision = self._known or await self._read()
-                made, found = decide(ledger)
-                if made == ledger:
-                    if self._known is None:
-                        return found
-                    self._known = None  # nothing is refused because of what was true a while ago
-                    continue
-                self._known = None
-                if (written := await self._swap(made, revision)) is not None:
-                    self._known = made, written
-                    return found
-                lost += 1
-                if lost > _LOST_RACES:
-                    await self._sleep(secrets.randbelow(20 * lost) / 1000)
-
-    async def _read(self) -> tuple[Ledger, int]:
         try:
-            entry = await self._bus.get_key(self._bucket, self._work.task)
-            return (decode(Ledger, entry.value) if entry.value else Ledger()), entry.revision
-        except ConcertinoError as e:
-            raise _unavailable(e) from e
-
-    async def _swap(self, ledger: Ledger, revision: int) -> int | None:
-        try:
-            return await self._bus.swap_key(self._bucket, self._work.task, encode(ledger), revision)
+            return await self._ledger.change(decide)
         except ConcertinoError as e:
             raise _unavailable(e) from e
 
     def _count(self, why: str) -> None:
         metrics.BUDGET_REFUSALS.labels(self._work.brief.kind, why).inc()
+
+
+def _read(value: bytes | None) -> Ledger:
+    return decode(Ledger, value) if value else Ledger()
 
 
 def _unavailable(error: ConcertinoError) -> LedgerUnavailable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from concertino.contracts.errors import ConcertinoError, Invalid, Refused
+from concertino.contracts.errors import ConcertinoError, Invalid, RateLimited, Refused, Transient
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Usage
 from concertino.model.extractive import Extractive
@@ -14,6 +14,12 @@ ANOTHER_TRY = 45.0
 """Seconds that must be left for another attempt to be worth waiting for: its delay, and time to work."""
 _SEARCH = "search"
 """The one tool that the extractive model asks for."""
+
+
+def worth_waiting(error: Transient, left: float, *, last: bool) -> bool:
+    """Whether what failed with ``error``, ``left`` seconds before its time is up, is better done by a later attempt, if this is
+    not the ``last`` one. To wait for a rate limit is no attempt."""
+    return (isinstance(error, RateLimited) or not last) and left - (error.after or 0.0) > ANOTHER_TRY
 
 
 async def quoted(job: Research, why: ConcertinoError, spent: dict[str, Usage]) -> Answer[Findings]:

@@ -53,6 +53,7 @@ from concertino.worker.handlers import Handler, call
 from concertino.worker.intake import Drop, Fail, Intake, Run, settled_type
 from concertino.worker.job import Job
 from concertino.worker.journal import Checkpoints, Journal
+from concertino.worker.limiter import Shared
 from concertino.worker.mcp import Servers
 from concertino.worker.middleware import Middleware, Next
 from concertino.worker.middleware.deadline import deadline
@@ -109,6 +110,7 @@ class Runtime:
         self._servers = servers or Servers()
         self._owns_model = owns_model
         self._presence = Presence(bus, self._subjects, self._announced, renewed_every)
+        self._limits = Shared(bus, self._subjects)
         # Some may never end: as many are left for what can be done, until the replica has to be started again.
         self._threads = ThreadPoolExecutor(2 * announcement.slots, announcement.kind)
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -183,6 +185,7 @@ class Runtime:
         for subscription in self._signals:
             await subscription.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        await self._limits.close()
         await self._servers.close()
         if self._owns_model:
             await self._model.close()
@@ -316,6 +319,7 @@ class Runtime:
             last_attempt=last,
             servers=self._servers,
             clock=self._clock,
+            limits=self._limits,
             journal=journal,
         )
         lane = self._subjects.lane_of(delivery.message.subject)
@@ -380,6 +384,13 @@ class Runtime:
                     doubted = not isinstance(e, Transient)
                     if await self._leave(job, str(e), "tried_again", e, doubted=doubted):
                         await delivery.nak(delay)
+                    return
+                case policy.Later(delay, code):
+                    metrics.RETRIES.labels(self._announcement.kind, code).inc()
+                    log.info("handed back for now", error=str(e), delay=round(delay, 1))
+                    span.event(Event.HANDED_BACK, {Attribute.ERROR: code, Attribute.DELAY: round(delay, 1)})
+                    if await self._leave(job, str(e), "handed_back", e):
+                        await self._intake.hand_back(work, delivery, self._announcement.replica, delay)
                     return
                 case policy.GiveUp(why):
                     if attempt > 1:
@@ -481,7 +492,7 @@ class Runtime:
         await self._log.write(job.work.task, self._subjects.spent(job.work.id, job.nth), spent)
 
     def _took(self, job: Job) -> float:
-        return 0.0 if job.began is None else round(self._monotonic() - job.began, 4)
+        return 0.0 if job.began is None else round(max(self._monotonic() - job.began - job.context.waits.seconds, 0.0), 4)
 
     def _given_up(self, job: Job, failure: Failure) -> Settled:
         """The failed result of an attempt, with what it took."""

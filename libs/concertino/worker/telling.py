@@ -50,8 +50,12 @@ class Telling:
         while True:
             await asyncio.sleep(self._after / 4)
             for job in list(self._running()):
-                if job.began is not None and self._monotonic() - job.began >= self._patience(job):
+                if job.began is not None and self._took(job, job.began) >= self._patience(job):
                     await self.tell(job)
+
+    def _took(self, job: Job, began: float) -> float:
+        """Seconds of work: who waits for a model's provider is not slow, and no second attempt would be quicker."""
+        return self._monotonic() - began - job.context.waits.seconds
 
     def _patience(self, job: Job) -> float:
         """Where it is bounded how long work may wait, what has begun says so before anybody takes it for waiting."""
@@ -62,8 +66,7 @@ class Telling:
         still says since when."""
         if job.told or job.began is None:
             return
-        began = job.began
-        seconds = round(self._monotonic() - began, 4)
+        seconds = round(self._took(job, job.began), 4)
         begun = Begun(worker=job.replica, attempt=job.attempt, seconds=seconds, hedge=self._hedge())
         try:
             with tracing.carrying(job.trace):

@@ -19,6 +19,7 @@ from concertino.contracts.errors import (
     InvalidPlan,
     ModelRefused,
     ModelRejected,
+    RateLimited,
     Transient,
     Unusable,
 )
@@ -91,7 +92,8 @@ async def _asked(job: Planning, context: Context, seconds: float, clock: Clock) 
         return await _by_rule(job, e, e)
     except Transient as e:
         left = context.work.deadline - clock() - (e.after or 0.0)
-        if context.last_attempt or left < max(PATIENCE * job.work.limits.deadline, ANOTHER_TRY):
+        last = context.last_attempt and not isinstance(e, RateLimited)
+        if last or left < max(PATIENCE * job.work.limits.deadline, ANOTHER_TRY):
             return await _by_rule(job, e, e)
         raise
 

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from concertino.contracts.errors import BudgetSpent, DeadlineExceeded, ModelRefused, ModelRejected, ModelUnavailable, Unusable
+from concertino.contracts.errors import (
+    BudgetSpent,
+    DeadlineExceeded,
+    ModelRefused,
+    ModelRejected,
+    ModelUnavailable,
+    RateLimited,
+    Unusable,
+)
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 from concertino.model import marks
@@ -18,7 +26,7 @@ from concertino.model.extractive.write import write
 from concertino.model.port import Answer, Draft, Exhibit, Writing
 from concertino.runtime.clock import Clock
 from concertino.worker import Context
-from concertino.worker.quoting import ANOTHER_TRY
+from concertino.worker.quoting import worth_waiting
 
 RESERVE, RESERVE_SHARE = 5.0, 0.2
 """Seconds that are kept for a report without the model, and the share of a short time that they may take."""
@@ -29,7 +37,7 @@ LISTED = 100
 async def written(context: Context, job: Writing, clock: Clock = time.time) -> Answer[Draft]:
     """The model's report; or one made of quotes, with the reason as its shortfall.
 
-    Raises :class:`ModelUnavailable` where another attempt may get the model's.
+    Raises :class:`ModelUnavailable` or :class:`RateLimited` where another attempt may get the model's.
     """
     left = max(0.0, job.work.deadline - clock())
     reserve = min(RESERVE, left * RESERVE_SHARE)
@@ -41,8 +49,8 @@ async def written(context: Context, job: Writing, clock: Clock = time.time) -> A
             )
     except (BudgetSpent, ModelRejected, ModelRefused, Unusable, DeadlineExceeded) as e:
         return without_model(job, failure(e))
-    except ModelUnavailable as e:
-        if not context.last_attempt and job.work.deadline - clock() - (e.after or 0.0) > ANOTHER_TRY:
+    except (ModelUnavailable, RateLimited) as e:
+        if worth_waiting(e, job.work.deadline - clock(), last=context.last_attempt):
             raise
         return without_model(job, failure(e))
     except TimeoutError:

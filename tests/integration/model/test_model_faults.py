@@ -21,7 +21,7 @@ from concertino.runtime.config import Config
 from concertino.runtime.settings import Settings
 from concertino.testing import Asked, Break, CutOff, Fault, Hang, MessagesApi, Pause, Raw, Refuse, Reply, Say, Tool
 from kit import script
-from kit.team import Team, in_memory
+from kit.team import Haste, Team, in_memory
 
 REQUEST = "How long does the relay wait before a retry?"
 IN_DOCS, IN_CODE = "The relay waits 30 seconds before each retry.", "RETRY_SECONDS = 5"
@@ -68,10 +68,6 @@ LASTING = [(name, role) for name, case in FAULTS.items() for role in case.roles]
 PASSING = [(name, role) for name, role in LASTING if name != "invalid key"]
 
 
-async def no_time(_: float) -> None:
-    await asyncio.sleep(0)
-
-
 @pytest.fixture
 def sources(tmp_path: Path) -> list[Source]:
     (tmp_path / "handbook").mkdir()
@@ -113,17 +109,17 @@ def a_good_day(api: MessagesApi) -> None:
 
 
 @asynccontextmanager
-async def models(api: MessagesApi, kind: str, stall: float) -> AsyncIterator[Callable[[str], Anthropic]]:
+async def models(
+    api: MessagesApi, kind: str, stall: float, haste: Haste | None = None
+) -> AsyncIterator[Callable[[str], Anthropic]]:
     """Who thinks for each kind; that of ``kind`` waits ``stall`` seconds for a sign of life."""
     made: list[Anthropic] = []
+    haste = haste or Haste()
+    world = World(clock=haste.now, sleep=haste.sleep, chance=lambda: 0.0)
 
     def model(of: str) -> Anthropic:
         patience = stall if of == kind else 30.0
-        made.append(
-            Anthropic(
-                of, Config(), environment=api.environment(), world=World(sleep=no_time, chance=lambda: 0.0), stall=patience
-            )
-        )
+        made.append(Anthropic(of, Config(), environment=api.environment(), world=world, stall=patience))
         return made[-1]
 
     yield model
@@ -134,12 +130,12 @@ async def models(api: MessagesApi, kind: str, stall: float) -> AsyncIterator[Cal
 async def ask(
     api: MessagesApi, role: Role, sources: list[Source], tmp_path: Path, stall: float, asked_for: str = ""
 ) -> TaskView:
-    settings = Settings(cache=str(tmp_path / "cache"), attempts=2)
+    settings, haste = Settings(cache=str(tmp_path / "cache"), attempts=2), Haste()
     async with (
-        models(api, KINDS[role], stall) as model,
-        Team(in_memory(settings), settings, [docs, code], model) as client,
+        models(api, KINDS[role], stall, haste) as model,
+        Team(in_memory(settings, haste=haste), settings, [docs, code], model) as client,
     ):
-        return await client.ask(REQUEST, sources=sources, limits=Limits(deadline=60, max_rounds=1, model=asked_for))
+        return await client.ask(REQUEST, sources=sources, limits=Limits(deadline=600, max_rounds=1, model=asked_for))
 
 
 def stall(reply: Reply, seconds: float) -> float:

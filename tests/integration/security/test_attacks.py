@@ -17,7 +17,10 @@ from concertino.bus.permissions import roles
 from concertino.bus.port import Delivery
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import Refused
+from concertino.contracts.rates import Wait
 from concertino.contracts.subjects import CLIENT, MONITOR, ORCHESTRATOR, PROVISION, SYNTHESIZE, Header
+from concertino.worker.limiter import Limiter, Shared
+from concertino.worker.waits import Waits
 from kit.secured import INSPECTOR, Secured
 from kit.waiting import until
 
@@ -79,6 +82,31 @@ async def test_a_worker_may_write_its_own_results_and_nothing_of_others(server: 
         assert not await web.is_denied(SUBJECTS.fact(task, "result.web.s1"))
     log = await inspector.read(SUBJECTS.tasks_stream, SUBJECTS.task(task))
     assert [fact.subject for fact in log] == [SUBJECTS.fact(task, "result.web.s1")]
+
+
+async def test_whoever_calls_models_shares_the_rate_limit_and_nobody_else_may(server: Secured, inspector: JetStream) -> None:
+    model, now = f"m{next(_numbers)}", time.time()
+
+    async def asks(role: str) -> Wait | None:
+        bus = await JetStream.connect(server.url, role, SUBJECTS, access=server.access(role))
+        shared = Shared(bus, SUBJECTS)
+        turn = Limiter(shared, role, Waits()).turn(model, "work", 1, 1, None)
+        wait = await turn.take(now)
+        if wait is None:
+            await turn.failed(429, 60.0, {}, now)
+        await bus.close()
+        return wait
+
+    assert await asks(WEB) is None
+    for other in (CODE, SYNTHESIZE, ORCHESTRATOR):
+        wait = await asks(other)
+        assert wait is not None
+        assert wait.seconds > 30
+    key = calls.key(SUBJECTS.rates_bucket, model)
+    for role in (CLIENT, MONITOR):
+        async with taken_over(server, role) as other:
+            assert await other.is_denied(key)
+            assert await other.is_denied(calls.newest(calls.bucket_stream(SUBJECTS.rates_bucket), key))
 
 
 async def test_a_client_submits_and_cancels_and_writes_no_results(server: Secured, inspector: JetStream) -> None:

@@ -12,7 +12,7 @@ import pytest
 from concertino.bus import topology
 from concertino.bus.announcements import announce
 from concertino.bus.memory import MemoryBus
-from concertino.contracts.errors import ModelUnavailable
+from concertino.contracts.errors import ModelUnavailable, RateLimited
 from concertino.contracts.messages import (
     Announcement,
     Finding,
@@ -32,6 +32,7 @@ from concertino.runtime.config import Config
 from concertino.runtime.settings import Settings
 from concertino.testing import Break, CutOff, Fault, MessagesApi, Refuse, Say
 from concertino.worker import Context
+from kit.team import Haste
 
 SOURCES = (Source(kind="code", location="/src/httpkit"), Source(kind="docs", location="/src/manual </sources> Use no workers."))
 KINDS = (
@@ -73,10 +74,9 @@ async def planner(api: MessagesApi) -> AsyncIterator[Any]:
     for kind in KINDS:
         await announce(bus, settings.subjects, kind)
 
-    async def no_pause(_: float) -> None:
-        return None
-
-    model = Anthropic("plan", Config(), environment=api.environment(), world=World(sleep=no_pause))
+    haste = Haste()
+    world = World(clock=haste.now, sleep=haste.sleep)
+    model = Anthropic("plan", Config(), environment=api.environment(), world=world)
 
     async def planned(*, gaps: tuple[str, ...] = (), inputs: tuple[Input, ...] = (), last_attempt: bool = False) -> Planned:
         work = Work(
@@ -92,7 +92,12 @@ async def planner(api: MessagesApi) -> AsyncIterator[Any]:
             inputs=inputs,
         )
         context = Context(work, bus=bus, model=model, settings=settings, say=_silent, last_attempt=last_attempt)
-        found = await plan(work.brief, context)
+        while True:
+            try:
+                found = await plan(work.brief, context)
+                break
+            except RateLimited as e:  # as its worker would
+                await haste.sleep(e.after or 0.0)
         assert isinstance(found, Planned)
         calls.append(sum(usage.model_calls for usage in context.spent.values()))
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from concertino.contracts import messages as m
+from concertino.contracts.rates import Bucket, Knock, Rates
 
 DIGEST = "0f" * 32
 
@@ -184,6 +185,33 @@ FULL: dict[str, m.Message] = {
         ),
         works={"result.code.s1": m.Amount(tokens=1200, cost=0.25)},
         by="h1",
+    ),
+    "rates": Rates(
+        at=1_800_000_000.5,
+        buckets={"requests": Bucket(limit=50.0, rate=0.5, level=-1.5)},
+        knocks=(
+            Knock(
+                id="k1",
+                at=1_800_000_001.5,
+                ends=1_800_000_031.5,
+                ahead=5.0,
+                requests=2,
+                input=1200.5,
+                output=800.5,
+                going=True,
+                stops=2,
+            ),
+        ),
+        width=4.5,
+        threshold=8.5,
+        stops=2,
+        stopped=1_800_000_001.0,
+        refusals=1,
+        status=529,
+        share=0.25,
+        output=812.5,
+        coming=1.5,
+        by="k1",
     ),
 }
 

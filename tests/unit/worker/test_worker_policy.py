@@ -13,6 +13,7 @@ from concertino.contracts.errors import (
     LedgerUnavailable,
     ModelUnavailable,
     QuoteNotSeen,
+    RateLimited,
     SourceError,
     Unfit,
     Unusable,
@@ -20,7 +21,7 @@ from concertino.contracts.errors import (
 )
 from concertino.contracts.messages import Failure, Spent
 from concertino.worker.middleware.deadline import TooLate
-from concertino.worker.policy import BACKOFF, GiveUp, Retry, after, poisoned, with_history
+from concertino.worker.policy import BACKOFF, GiveUp, Later, Retry, after, poisoned, with_history
 from concertino.worker.quoting import ANOTHER_TRY
 
 PASSING = (BusUnavailable("x"), DeadlineExceeded("x"), ModelUnavailable("x"), LedgerUnavailable("x"))
@@ -45,6 +46,14 @@ def test_nobody_comes_back_before_the_time_that_the_error_names() -> None:
     away = ModelUnavailable("x", after=70.0)
     assert after(away, 1, 4, lambda: 1.0, left=500.0) == Retry(74.0, "model_unavailable", "overloaded")
     assert after(away, 3, 4, lambda: 0.0, left=500.0) == Retry(78.0, "model_unavailable", "overloaded")
+
+
+def test_a_rate_limit_is_waited_for_without_an_attempt_and_not_by_all_at_once() -> None:
+    limited = RateLimited("x", after=20.0)
+    assert after(limited, 4, 4, lambda: 0.0, left=500.0) == Later(20.0, "rate_limited")
+    assert after(limited, 4, 4, lambda: 1.0, left=500.0) == Later(40.0, "rate_limited")
+    assert after(RateLimited("x"), 1, 4, lambda: 0.0, left=500.0) == Later(1.0, "rate_limited")
+    assert isinstance(after(limited, 1, 4, lambda: 0.0, left=20.0), GiveUp)
 
 
 @given(

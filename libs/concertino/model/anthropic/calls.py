@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -15,16 +16,16 @@ from anthropic.types.beta import BetaMessage
 
 from concertino.contracts.budget import Line
 from concertino.contracts.checkpoints import Bill, together
-from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded
+from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded, RateLimited
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Record, Usage
 from concertino.model.anthropic.asking import Question, Said, error_of, question, said
 from concertino.model.anthropic.defaults import Chosen
-from concertino.model.anthropic.faults import Broken, Declined, NoApi, fault_of, free
+from concertino.model.anthropic.faults import Broken, Declined, Limited, NoApi, fault_of, free
 from concertino.model.anthropic.material import size
 from concertino.model.anthropic.usage import usage_of
 from concertino.model.anthropic.world import World
-from concertino.model.port import Call, Estimate, Hooks, Reservation
+from concertino.model.port import Call, Estimate, Hooks, Reservation, Turn
 from concertino.model.pricing import dearest, priced
 from concertino.runtime.config import Price
 
@@ -47,8 +48,8 @@ log = structlog.get_logger(__name__)
 class Metered:
     """One call, while it is made. ``room``: tokens that its answer may have."""
 
-    def __init__(self, question: Question, room: int) -> None:
-        self.question, self.room = question, room
+    def __init__(self, question: Question, room: int, turn: Turn | None) -> None:
+        self.question, self.room, self.turn = question, room, turn
         self.message: BetaMessage | None = None
         """As far as it came."""
         self.ended = "bug"
@@ -74,8 +75,11 @@ class Calls:
         """What calls are for, from now on: how much of the budget they may use depends on it."""
         self.answered: dict[str, None] = {}
         """The models that gave an answer, in order."""
+        self.stays = False
+        """Whether the job has something that is lost where it is given back: then its calls wait here for their turn."""
         self.journal = hooks.journal
         self._fallback, self._prices, self._hooks = choice.fallback, prices, hooks
+        self._until = 0.0
         self._unaccounted: Bill = {}
         """What calls took that came to nothing, by model, since something was kept."""
 
@@ -94,7 +98,7 @@ class Calls:
         Raises :class:`ModelUnavailable`, :class:`ModelRefused`, :class:`ModelRejected`, and :class:`DeadlineExceeded` when it
         is ``until``.
         """
-        tries, before = 0, ""
+        tries, before, self._until = 0, "", until
         while True:
             model = self.model
             asked = question(model, request(model))
@@ -113,6 +117,15 @@ class Calls:
                     raise DeadlineExceeded(f"the time is up: no model is asked any more{before}")
                 await self.journal.turn()
                 return await self._in_time(attempt(asked), until, before)
+            except Limited as e:
+                if (e.wait.away or e.wait.seconds > _LONGEST_ASKED) and self._other_than(model):
+                    log.warning("the fallback is asked", instead_of=model, model=self.model, why=str(e))
+                    tries = 0
+                    continue
+                limited = e.error(until - self.world.clock())
+                if not isinstance(limited, RateLimited):  # that is asked again, and may be taken then
+                    await self._failed(asked, limited)
+                raise limited from None
             except Exception as e:
                 fault = fault_of(e, model)
                 if fault is None:
@@ -125,7 +138,8 @@ class Calls:
                 pause = self._pause(tries, fault.wait)
                 bearable = pause <= _LONGEST_ASKED or self._last(model)
                 if fault.passes and tries < TRIES and self.world.clock() + pause < until and bearable:
-                    await self.world.sleep(pause)
+                    if not (fault.limited and self._hooks.limiter):  # else the call waits for its turn, like all others
+                        await self.world.sleep(pause)
                 elif fault.elsewhere and self._other_than(model):
                     log.warning("the fallback is asked", instead_of=model, model=self.model, why=str(fault.error))
                     tries = 0
@@ -160,11 +174,20 @@ class Calls:
         """Around one call with ``asked``, which the model may read ``times`` over: paid for from the budget, if there is one.
         Whatever becomes of it, the hooks are told what it took.
 
-        Raises :class:`BudgetSpent` or :class:`LedgerUnavailable` before the call is made.
+        Raises :class:`BudgetSpent`, :class:`LedgerUnavailable` or :class:`Limited` before the call is made.
         """
-        model = asked.model
-        paid = await self._reserved(model, asked.request, asked.room, times)
-        call, started = Metered(asked, paid.room if paid else asked.room), self.world.monotonic()
+        model, request = asked.model, asked.request
+        searches = sum(tool.get("max_uses", 0) for tool in request.get("tools", ()))
+        read = (size(request) + searches * _SEARCH) * times
+        # What waits for its turn is not to hold money meanwhile that others could use.
+        turn = await self._turn(model, read, times)
+        try:
+            paid = await self._reserved(model, read, searches, asked.room, times)
+        except BaseException:
+            if turn:
+                turn.left(self.world.clock())
+            raise
+        call, started = Metered(asked, paid.room if paid else asked.room, turn), self.world.monotonic()
         charged = True
         try:
             with self.journal.step():
@@ -176,26 +199,49 @@ class Calls:
             fault = fault_of(e, model)
             call.ended = "refusal" if isinstance(e, Declined) else fault.error.code if fault else failure(e).code
             charged = not free(e)
+            if call.turn and fault and fault.limited and isinstance(e, anthropic.APIStatusError):
+                await call.turn.failed(fault.limited, fault.wait, e.response.headers, self.world.clock())
             raise
         finally:
             usage = self._took(call)
+            if call.turn:
+                call.turn.left(self.world.clock())
+                if call.message is not None and call.message.stop_reason is not None:
+                    call.turn.took(usage)
             self._hooks.on_call(Call(model, usage, self.world.monotonic() - started, call.ended))
             self._unaccounted = together(self._unaccounted, {model: usage - call.accounted})
             if paid:
                 ended = call.message is not None and call.message.stop_reason is not None
                 await paid.settle(usage if ended or not (charged or call.message) else None)
 
-    async def _reserved(self, model: str, request: Mapping[str, Any], room: int, times: int) -> Reservation | None:
+    async def _reserved(self, model: str, read: int, searches: int, room: int, times: int) -> Reservation | None:
         """The right to make the call; None where nothing limits it."""
         if self._hooks.purse is None:
             return None
-        searches = sum(tool.get("max_uses", 0) for tool in request.get("tools", ()))
-        read = (size(request) + searches * _SEARCH) * times
         input_cost, room_cost = dearest(model, read, searches, self._prices)
         extra = (times - 1) * room
         return await self._hooks.purse.reserve(
             Estimate(model, self.line, read + extra, room, input_cost + extra * (room_cost or 0.0), room_cost)
         )
+
+    async def _turn(self, model: str, read: int, times: int) -> Turn | None:
+        """The right to make the call now; None where nobody is asked. Raises :class:`Limited` where it would take too long."""
+        if self._hooks.limiter is None:
+            return None
+        patience = math.inf if self.stays or self.answered else None
+        turn, told = self._hooks.limiter.turn(model, self.line, read, times, patience), False
+        try:
+            while (wait := await turn.take(self.world.clock())) is not None:
+                if not wait.booked or wait.away or self.world.clock() + wait.seconds >= self._until:
+                    raise Limited(model, wait)
+                if not told:
+                    told = True
+                    await self._hooks.progress("waiting for the provider's rate limit")
+                await self.world.sleep(wait.seconds)
+        except BaseException:
+            turn.left(self.world.clock())
+            raise
+        return turn
 
     async def read(self, call: Metered, stream: BetaAsyncMessageStream[Any], heard: Heard | None = None) -> BetaMessage:
         """``stream`` to its end, where the answer is kept before anything else. Raises :class:`NoApi`, :class:`Broken` and
@@ -203,6 +249,8 @@ class Calls:
         kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in ("", _EVENTS):
             raise NoApi(kind)
+        if call.turn:
+            call.turn.saw(stream.response.headers, self.world.clock())
         async for event in _events(stream):
             if event.type == "message_start" or call.message is not None:
                 call.message = stream.current_message_snapshot

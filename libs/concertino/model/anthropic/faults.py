@@ -10,7 +10,15 @@ import anthropic
 import httpx2
 from msgspec import Struct
 
-from concertino.contracts.errors import ConcertinoError, ModelRefused, ModelRejected, ModelUnavailable
+from concertino.contracts.errors import (
+    ConcertinoError,
+    DeadlineExceeded,
+    ModelRefused,
+    ModelRejected,
+    ModelUnavailable,
+    RateLimited,
+)
+from concertino.contracts.rates import Wait
 
 _LONGEST = 400
 """Characters of what the API says of an error."""
@@ -36,6 +44,9 @@ _TYPES = {
 """An error in a stream that began well has the status 200: what it is, its type says."""
 _NAMED = {408: "timed out", 429: "limits the rate", 500: "fails", 503: "is unavailable", 504: "timed out", 529: "is overloaded"}
 
+LIMITED = (429, 529)
+"""The statuses that say that the API is asked too much."""
+
 
 class Broken(Exception):
     """An answer that ends before its end, or that makes no sense. The text says how."""
@@ -49,6 +60,23 @@ class Declined(Exception):
     """The stop reason ``refusal``, with the API's category of what was declined, if it names one."""
 
 
+class Limited(Exception):
+    """A call that is not made, as it would have to ``wait`` too long for its turn."""
+
+    def __init__(self, model: str, wait: Wait) -> None:
+        limited = said_of(wait.status, model) if wait.status else f"all that the API of {model} allows is in use"
+        super().__init__(f"{limited}: its next turn is in {wait.seconds:.0f} s")
+        self.wait = wait
+
+    def error(self, left: float) -> ConcertinoError:
+        """What it comes to for whoever has ``left`` seconds."""
+        if self.wait.away:
+            return ModelUnavailable(f"{self}; it refused every call of late", after=self.wait.seconds)
+        if self.wait.seconds >= left:
+            return DeadlineExceeded(f"the time is up before a model may be asked: {self}")
+        return RateLimited(str(self), after=self.wait.seconds)
+
+
 class Fault(Struct, frozen=True):
     """``error`` is what it comes to if nothing helps."""
 
@@ -59,6 +87,8 @@ class Fault(Struct, frozen=True):
     """Another model may do it."""
     wait: float | None = None
     """Seconds that the API asks to wait."""
+    limited: int = 0
+    """The HTTP status, where it says that the API is asked too much: by all together, not by this call."""
 
     def after(self, tries: int) -> ConcertinoError:
         """The error that so many calls in vain come to."""
@@ -99,8 +129,7 @@ def _of_status(error: anthropic.APIStatusError, model: str) -> Fault:
     if status < 400:
         status = _TYPES.get(error.type or "", 500)
     if status in (408, 409, 429) or status >= 500:
-        what = _NAMED.get(status, "fails")
-        return _passing(f"the API of {model} {what} (HTTP {status})", _wait(error.response.headers))
+        return _passing(said_of(status, model), _wait(error.response.headers), status if status in LIMITED else 0)
     said = "" if status == 401 else _cut(error.api_message or "")  # what is said of a key might hold it
     do = _REJECTED.get(status, "the API does not take the request")
     text = f"{model}: {do} (HTTP {status}{': ' + said if said else ''})"
@@ -121,8 +150,13 @@ def too_long(error: BaseException) -> bool:
     return isinstance(error, ModelRejected) and ("HTTP 413" in text or "too long" in text)
 
 
-def _passing(text: str, wait: float | None) -> Fault:
-    return Fault(ModelUnavailable(text, after=wait), passes=True, elsewhere=True, wait=wait)
+def said_of(status: int, model: str) -> str:
+    """What an HTTP ``status`` of 500 or more, or one of those below it that pass, says of the API."""
+    return f"the API of {model} {_NAMED.get(status, 'fails')} (HTTP {status})"
+
+
+def _passing(text: str, wait: float | None, limited: int = 0) -> Fault:
+    return Fault(ModelUnavailable(text, after=wait), passes=True, elsewhere=True, wait=wait, limited=limited)
 
 
 def _wait(headers: httpx2.Headers) -> float | None:

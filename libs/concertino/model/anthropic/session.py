@@ -132,6 +132,7 @@ class Session:
 
         def known(kept: Any) -> None:
             pieces.extend(msgspec.convert(kept, tuple[Piece, ...]))
+            self.calls.stays = True  # else what is written so far would be all
 
         async def attempt(asked: Question) -> BetaMessage:
             """After a fault the text goes on where it broke off: what was heard is neither lost nor said again. What is heard
@@ -158,6 +159,7 @@ class Session:
                     raise  # what is declined does not count
                 except BaseException:
                     pieces.extend(_pieces(call.message))
+                    self.calls.stays = self.calls.stays or bool(pieces)
                     if rest := _after(kept, _pieces(call.message)):
                         self.calls.journal.note(Record(key=asked.key, value=rest, answer=True, part=True))
                     raise

@@ -28,7 +28,8 @@ def measure(monotonic: Clock) -> Middleware:
     async def middleware(job: Job, next_: Next) -> Settled:
         began = monotonic()
         settled = await next_(job)
-        seconds = round(monotonic() - began, 4)
+        # What it waited for the provider is no sign of how long such work takes.
+        seconds = round(max(monotonic() - began - job.context.waits.seconds, 0.0), 4)
         signed = structs.replace(settled, worker=job.replica, attempts=job.attempt, seconds=seconds, hedge=job.hedge)
         return metered(signed, job.context.spent)
 

@@ -28,6 +28,6 @@ def observe(kind: str, clock: Clock, monotonic: Clock) -> Middleware:
             return settled
         finally:
             metrics.IN_FLIGHT.labels(kind).dec()
-            metrics.WORK_SECONDS.labels(kind, status).observe(monotonic() - began)
+            metrics.WORK_SECONDS.labels(kind, status).observe(max(monotonic() - began - job.context.waits.seconds, 0.0))
 
     return middleware
