@@ -40,7 +40,7 @@ def commands() -> list[str]:
     loop = [found for block in blocks("sh") for found in re.findall(r"^for .*?^done$", block, re.DOTALL | re.MULTILINE)]
     inline = [found for found in re.findall(r"`(concertino [^`]+)`", PAGE) if found != "concertino up"]
     outside = [line for line in typed if line.startswith(("concertino ", "curl "))]
-    return [*dict.fromkeys(sorted([*outside, *loop, *inline], key=lambda line: "cancel" in line))]
+    return [*dict.fromkeys(sorted([*outside, *loop, *inline], key=lambda line: "cancel" in line or "finish" in line))]
 
 
 @pytest.mark.parametrize("values", blocks("yaml"))
@@ -131,7 +131,7 @@ async def installation(nats_server: NatsServer, subjects: Subjects, tmp_path: Pa
 async def test_its_commands_run_and_its_queries_answer(installation: Installation) -> None:
     typed = commands()
     assert {command.split()[1] for command in typed if command.startswith("concertino")} == {
-        *("ask", "cancel", "failures", "list", "redrive", "show", "trace", "workers")
+        *("ask", "cancel", "failures", "finish", "list", "redrive", "show", "trace", "workers")
     }
     assert len([command for command in typed if command.startswith(("for", "curl"))]) == 2
     for command in typed:
