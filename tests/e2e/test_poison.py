@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import signal
 import time
@@ -85,6 +87,51 @@ async def test_so_do_planning_and_writing_up(started: Start, kind: str, status: 
         await coordinator.stop()
         await bus.close()
     assert (seen.status, f"begun {ATTEMPTS} times" in seen.reason) == (status, True), seen.reason
+
+
+async def asked(port: int, path: str) -> bytes:
+    """The status line of a probe's answer; nothing where nobody answers."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return b""
+    writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+    status = await reader.readline()
+    writer.close()
+    return status
+
+
+async def test_a_replica_whose_slots_are_all_held_for_ever_says_so_and_is_replaced(
+    started: Start, unused_tcp_port: int
+) -> None:
+    hold = Plan(subtasks=(Subtask(id="s1", kind="deadly", objective="hold", params={"how": "swallow"}),), synthesize=False)
+    async with started(deadly(), CTN_PORT=str(unused_tcp_port)) as fleet, Client(fleet.url) as client:
+        bus = await JetStream.connect(fleet.url, "coordinator", Subjects())
+        await bus.provision(installation(Subjects()))
+        coordinator = Coordinator(bus, Subjects(), time.time)
+        coordinator.start()
+        tasks = [await client.submit("hold", plan=hold, limits=Limits(deadline=90)) for _ in range(2)]
+
+        async def begun(task: str) -> bool:
+            return any(fact.name.type == "begun" for fact in await client.facts(task))
+
+        for task in tasks:
+            await until(functools.partial(begun, task), "it holds a slot")
+            await client.cancel(task)
+            assert (await client.wait(task, timeout=30)).status == "cancelled"
+
+        async def lives(status: bytes) -> bool:
+            return status in await asked(unused_tcp_port, "/livez")
+
+        assert await lives(b" 200 "), "it may still let go"
+        await until(functools.partial(lives, b" 503 "), "every slot is held", seconds=60)
+        os.kill(fleet.pids["deadly"], signal.SIGTERM)  # as Kubernetes does then
+        await until(functools.partial(lives, b" 200 "), "another one is there", seconds=60)
+        good = Plan(subtasks=(Subtask(id="s1", kind="deadly", objective="live"),), synthesize=False)
+        task = await client.submit("again", plan=good, limits=Limits(deadline=90))
+        assert (await client.wait(task, timeout=100)).status == "answered"
+        await coordinator.stop()
+        await bus.close()
 
 
 async def test_a_thread_that_never_ends_keeps_neither_its_task_nor_its_process(started: Start) -> None:
