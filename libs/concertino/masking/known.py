@@ -19,8 +19,20 @@ _LEAST_WORD = 16
 """Where it is of letters alone: ``password`` is many a password."""
 _MOST = 256
 """Found values that are remembered: the latest."""
-_NAMES = re.compile(r"(?i)(pass(word|wd)?|pwd|secret|token|credential|api_?key|access_?key|private_?key|_key|auth\w*|headers)$")
-"""Variables that hold secrets. What ends in ``_FILE`` names a file, and is none."""
+_SURE = re.compile(
+    r"(?i)(?:^|_)\w*(?:password|passwd|passphrase|secret|token|credentials?|api_?key|access_?key|private_?key|authorization)(?:_|$)"
+)
+"""Variables that hold secrets, whatever these look like, paths excepted."""
+_LIKELY = re.compile(r"(?i)(?:^|_)(?:pass|pw|pat|auth|key)(?:_|$)|_pwd(?:_|$)")
+"""Variables that hold one if it looks like one. ``PWD`` alone is a folder."""
+_ABOUT = re.compile(r"(?i)_(?:file|path|dir|folder|url|uri|host|name|user|email|id|type|sock|public_key|key_id)$")
+"""What says something of a secret, such as where it is, and is none."""
+_PATH = re.compile(r"(?:~|\.{0,2})[/\\]|[A-Za-z]:[/\\]")
+_AWS = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/]{40}")
+"""The one sort of key that can begin as a path does."""
+_WORD = re.compile(r"[A-Za-z]*\d{0,3}|\d+")
+_PARTS = re.compile(r"[-_.:,;/\s]+")
+_SCHEME = re.compile(r"(?i)(?:bearer|basic|token)\s+")
 _own: set[str] = set()
 _found: OrderedDict[str, None] = OrderedDict()
 
@@ -43,10 +55,17 @@ def learn_environment(environment: Mapping[str, str]) -> None:
     """What of ``environment`` is secret: by the names of its variables, and passwords in addresses whatever their name."""
     for name, value in environment.items():
         learn(credentials(value), forever=True)
-        if _NAMES.search(name):
-            # OTEL_EXPORTER_OTLP_HEADERS is `name=value,name=value`, and a header may be `Bearer <token>`.
-            parts = [part.partition("=")[2] for part in value.split(",")] if name.endswith("HEADERS") else [value]
-            learn((word for part in parts for word in (part, part.rpartition(" ")[2])), forever=True)
+        if name.upper().endswith("HEADERS"):  # OTEL_EXPORTER_OTLP_HEADERS is `name=value,name=value`
+            headers = [part.partition("=") for part in value.split(",")]
+            learn_environment({header.strip().replace("-", "_"): held.strip() for header, _, held in headers})
+        elif _is_secret(name, held := _SCHEME.sub("", value, count=1)):
+            learn((value, held), forever=True)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if _ABOUT.search(name) or (_PATH.match(value) and not _AWS.fullmatch(value)) or "://" in value:
+        return False
+    return bool(_SURE.search(name)) or (bool(_LIKELY.search(name)) and not all(map(_WORD.fullmatch, _PARTS.split(value))))
 
 
 def without_known(text: str) -> str:

@@ -26,13 +26,21 @@ async def call(handler: Handler, context: Context, threads: Executor) -> Settled
     if inspect.iscoroutinefunction(handler):
         returned = await handler(context.work.brief, context)
     else:
-        returned = await in_thread_of(threads, handler, context.work.brief, context)
+        returned = await in_thread_of(threads, _plainly, handler, context)
         if isinstance(returned, Awaitable):
             returned = await returned
     settled = settle(returned, context)
     settled = _checked(_noted(settled, [*context.notes, *_another(settled, context.work.limits.model)]), context.work.id)
     await context.evidence.keep()
     return settled
+
+
+def _plainly(handler: Handler, context: Context) -> Any:
+    context.in_thread = True
+    try:
+        return handler(context.work.brief, context)
+    finally:
+        context.in_thread = False
 
 
 def _another(settled: Settled, asked: str) -> list[str]:

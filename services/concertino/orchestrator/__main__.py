@@ -24,6 +24,10 @@ class Orchestrator:
     def alive(self) -> bool:
         return self._triggers.alive and self._planner.alive
 
+    @property
+    def stuck(self) -> bool:
+        return self._planner.stuck
+
     async def drain(self, grace: float) -> None:
         """Take nothing new; a plan in the making is finished, or handed back after ``grace`` seconds."""
         await asyncio.gather(self._coordinator.stop(), self._planner.drain(grace), self._queues.stop())

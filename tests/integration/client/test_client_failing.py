@@ -15,7 +15,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.client import Client, FailedWork, Limits, Plan, Subtask
 from concertino.client.redriving import refreshed
 from concertino.contracts.codec import encode
-from concertino.contracts.errors import CannotRedrive, SourceError, TaskExists, TaskNotFound
+from concertino.contracts.errors import CannotRedrive, InvalidMessage, SourceError, TaskExists, TaskNotFound
 from concertino.contracts.messages import (
     Again,
     Cancel,
@@ -162,6 +162,14 @@ async def test_a_redrive_that_fails_again_is_run_again(client: Client, shaky: Sh
     seen = await client.wait(third.task, 30)
     assert shaky.done == ["b", "c", "b", "c"]
     assert (seen.status, seen.max_cost, seen.again) == ("answered", 3.0, second.task)
+
+
+async def test_a_limit_that_would_be_written_as_none_is_refused_before_anything_is_run(client: Client, shaky: Shaky) -> None:
+    task = await failed_task(client, shaky)
+    for cost in (float("inf"), float("nan")):
+        with pytest.raises(InvalidMessage, match="max_cost is"):
+            await client.redrive(task, max_cost=cost)
+    assert (shaky.done, (await client.show(task)).redriven) == ([], ())
 
 
 async def test_what_rests_on_evidence_that_expired_is_run_again_and_said(client: Client, shaky: Shaky) -> None:
