@@ -61,7 +61,7 @@ def test_what_contradicts_itself_or_is_not_there_is_named(environment: dict[str,
     [
         ("CTN_LOG_LEVEL", "foo", "'foo' is none of its values: write debug, info, warning or error"),
         ("CTN_MAX_COST", "inf", "Expected `float` <= 1000000.0"),
-        ("CTN_MAX_COST", "nan", "Expected `float`"),
+        ("CTN_MAX_COST", "nan", "Expected `float` >= 0.0"),
         ("CTN_MODEL", "gpt", "'gpt' is none of its values: write auto, extractive or anthropic"),
         (
             "CTN_PREFIX",
