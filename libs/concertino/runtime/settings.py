@@ -109,7 +109,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     model: Literal["auto", "extractive", "anthropic"] = "auto"
     """Who thinks. ``anthropic``: Claude, with the key in ``ANTHROPIC_API_KEY``. ``extractive`` plans by rules, retrieves and
     quotes; it needs no key. ``auto``: the first where there is a key, else the second."""
-    max_cost: Annotated[float, Meta(ge=0)] = 0.0
+    max_cost: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
     """US dollars that any task may spend on models, whatever its caller allows it. 0: no limit. It is for the orchestrators."""
     config: str = ""
     """A TOML file for what needs more than a line: models by kind, prices, MCP servers."""

@@ -166,7 +166,7 @@ class Coordinator:
             return state.submitted.lane
         try:
             return msgspec.json.decode(delivery.message.data, type=_InLane).lane
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):  # reading it whole will say why
             return None
 
     def _in_hand(self) -> Iterator[Delivery]:
