@@ -45,7 +45,7 @@ from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import CLIENT, FINISH, LANES, Subjects, check_id
 from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
-from concertino.masking import masked
+from concertino.masking import masked, remembering
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import tracing
@@ -134,11 +134,13 @@ class Client:
         Where queues are full, it is tried again for ``wait`` seconds. Raises :class:`InvalidMessage`, :class:`InvalidPlan` and
         :class:`QueueFull` before anything is stored, and :class:`TaskExists` where another request stands under ``task``.
         """
+        with remembering():
+            request, plan = masked(request), masked(plan)
         submitted = Submitted(
-            request=masked(request),
+            request=request,
             sources=tuple(sources),
             limits=limits or Limits(),
-            plan=masked(plan),
+            plan=plan,
             lane=lane,
             until="plan" if plan_only else "report",
         )

@@ -12,7 +12,8 @@ from worker_stage import DEADLINE, KIND, Gate, Stage
 
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, SourceError
-from concertino.contracts.messages import Finding, Result, ResultStatus, Returned, Subtask, Usage
+from concertino.contracts.messages import Finding, Locator, Passage, Result, ResultStatus, Returned, Subtask, Usage
+from concertino.masking import MARK
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
 from concertino.worker.runtime import Runtime
@@ -31,6 +32,25 @@ async def test_a_result_is_written_and_the_work_acknowledged(stage: Stage) -> No
     assert isinstance(result, Result)
     assert [f.claim for f in result.findings] == ["hello"]
     assert (result.status, result.attempts, result.worker) == (ResultStatus.COMPLETE, 1, "r1")
+
+
+async def test_what_a_source_calls_a_password_is_masked_in_the_report_of_its_own_task_alone(stage: Stage) -> None:
+    word = "orchestra-4711x"
+
+    async def reader(brief: Subtask, context: Context) -> list[Finding]:
+        if brief.objective == "read":
+            context.evidence.saw(Passage(source="a.yaml", text=f'password: "{word}"', locator=Locator(lines=(1, 1))))
+        return [Finding(claim=f"it says {word}")]
+
+    await stage.replica(reader)
+    for task, objective in (("t1", "read"), ("t2", "do not")):
+        await stage.submit(task=task, objective=objective)
+        await stage.settled()
+    first, second = [await stage.result(task=task) for task in ("t1", "t2")]
+    assert isinstance(first, Result)
+    assert isinstance(second, Result)
+    assert [found.claim for found in first.findings] == [f"it says {MARK}"]
+    assert [found.claim for found in second.findings] == [f"it says {word}"]
 
 
 async def test_the_ack_comes_after_the_fact(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
