@@ -31,6 +31,8 @@ async def failures(*, nats: str | None, since: float, kind: str, task: str, limi
         rows: list[Sequence[object]] = [("task", "work", "code", "attempts", "cost", "at", "status", "redriven", "error")]
         rows += [_row(one) for one in found.work]
         show_table(table(found.work, time.time()), rows)
+        if not found.work:
+            print("concertino: no such work failed", file=sys.stderr)
     if found.more:
         print("concertino: older failures are left out: say --limit, --since, --kind or --task", file=sys.stderr)
     if any(not one.redriven for one in found.work):
