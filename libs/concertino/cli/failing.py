@@ -12,7 +12,7 @@ from concertino.cli.question import RedriveOptions
 from concertino.cli.session import Session, configuration, connect, tracing
 from concertino.cli.show.text import clean, one_line, plural
 from concertino.client import FailedWork, Redriven
-from concertino.contracts.errors import BadSetting, CannotRedrive, InvalidPlan
+from concertino.contracts.errors import BadSetting, CannotRedrive, InvalidPlan, TaskExists
 from concertino.contracts.subjects import PLAN, SYNTHESIZE
 
 MOST = 1_000
@@ -85,7 +85,10 @@ async def redrive_all(options: RedriveOptions, *, since: float, kind: str, nats:
                 # A plan or a report is no subtask: what failed besides is run again with it.
                 subtasks = [] if kind in ("", PLAN, SYNTHESIZE) else [subtask for subtask in failed if subtask]
                 try:
-                    redriven = await session.client.redrive(task, subtasks, **options.given())
+                    redriven = await session.client.redrive(task, subtasks, once=True, **options.given())
+                except TaskExists as e:  # by somebody else, since we looked
+                    print(f"concertino: {clean(str(e))}", file=sys.stderr)
+                    continue
                 except (CannotRedrive, InvalidPlan) as e:
                     print(f"concertino: {clean(str(e))}", file=sys.stderr)
                     code = 1
@@ -102,7 +105,8 @@ def summary(found: Redriven) -> str:
     run = f"runs {plural(len(found.run), 'subtask')} again ({_some(found.run)})" if found.run else "plans or writes anew"
     kept = f", keeps the results of {len(found.kept)}" if found.kept else ""
     gone = f"; {plural(found.gone, 'piece')} of evidence expired, so what rested on it is run again" if found.gone else ""
-    return f"task {found.task} {run}{kept}{gone}"
+    before = f"; it was run again before, as {_some(found.before)}" if found.before else ""
+    return f"task {found.task} {run}{kept}{gone}{before}"
 
 
 def _some(ids: Sequence[str]) -> str:
