@@ -45,7 +45,7 @@ from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import CLIENT, FINISH, LANES, Subjects, check_id
 from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
-from concertino.masking import masked
+from concertino.masking import masked, remembering
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import tracing
@@ -134,11 +134,13 @@ class Client:
         Where queues are full, it is tried again for ``wait`` seconds. Raises :class:`InvalidMessage`, :class:`InvalidPlan` and
         :class:`QueueFull` before anything is stored, and :class:`TaskExists` where another request stands under ``task``.
         """
+        with remembering():
+            request, plan = masked(request), masked(plan)
         submitted = Submitted(
-            request=masked(request),
+            request=request,
             sources=tuple(sources),
             limits=limits or Limits(),
-            plan=masked(plan),
+            plan=plan,
             lane=lane,
             until="plan" if plan_only else "report",
         )
@@ -241,12 +243,12 @@ class Client:
 
     async def cancel(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to end now. False: it had ended, or was cancelled already. Raises :class:`TaskNotFound`."""
-        return await self._ask_for(task, "cancel", Cancel(reason=reason))
+        return await self._ask_for(task, "cancel", Cancel(reason=masked(reason)))
 
     async def finish(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to stop here, and for what there is to be written up: nothing is begun any more, and what is at work
         has a few seconds. False: it had ended, or that was asked for already. Raises :class:`TaskNotFound`."""
-        return await self._ask_for(task, FINISH, Finish(reason=reason))
+        return await self._ask_for(task, FINISH, Finish(reason=masked(reason)))
 
     async def _ask_for(self, task: str, name: str, message: Message) -> bool:
         state = await self.state(task)

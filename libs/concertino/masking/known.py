@@ -1,14 +1,17 @@
 """Values that are secret whatever they look like: those of this process's own environment, and those that were found here.
 
 A password that was found beside its name is masked from then on wherever it stands alone: in an error, a claim, a line of the
-log. This is the one thing that a process remembers of its texts; it is bounded, and it ends with the process.
+log. Each piece of work remembers what it found itself, so that no source can spoil the words of another's report. What leaves
+a process beside all work, such as spans, is masked of all that was found lately. Both are bounded.
 """
 
 from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from concertino.masking.addresses import credentials
 from concertino.masking.mark import MARK
@@ -35,20 +38,36 @@ _PARTS = re.compile(r"[-_.:,;/\s]+")
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|token)\s+")
 _own: set[str] = set()
 _found: OrderedDict[str, None] = OrderedDict()
+_here: ContextVar[OrderedDict[str, None] | None] = ContextVar("found_here", default=None)
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Within this, and in what is begun within it, what was found elsewhere is not masked; what is found, to its end."""
+    token = _here.set(OrderedDict())
+    try:
+        yield
+    finally:
+        _here.reset(token)
 
 
 def learn(values: Iterable[str], *, forever: bool = False) -> None:
-    """Mask ``values`` from now on, wherever they stand; those that are too short or too ordinary excepted."""
+    """Mask ``values`` from now on, wherever they stand; those that are too short or too ordinary excepted.
+
+    ``forever``: for the life of the process, in all that it does. They are its own.
+    """
     for value in values:
         if len(value) < (_LEAST_WORD if value.isalpha() else _LEAST):
             continue
         if forever:
             _own.add(value)
             continue
-        _found[value] = None
-        _found.move_to_end(value)
-        if len(_found) > _MOST:
-            _found.popitem(last=False)
+        for found in (_found, _here.get()):
+            if found is not None:
+                found[value] = None
+                found.move_to_end(value)
+                if len(found) > _MOST:
+                    found.popitem(last=False)
 
 
 def learn_environment(environment: Mapping[str, str]) -> None:
@@ -71,8 +90,9 @@ def _is_secret(name: str, value: str) -> bool:
 def without_known(text: str) -> str:
     """``text`` with every such value in it masked; itself where there is none."""
     if len(text) >= _LEAST:
-        for values in (_own, _found):
-            for value in values:
+        here = _here.get()
+        for values in (_own, _found if here is None else here):
+            for value in tuple(values):  # threads of the same work may be finding more
                 if value in text:
                     text = text.replace(value, MARK)
     return text

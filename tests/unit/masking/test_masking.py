@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from concertino.contracts.messages import Locator, Passage, Result, Source, Subtask
-from concertino.masking import MARK, credentials, hits, learn, learn_environment, masked, without_credentials
+from concertino.masking import MARK, credentials, hits, learn, learn_environment, masked, remembering, without_credentials
 from concertino.masking.known import forget
 from kit import planted
 
@@ -89,6 +89,19 @@ def test_what_was_found_beside_its_name_is_masked_where_it_stands_alone() -> Non
     assert masked(f"it says {PASSWORD} there") == f"it says {PASSWORD} there"
     masked(f"password: {PASSWORD}", "a.yaml")
     assert masked(f"it says {PASSWORD} there") == f"it says {MARK} there"
+
+
+def test_each_piece_of_work_remembers_what_it_found_itself_and_what_leaves_beside_all_of_it_is_masked_of_all() -> None:
+    said = f"it says {PASSWORD} there"
+    learn(["the process's own"], forever=True)
+    with remembering():
+        masked(f"password: {PASSWORD}", "a.yaml")
+        assert masked(said) == f"it says {MARK} there"
+        with remembering():
+            assert masked(said) == said
+            assert masked("the process's own") == MARK
+        assert masked(said) == f"it says {MARK} there"
+    assert masked(said) == f"it says {MARK} there"
 
 
 def test_only_the_latest_of_what_was_found_is_remembered() -> None:
