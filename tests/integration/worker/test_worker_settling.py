@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -179,6 +181,46 @@ async def test_what_nobody_foresaw_is_tried_once_more_and_its_end_tells_both(sta
     assert result.error is not None
     assert (result.error.code, result.attempts, len(errors)) == ("bug", 2, 1)
     assert result.error.message == "KeyError: 'never there' [earlier attempts: 1: bug (bug)]"
+    await stage.settled()
+
+
+class Panic(BaseException):
+    """As libraries raise it that are written in another language."""
+
+
+def _nothing(_: Subtask, __: Context) -> Finding:
+    return next(finding for finding in [Finding(claim="a")] if finding.claim == "b")
+
+
+def _leave(_: Subtask, __: Context) -> None:
+    sys.exit("no key")
+
+
+async def _panic(_: Subtask, __: Context) -> None:
+    raise Panic("index out of bounds")
+
+
+async def _leave_too(_: Subtask, __: Context) -> None:
+    sys.exit(3)
+
+
+@pytest.mark.parametrize(
+    ("handler", "says"),
+    [
+        (_nothing, "RuntimeError: raised StopIteration (): next() found nothing, and had no default"),
+        (_leave, "RuntimeError: SystemExit: no key"),
+        (_panic, "RuntimeError: Panic: index out of bounds"),
+        (_leave_too, "RuntimeError: SystemExit: 3"),
+    ],
+)
+async def test_what_is_no_ordinary_exception_is_a_bug_as_any_other(stage: Stage, handler: Any, says: str) -> None:
+    """It neither hangs nor ends the process."""
+    with capture_logs():
+        await stage.replica(handler, settings=Settings(attempts=1))
+        await stage.submit()
+        result = await stage.result()
+    assert result.error is not None
+    assert (result.error.code, result.error.message) == ("bug", says)
     await stage.settled()
 
 
