@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from concertino.cli.output import show_table, write, write_json
 from concertino.cli.question import RedriveOptions
-from concertino.cli.session import configuration, connect, tracing
+from concertino.cli.session import Session, configuration, connect, tracing
 from concertino.cli.show.text import clean, one_line, plural
 from concertino.client import FailedWork, Redriven
-from concertino.contracts.errors import CannotRedrive, InvalidPlan, TaskExists
+from concertino.contracts.errors import BadSetting, CannotRedrive, InvalidPlan, TaskExists
 from concertino.contracts.subjects import PLAN, SYNTHESIZE
 
 MOST = 1_000
@@ -20,9 +20,13 @@ MOST = 1_000
 
 
 async def failures(*, nats: str | None, since: float, kind: str, task: str, limit: int, as_json: bool) -> int:
-    """What failed in the last ``since`` seconds, or in ``task``."""
+    """What failed in the last ``since`` seconds, or in ``task``. Raises :class:`BadSetting`, naming the option."""
+    if limit < 1:
+        raise BadSetting(f"--limit {limit}: list 1 piece of work at least")
     async with connect(configuration(nats)) as session:
-        found = await session.client.failures(since, kind=kind, task=task, most=max(limit, 0))
+        found = await session.client.failures(since, kind=kind, task=task, most=limit)
+        if not found.work:
+            await _is_known(session, kind)
     if as_json:
         write_json(found.work)
     else:
@@ -31,11 +35,22 @@ async def failures(*, nats: str | None, since: float, kind: str, task: str, limi
         rows: list[Sequence[object]] = [("task", "work", "code", "attempts", "cost", "at", "status", "redriven", "error")]
         rows += [_row(one) for one in found.work]
         show_table(table(found.work, time.time()), rows)
+        if not found.work:
+            print("concertino: no such work failed", file=sys.stderr)
     if found.more:
         print("concertino: older failures are left out: say --limit, --since, --kind or --task", file=sys.stderr)
     if any(not one.redriven for one in found.work):
         print("concertino: to run again what failed: concertino redrive TASK [SUBTASK ...]", file=sys.stderr)
     return 0
+
+
+async def _is_known(session: Session, kind: str) -> None:
+    """Raise :class:`BadSetting` for a kind that nobody is: that none of its work failed would be true, and misleading."""
+    there = {PLAN, SYNTHESIZE, *(worker.kind for worker in await session.client.workers())}
+    if kind and kind not in there:
+        raise BadSetting(
+            f"--kind {kind!r}: no such work failed, and no such worker is on the bus; there are: {', '.join(sorted(there))}"
+        )
 
 
 def _row(one: FailedWork) -> Sequence[object]:
@@ -60,6 +75,8 @@ async def redrive_all(options: RedriveOptions, *, since: float, kind: str, nats:
     with tracing():
         async with connect(configuration(nats)) as session:
             found = await session.client.failures(since, kind=kind, most=MOST)
+            if not found.work:
+                await _is_known(session, kind)
             by_task: dict[str, list[str]] = {}
             for one in found.work:
                 if not one.redriven and one.status != "running":

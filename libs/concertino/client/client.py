@@ -243,12 +243,12 @@ class Client:
 
     async def cancel(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to end now. False: it had ended, or was cancelled already. Raises :class:`TaskNotFound`."""
-        return await self._ask_for(task, "cancel", Cancel(reason=reason))
+        return await self._ask_for(task, "cancel", Cancel(reason=masked(reason)))
 
     async def finish(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to stop here, and for what there is to be written up: nothing is begun any more, and what is at work
         has a few seconds. False: it had ended, or that was asked for already. Raises :class:`TaskNotFound`."""
-        return await self._ask_for(task, FINISH, Finish(reason=reason))
+        return await self._ask_for(task, FINISH, Finish(reason=masked(reason)))
 
     async def _ask_for(self, task: str, name: str, message: Message) -> bool:
         state = await self.state(task)

@@ -60,7 +60,13 @@ async def test_what_failed_is_listed_and_run_again(up: Any, tmp_path: Path) -> N
     assert (row[6:], "concertino redrive TASK [SUBTASK ...]" in err) == (["partial", "", "b cannot be read"], True)
     [found] = json.loads(cli.run("failures", "--task", "old", "--json")[1])
     assert (found["work"], found["code"], found["reported"]) == ("result.brittle.b", "source", True)
-    assert cli.run("failures", "--kind", "docs")[1].count("\n") == 1
+    assert cli.run("failures", "--kind", "docs", "--since", "99999999d")[1].count("\n") == 1
+    for wrong in (("failures", "--kind", "nobody"), ("failures", "--kind", "x y"), ("redrive", "--all", "--kind", "nobody")):
+        code, _, err = cli.run(*wrong)
+        assert (code, f"--kind {wrong[-1]!r}: no such work failed" in err, "brittle, " in err) == (2, True, True), err
+    for limit in ("0", "-3"):
+        code, _, err = cli.run("failures", "--limit", limit)
+        assert (code, "--limit" in err) == (2, True), err
 
     code, out, err = cli.run("redrive", "old")
     assert code == 3, err
