@@ -39,7 +39,7 @@ READY_WITHIN = 120.0
 """Seconds until all services are announced, on however busy a machine."""
 EMPTY_WITHIN = 45.0
 """Seconds, once all tasks are over, until nothing is left in any queue: a lease, its delays, and a busy machine."""
-MAX_QUEUED = 24
+MAX_QUEUED = 12
 """Pieces of work in one queue: an overload fills it, and tasks are refused until there is room again."""
 TOLD_EVERY = 10.0
 HTML = {"Content-Type": "text/html; charset=utf-8"}

@@ -12,7 +12,7 @@ from tests.chaos.servers import Servers
 
 from concertino.bus.connection import dial
 from concertino.client import Client
-from concertino.contracts.errors import BusUnavailable
+from concertino.contracts.errors import BusUnavailable, TaskNotFound
 from concertino.runtime.config import Config
 from concertino.runtime.provision import provision
 from concertino.runtime.settings import Settings
@@ -59,9 +59,15 @@ async def test_without_a_quorum_nothing_is_taken_and_nothing_is_lost(servers: Se
         return True
 
     await until(is_taken, "the cluster takes tasks again", PATIENCE)
-    state = await client.state(before)
-    assert state.submitted is not None
-    assert state.submitted.request == "Is it there?"
+
+    async def is_there() -> bool:
+        try:
+            state = await client.state(before)
+        except (BusUnavailable, TaskNotFound):  # a replica that was frozen may not have caught up yet
+            return False
+        return state.submitted is not None and state.submitted.request == "Is it there?"
+
+    await until(is_there, "what was taken before is there", PATIENCE)
 
 
 async def test_a_disk_of_three_that_is_lost_is_copied_anew(servers: Servers, client: Client) -> None:

@@ -63,6 +63,10 @@ class Drop(Struct, frozen=True):
     why: str = ""
 
 
+class Leave(Struct, frozen=True):
+    """Let it be, unsettled: it came so late that its lease is over, and a later delivery has begun."""
+
+
 class Intake:
     """Judges deliveries. ``attempts`` is how often a piece of work may be begun."""
 
@@ -70,7 +74,7 @@ class Intake:
         self._bus, self._subjects, self._attempts, self._clock = bus, subjects, attempts, clock
         self._log = TaskLog(bus, subjects)
 
-    async def judge(self, delivery: Delivery) -> Run | Fail | Drop:
+    async def judge(self, delivery: Delivery) -> Run | Fail | Drop | Leave:
         """What to do about ``delivery``. Raises :class:`BusUnavailable` where the bus cannot say yet."""
         try:
             work = await self._log.work_in(delivery.message)
@@ -83,8 +87,13 @@ class Intake:
         before: Before | None = None
         attempt = delivery.attempt
         waited = delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG
-        if waited and await self._of_no_use(work):
-            return Drop()
+        if waited:
+            # Whoever was frozen, or heard nothing, finds in its socket what another has long been given.
+            no_use, later = await asyncio.gather(self._of_no_use(work), self._begun_later(work, delivery))
+            if no_use:
+                return Drop()
+            if later:
+                return Leave()
         if delivery.attempt > 1:
             names = (self._subjects.returned(work.id, number) for number in range(1, delivery.attempt))
             returned = await self._those_of(work.task, names)
@@ -174,6 +183,10 @@ class Intake:
         """Whether it has its result, or the task its end, or its caller wants no more results."""
         names = (work.id, HALTED, *([FINISH] if work.id.startswith("result.") else []))
         return bool(await self._those_of(work.task, names))
+
+    async def _begun_later(self, work: Work, delivery: Delivery) -> bool:
+        """Whether the delivery after this one says that it has begun: it does so at once."""
+        return await self._there(work.task, self._subjects.begun(work.id, delivery.attempt + 1)) is not None
 
     async def _those_of(self, task: str, names: Iterable[str]) -> list[Stored]:
         """The facts of these names that there are, in this order. Each is asked for by name: a worker may read no others."""

@@ -9,7 +9,7 @@ from concertino.contracts.subjects import Header, Subjects
 from concertino.contracts.trace import trace_of
 from concertino.telemetry import logs, tracing
 from concertino.telemetry.names import Attribute, Event
-from concertino.worker.intake import Drop, Fail, Run
+from concertino.worker.intake import Drop, Fail, Leave, Run
 
 
 def receiving(delivery: Delivery, subjects: Subjects, kind: str) -> AbstractContextManager[tracing.Span]:
@@ -35,7 +35,7 @@ def receiving(delivery: Delivery, subjects: Subjects, kind: str) -> AbstractCont
     return tracing.span(f"process {message.subject}", "consumer", said, parent=trace_of(message.headers))
 
 
-def told(found: Run | Fail | Drop, about: logs.About, span: tracing.Span) -> None:
+def told(found: Run | Fail | Drop | Leave, about: logs.About, span: tracing.Span) -> None:
     """What it is about, once that was read."""
     match found:
         case Run(work, attempt, before):
@@ -48,6 +48,9 @@ def told(found: Run | Fail | Drop, about: logs.About, span: tracing.Span) -> Non
             span.failed(failure.code)
         case Drop():
             span.event(Event.DROPPED)
+            return
+        case Leave():
+            span.event(Event.TAKEN_OVER)
             return
     said = {Attribute.CONVERSATION: about.task, Attribute.GEN_AI_CONVERSATION: about.task}
     span.set({**said, Attribute.WORK: about.work, Attribute.ATTEMPT: about.attempt})

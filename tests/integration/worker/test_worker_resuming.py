@@ -122,6 +122,29 @@ async def test_one_that_heard_nothing_finds_its_place_taken_when_it_keeps_its_ne
     assert (await stage.result()).spent == {"small": ONE + TWO}
 
 
+async def test_one_that_wakes_after_its_lease_lets_be_what_another_has_begun(stage: Stage) -> None:
+    frozen, other = Thinking(), Thinking()
+    wire = stage.wire()
+    wire.flows.clear()
+    await stage.replica(frozen, wire=wire, slots=1)
+    await stage.submit()
+    other.holds = {2}
+    await until(lambda: taken(stage), "the frozen one has it, and does not know")
+    await stage.replica(other)
+    await stage.elapse(Settings().lease + 1)
+    await other.until_asked(2)
+    wire.flows.set()
+    await until(lambda: wire.newest_read > 0, "it looks before it begins")
+    other.answers.set()
+    assert (await stage.result()).worker == "r2"
+    assert (frozen.asked, other.asked) == ([], [1, 2, 3])
+    await stage.settled()  # by the one that has it
+
+
+async def taken(stage: Stage) -> bool:
+    return await stage.queue() == (0, 1)
+
+
 async def test_one_that_was_cut_off_reads_that_it_was_taken_over_when_it_is_back(stage: Stage) -> None:
     frozen, other = Gate(), Gate()  # no model is asked: there are no turns at which it could find out
     wire = stage.wire()

@@ -40,10 +40,14 @@ class Wire(MemoryBus):
     def __init__(self, subjects: Subjects, server: MemoryServer) -> None:
         super().__init__(subjects, server=server)
         self.renewals = 0
+        self.flows = asyncio.Event()
+        """What was sent to it stays on its way until then."""
+        self.flows.set()
         self.reconnected: list[Callable[[], None]] = []
 
     def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         async def handle(delivery: Delivery) -> None:
+            await self.flows.wait()
             await handler(_Frayed(self, delivery))
 
         return super().consume(consumer, handle, slots, after)
