@@ -105,6 +105,12 @@ FLEET = Board(
                     [Query("sum by (kind) (concertino_in_flight) / sum by (kind) (concertino_slots)", "{{kind}}")],
                 ),
                 Panel(
+                    "Told to end, and does not",
+                    "Handlers that hold a slot or a thread for ever: the log names their work.",
+                    "short",
+                    [Query("sum by (kind) (concertino_stuck)", "{{kind}}")],
+                ),
+                Panel(
                     "Wait for a slot, 95 %",
                     "From the queue to the start of the attempt.",
                     "s",

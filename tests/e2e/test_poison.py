@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -85,6 +87,89 @@ async def test_so_do_planning_and_writing_up(started: Start, kind: str, status: 
         await coordinator.stop()
         await bus.close()
     assert (seen.status, f"begun {ATTEMPTS} times" in seen.reason) == (status, True), seen.reason
+
+
+HOSTILE = {
+    "deep": ("submitted", b'{"request": "x", "plan": ' + b'{"a":' * 100_000),
+    "brackets": ("submitted", b"[" * 500_000),
+    "number": ("submitted", b'{"request": "x", "limits": {"deadline": ' + b"9" * 100_000 + b"}}"),
+    "unicode": ("submitted", b'{"request": "\\ud800\\u0000\\u202e"}'),
+    "plan": (
+        "submitted",
+        b'{"request": "x", "plan": {"subtasks": ['
+        + b",".join(
+            b'{"id": "s%d", "kind": "nobody", "objective": "x", "depends_on": ["s%d"]}' % (n, n - 1) for n in range(1, 6_000)
+        )
+        + b"]}}",
+    ),
+}
+
+
+async def test_no_log_ends_an_orchestrator_or_keeps_it_from_others(started: Start) -> None:
+    async with started(ORCHESTRATOR, ECHO) as fleet, Client(fleet.url) as client:
+        before = fleet.pids["orchestrator"]
+        bus = await JetStream.connect(fleet.url, "stranger", Subjects())
+        for task, (name, data) in HOSTILE.items():
+            await bus.write_once(Subjects().fact(task, name), data)
+        for n in range(2_000):
+            await bus.write_once(Subjects().fact("facts", f"result.echo.s{n}"), b"{")
+        good = Plan(subtasks=(Subtask(id="s1", kind="echo", objective="say it"),), synthesize=False)
+        task = await client.submit("good", plan=good, limits=Limits(deadline=90))
+        assert (await client.wait(task, timeout=100)).status == "answered"
+        for task in HOSTILE:
+            ended = functools.partial(bus.newest, Subjects().tasks_stream, Subjects().fact(task, "outcome"))
+
+            async def there(read: Callable[[], Awaitable[object]] = ended) -> bool:
+                return await read() is not None
+
+            await until(there, f"{task} has ended", seconds=60)
+        assert fleet.pids["orchestrator"] == before
+        await bus.close()
+
+
+async def asked(port: int, path: str) -> bytes:
+    """The status line of a probe's answer; nothing where nobody answers."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return b""
+    writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+    status = await reader.readline()
+    writer.close()
+    return status
+
+
+async def test_a_replica_whose_slots_are_all_held_for_ever_says_so_and_is_replaced(
+    started: Start, unused_tcp_port: int
+) -> None:
+    hold = Plan(subtasks=(Subtask(id="s1", kind="deadly", objective="hold", params={"how": "swallow"}),), synthesize=False)
+    async with started(deadly(), CTN_PORT=str(unused_tcp_port)) as fleet, Client(fleet.url) as client:
+        bus = await JetStream.connect(fleet.url, "coordinator", Subjects())
+        await bus.provision(installation(Subjects()))
+        coordinator = Coordinator(bus, Subjects(), time.time)
+        coordinator.start()
+        tasks = [await client.submit("hold", plan=hold, limits=Limits(deadline=90)) for _ in range(2)]
+
+        async def begun(task: str) -> bool:
+            return any(fact.name.type == "begun" for fact in await client.facts(task))
+
+        for task in tasks:
+            await until(functools.partial(begun, task), "it holds a slot")
+            await client.cancel(task)
+            assert (await client.wait(task, timeout=30)).status == "cancelled"
+
+        async def lives(status: bytes) -> bool:
+            return status in await asked(unused_tcp_port, "/livez")
+
+        assert await lives(b" 200 "), "it may still let go"
+        await until(functools.partial(lives, b" 503 "), "every slot is held", seconds=60)
+        os.kill(fleet.pids["deadly"], signal.SIGTERM)  # as Kubernetes does then
+        await until(functools.partial(lives, b" 200 "), "another one is there", seconds=60)
+        good = Plan(subtasks=(Subtask(id="s1", kind="deadly", objective="live"),), synthesize=False)
+        task = await client.submit("again", plan=good, limits=Limits(deadline=90))
+        assert (await client.wait(task, timeout=100)).status == "answered"
+        await coordinator.stop()
+        await bus.close()
 
 
 async def test_a_thread_that_never_ends_keeps_neither_its_task_nor_its_process(started: Start) -> None:

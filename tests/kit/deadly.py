@@ -1,6 +1,7 @@
 """A worker that its work ends: `params.how` says by what. ``KIND`` is whose work it takes."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import resource
@@ -31,6 +32,10 @@ async def deadly(brief: Subtask, context: Context) -> list[Finding]:
                 os.abort()  # as the kernel would end it, which gives nobody a chance to say so
         case "thread":
             await asyncio.to_thread(time.sleep, 3600)
+        case "swallow":
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(3600)
     return [Finding(claim=brief.objective)]
 
 

@@ -38,6 +38,10 @@ class Running(Protocol):
     def alive(self) -> bool:
         """Whether work can reach it."""
 
+    @property
+    def stuck(self) -> bool:
+        """Whether only a new process can help."""
+
     async def drain(self, grace: float) -> None:
         """Take nothing new; finish what runs, or hand it back after ``grace`` seconds."""
 
@@ -81,7 +85,7 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
     await bus.answer_discovery(name, release)
     metrics.BUILD.labels(name, release).set(1)
     metrics.CONNECTED.set_function(lambda: bus.connected)
-    probes = Probes(lambda: _missing(bus, service, stop))
+    probes = Probes(lambda: _missing(bus, service, stop), lambda: service.stuck)
     if config.port:
         await probes.start("", config.port)
     log.info("ready", pid=os.getpid())

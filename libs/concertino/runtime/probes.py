@@ -27,10 +27,11 @@ Answer = tuple[HTTPStatus, str, bytes]
 
 
 class Probes:
-    """``ready`` says in a word what is missing, or nothing where work can be taken."""
+    """``ready`` says in a word what is missing, or nothing where work can be taken; ``stuck``, whether only a new process can
+    help."""
 
-    def __init__(self, ready: Callable[[], str]) -> None:
-        self._ready = ready
+    def __init__(self, ready: Callable[[], str], stuck: Callable[[], bool] = lambda: False) -> None:
+        self._ready, self._stuck = ready, stuck
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -64,6 +65,8 @@ class Probes:
         if method != b"GET":
             return HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"only GET\n"
         match path:
+            case b"/livez" if self._stuck():
+                return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"every slot is held by what was told to end, and does not\n"
             case b"/livez":
                 return HTTPStatus.OK, _TEXT, b"alive\n"
             case b"/readyz":

@@ -87,6 +87,7 @@ TRIGGERS = Gauge(
 )
 SLOTS = Gauge("concertino_slots", "Pieces of work that this process does at once.", ["kind"])
 IN_FLIGHT = Gauge("concertino_in_flight", "Pieces of work that this process is doing.", ["kind"])
+STUCK = Gauge("concertino_stuck", "Pieces of work that were told to end in this process, and do not.", ["kind"])
 QUEUE_SECONDS = Histogram(
     "concertino_queue_seconds",
     "From a queue to a worker's slot, for what comes for the first time.",

@@ -121,6 +121,8 @@ class Context:
         """Why the model did not bring what it was asked for, once that is so."""
         self.cancelled = False
         """True once nobody wants the result any more. A handler that awaits is interrupted anyway; a thread has to look."""
+        self.in_thread = False
+        """Whether a plain function is at it, in a thread of its own. That may go on when all else has ended."""
 
     @property
     def finishing(self) -> bool:

@@ -40,7 +40,7 @@ from concertino.contracts.messages import (
     Work,
 )
 from concertino.contracts.subjects import FINISH, HALTED, LANES, Header
-from concertino.masking import masked
+from concertino.masking import masked, remembering
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -62,6 +62,7 @@ from concertino.worker.middleware.observe import observe
 from concertino.worker.middleware.slots import slots
 from concertino.worker.middleware.trace import trace
 from concertino.worker.presence import RENEWED_EVERY, Presence
+from concertino.worker.stuck import LET_GO_WITHIN, Stuck
 from concertino.worker.telling import TOLD_AFTER, Telling
 
 REMEMBERED_ABORTS = 10_000
@@ -97,6 +98,7 @@ class Runtime:
         middleware: Sequence[Middleware] = (),
         renewed_every: float = RENEWED_EVERY,
         told_after: float = TOLD_AFTER,
+        let_go_within: float = LET_GO_WITHIN,
         servers: Servers | None = None,
         owns_model: bool = False,
     ) -> None:
@@ -109,7 +111,8 @@ class Runtime:
         self._owns_model = owns_model
         self._presence = Presence(bus, self._subjects, self._announced, renewed_every)
         self._limits = Shared(bus, self._subjects)
-        self._threads = ThreadPoolExecutor(announcement.slots, announcement.kind)
+        # Some may never end: as many are left for what can be done, until the replica has to be started again.
+        self._threads = ThreadPoolExecutor(2 * announcement.slots, announcement.kind)
         self._deliveries: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[Settled], Job] = {}
         self._aborted: OrderedDict[str | tuple[str, str], None] = OrderedDict()
@@ -120,6 +123,7 @@ class Runtime:
         self._catching_up: asyncio.Task[None] | None = None
         self._monotonic = monotonic
         self._telling = Telling(self._log, self._subjects, self._running.values, monotonic, told_after, self._may_be_hedged)
+        self._stuck = Stuck(announcement.kind, announcement.slots, self._running.values, monotonic, let_go_within)
         chain = [
             slots(announcement.slots, monotonic),
             observe(announcement.kind, clock, monotonic),
@@ -149,11 +153,17 @@ class Runtime:
         metrics.seen(kind, self._model.name)
         await self._presence.begin()
         self._telling.begin()
+        self._stuck.begin()
 
     @property
     def alive(self) -> bool:
         """Whether work can reach it."""
         return not self._draining and all(c.alive for c in self._consumptions)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether all that it could do is held by what was told to end, and does not."""
+        return self._stuck.all
 
     async def drain(self, grace: float) -> None:
         """Begin nothing new, and hand back what asks a model at its next turn. Give what else runs ``grace`` seconds to end and
@@ -171,6 +181,7 @@ class Runtime:
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=LAST_WORDS)
         self._telling.end()
+        self._stuck.end()
         for subscription in self._signals:
             await subscription.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -200,7 +211,7 @@ class Runtime:
         self._deliveries.add(task)
         try:
             about = logs.about()
-            with receipt.receiving(delivery, self._subjects, self._announcement.kind) as span:
+            with remembering(), receipt.receiving(delivery, self._subjects, self._announcement.kind) as span:
                 async with lease.kept(delivery, self._settings.lease):
                     await self._take(delivery, about, span)
         finally:
@@ -389,6 +400,7 @@ class Runtime:
                     settled = self._given_up(job, why)
         finally:
             del self._running[running]
+            self._stuck.left(job)
         if settled.status == ResultStatus.FAILED:
             span.failed(settled.error.code if settled.error else settled.status.value)
             if hedge:

@@ -24,6 +24,10 @@ class Orchestrator:
     def alive(self) -> bool:
         return self._triggers.alive and self._planner.alive
 
+    @property
+    def stuck(self) -> bool:
+        return self._planner.stuck
+
     async def drain(self, grace: float) -> None:
         """Take nothing new; a plan in the making is finished, or handed back after ``grace`` seconds."""
         await asyncio.gather(self._coordinator.stop(), self._planner.drain(grace), self._queues.stop())
@@ -33,7 +37,7 @@ async def start(bus: Bus, settings: Settings) -> Orchestrator:
     """Coordinate first, then announce: whoever sees the planner on the bus can submit."""
     stragglers = Stragglers(parse(settings.hedge))
     await bus.provision(Topology(consumers=(coordinator(settings.subjects),)))
-    coordinating = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None, stragglers)
+    coordinating = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None, stragglers, settings.keep)
     triggers = coordinating.start()
     running = await planner.start(bus, settings)
     queues = QueueWatch(bus, settings.subjects)

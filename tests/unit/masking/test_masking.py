@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from concertino.contracts.messages import Locator, Passage, Result, Source, Subtask
-from concertino.masking import MARK, credentials, hits, learn, learn_environment, masked, without_credentials
+from concertino.masking import MARK, credentials, hits, learn, learn_environment, masked, remembering, without_credentials
 from concertino.masking.known import forget
 from kit import planted
 
@@ -79,6 +79,64 @@ def test_what_only_looks_like_one_stays(text: str) -> None:
     assert masked(text, "notes.md") is text
 
 
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("password: Xy9$k2LmQw", "Xy9$k2LmQw"),
+        ('"password": "Xy9$k2LmQw"', "Xy9$k2LmQw"),
+        ("password: Testament7!xQ", "Testament7!xQ"),
+        ("password = 'Kx9(mQ2k8[vT]'", "Kx9(mQ2k8[vT]"),
+        ("token: 'abcd9f8e7d6c5b4a3f2e1d0c'", "abcd9f8e7d6c5b4a3f2e1d0c"),
+        ("amqp://app:Vq$7rK2mZx9w@h", "Vq$7rK2mZx9w"),
+        ("postgres://app:Vq%247rK2mZx9w@h/d", "Vq%247rK2mZx9w"),
+        ("postgres://app:V(q)7!rK#2m@h/d", "V(q)7!rK#2m"),
+        ("redis://:Vq7rK2mZx9w@h", "Vq7rK2mZx9w"),
+        ("Server=db;User Id=a;Password=Vq$7rK2mZx9w;", "Vq$7rK2mZx9w"),
+        ("db = connect('Password=Vq$7rK2mZx9w;Server=db')", "Vq$7rK2mZx9w"),
+        ("SECRET_KEY = 'django-insecure-#4k=x(9)w@hds(k!f$2m7zq'", "x(9)w@hds(k!f$2m7zq"),
+        ("https://a.blob.core.windows.net/b?sp=r&sig=Zk7%2FqLm9xW3%2BvT5yRb8%3D", "Zk7%2FqLm9xW3%2BvT5yRb8%3D"),
+        ("DB_PASSWORD=Winter2025!", "Winter2025!"),
+        (f"https://s3.internal/a?X-Amz-Expires=60&X-Amz-Signature={'9f3b7c1d5e8a2064' * 4}", "9f3b7c1d5e8a2064" * 4),
+        ("it says npm_" + "Zk7qLm9xW3vT5yRb8Nc2Jd4Hf6Gs1Pa0QeUi there", "Zk7qLm9xW3vT5yRb8Nc2Jd4Hf6Gs1Pa0QeUi"),
+        ("it says dckr_pat_" + "Zk7qLm9xW3vT5yRb8Nc2Jd4Hf6G there", "Zk7qLm9xW3vT5yRb8Nc2Jd4Hf6G"),
+    ],
+)
+@pytest.mark.parametrize("path", ["notes.md", "", "settings.yaml"])
+def test_secrets_of_usual_characters_are_masked(path: str, text: str, secret: str) -> None:
+    assert secret not in masked(text, path)
+    assert MARK in masked(text, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: ${DB_PASSWORD_2}",
+        "password=$DB_PASSWORD_2",
+        'password: "{{ vault.db_password_2 }}"',
+        "password = '%(db_password2)s'",
+        "password: %DB_PASSWORD2%",
+        "postgres://app:${DB_PASSWORD_2}@h/d",
+        "postgres://app:$DB_PASSWORD_2@h/d",
+        "postgres://{user1}:{password2}@{host}/d",
+        "https://%s:%s@%s/",
+        "https://USER:<password-2>@host/",
+        'password = "<your-password-2>"',
+        "secret: your-Secret-key-9xQ",
+        "token = '1234567890abcdef1234567890abcdef'",
+        "password = os.getenv('DB_PASSWORD_2')",
+        "password = make_Password2(length)",
+        "secret = config[Section2].value",
+        "token: [a-zA-Z0-9_-]{20,40}",
+        "http://host:8080/a@b",
+        "http://user:password[@host",
+        """Account(name='a', password=SecretBytes(b'**'))""",
+        "#> {'password': 'Password=SecretBytes(b'",
+    ],
+)
+def test_what_is_filled_in_and_what_is_computed_stays(text: str) -> None:
+    assert masked(text, "notes.md") is text
+
+
 def test_all_on_one_line() -> None:
     github, aws = planted.SECRETS["github"], planted.SECRETS["aws"]
     line = f'key = "{aws}"; password = "{PASSWORD}"; github = "{github}"'
@@ -89,6 +147,19 @@ def test_what_was_found_beside_its_name_is_masked_where_it_stands_alone() -> Non
     assert masked(f"it says {PASSWORD} there") == f"it says {PASSWORD} there"
     masked(f"password: {PASSWORD}", "a.yaml")
     assert masked(f"it says {PASSWORD} there") == f"it says {MARK} there"
+
+
+def test_each_piece_of_work_remembers_what_it_found_itself_and_what_leaves_beside_all_of_it_is_masked_of_all() -> None:
+    said = f"it says {PASSWORD} there"
+    learn(["the process's own"], forever=True)
+    with remembering():
+        masked(f"password: {PASSWORD}", "a.yaml")
+        assert masked(said) == f"it says {MARK} there"
+        with remembering():
+            assert masked(said) == said
+            assert masked("the process's own") == MARK
+        assert masked(said) == f"it says {MARK} there"
+    assert masked(said) == f"it says {MARK} there"
 
 
 def test_only_the_latest_of_what_was_found_is_remembered() -> None:
@@ -113,6 +184,43 @@ def test_the_environment_is_masked_by_the_names_of_its_variables() -> None:
     )
     said = "orchestra pit not-of-any-form lemonade! b3RlbDpvdGVs /run/secrets/nats information short password"
     assert masked(said) == f"{MARK} {MARK} {MARK} {MARK} /run/secrets/nats information short password"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PWD", "/home/me/project"),
+        ("PWD", "/srv/Vq7rK2mZx9w/4xQm"),
+        ("OLDPWD", "/home/me/project"),
+        ("DB_PWD", "/home/me/project"),
+        ("SSH_TOKEN_DIR", "spool-of-7-tokens"),
+        ("SSH_AUTH_SOCK", "/tmp/ssh-Vq7rK2mZx9w/agent.1"),
+        ("XAUTHORITY", "/home/me/.Xauthority"),
+        ("GIT_AUTHOR_NAME", "Ada Lovelace 1815"),
+        ("GIT_AUTHOR_EMAIL", "ada1815!@example.org"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/home/me/key.json"),
+        ("TOKEN_URL", "https://login.internal/token"),
+        ("SORT_KEY", "created-at-1"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-dataset=relay-of-1815!,x-y=z"),
+    ],
+)
+def test_a_folder_a_name_and_an_author_are_no_secrets_of_the_environment(name: str, value: str) -> None:
+    learn_environment({name: value})
+    assert masked(f"opening {value}/README.md") == f"opening {value}/README.md"
+
+
+@pytest.mark.parametrize(
+    "name", ["APP_CREDENTIALS", "NPM_TOKEN_RO", "GITHUB_PAT", "MY_PASS_OLD", "PGPASSWORD", "MYSQL_PWD", "X_AUTH", "SIGNING_KEY"]
+)
+def test_secrets_of_the_environment_are_known_by_any_usual_name(name: str) -> None:
+    learn_environment({name: "lemonade!Vq7"})
+    assert masked("it was lemonade!Vq7 then") == f"it was {MARK} then"
+
+
+def test_a_key_of_the_environment_may_begin_as_a_path_does() -> None:
+    key = f"/{planted.SECRETS['aws_secret']}Xy"
+    learn_environment({"AWS_SECRET_ACCESS_KEY": key})
+    assert masked(f"it was {key}") == f"it was {MARK}"
 
 
 def test_whatever_holds_texts_is_masked_and_what_has_to_stay_stays() -> None:

@@ -17,7 +17,8 @@ class Asked:
 
     def __init__(self) -> None:
         self.missing = ""
-        self.probes = Probes(lambda: self.missing)
+        self.stuck = False
+        self.probes = Probes(lambda: self.missing, lambda: self.stuck)
         self.port = 0
 
     async def send(self, request: bytes) -> str:
@@ -52,6 +53,11 @@ async def test_what_is_missing_is_said(asked: Asked) -> None:
     assert answer.startswith("HTTP/1.1 503 ")
     assert answer.endswith("no connection to NATS\n")
     assert "200 OK" in await asked.get("/livez")
+
+
+async def test_what_only_a_new_process_helps_against_is_said_as_well(asked: Asked) -> None:
+    asked.stuck = True
+    assert (await asked.get("/livez")).startswith("HTTP/1.1 503 ")
 
 
 async def test_metrics_are_as_prometheus_reads_them(asked: Asked) -> None:
