@@ -7,7 +7,7 @@ import functools
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -87,6 +87,44 @@ async def test_so_do_planning_and_writing_up(started: Start, kind: str, status: 
         await coordinator.stop()
         await bus.close()
     assert (seen.status, f"begun {ATTEMPTS} times" in seen.reason) == (status, True), seen.reason
+
+
+HOSTILE = {
+    "deep": ("submitted", b'{"request": "x", "plan": ' + b'{"a":' * 100_000),
+    "brackets": ("submitted", b"[" * 500_000),
+    "number": ("submitted", b'{"request": "x", "limits": {"deadline": ' + b"9" * 100_000 + b"}}"),
+    "unicode": ("submitted", b'{"request": "\\ud800\\u0000\\u202e"}'),
+    "plan": (
+        "submitted",
+        b'{"request": "x", "plan": {"subtasks": ['
+        + b",".join(
+            b'{"id": "s%d", "kind": "nobody", "objective": "x", "depends_on": ["s%d"]}' % (n, n - 1) for n in range(1, 6_000)
+        )
+        + b"]}}",
+    ),
+}
+
+
+async def test_no_log_ends_an_orchestrator_or_keeps_it_from_others(started: Start) -> None:
+    async with started(ORCHESTRATOR, ECHO) as fleet, Client(fleet.url) as client:
+        before = fleet.pids["orchestrator"]
+        bus = await JetStream.connect(fleet.url, "stranger", Subjects())
+        for task, (name, data) in HOSTILE.items():
+            await bus.write_once(Subjects().fact(task, name), data)
+        for n in range(2_000):
+            await bus.write_once(Subjects().fact("facts", f"result.echo.s{n}"), b"{")
+        good = Plan(subtasks=(Subtask(id="s1", kind="echo", objective="say it"),), synthesize=False)
+        task = await client.submit("good", plan=good, limits=Limits(deadline=90))
+        assert (await client.wait(task, timeout=100)).status == "answered"
+        for task in HOSTILE:
+            ended = functools.partial(bus.newest, Subjects().tasks_stream, Subjects().fact(task, "outcome"))
+
+            async def there(read: Callable[[], Awaitable[object]] = ended) -> bool:
+                return await read() is not None
+
+            await until(there, f"{task} has ended", seconds=60)
+        assert fleet.pids["orchestrator"] == before
+        await bus.close()
 
 
 async def asked(port: int, path: str) -> bytes:

@@ -23,6 +23,7 @@ from concertino.cli.show.text import one_line
 from concertino.client.asking import asking, told
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.ids import task_id
+from concertino.contracts.redrive import redrive_id
 from concertino.contracts.state import State
 from concertino.contracts.subjects import PLAN, SYNTHESIZE
 from concertino.contracts.view import view
@@ -76,12 +77,14 @@ async def again(
     interrupts = Interrupts(screen.note)
     interrupts.at_once.append(lambda: screen.__exit__(None, None, None))
     interrupts.install()
-    new = task_id(time.time(), secrets.randbits)
+    new = ""
     try:
         async with AsyncExitStack() as stack:
             stack.enter_context(tracing())
             span = stack.enter_context(asking())
             session = await stack.enter_async_context(connect(config))
+            # What is asked for twice at once is one task.
+            new = redrive_id(await session.client.state(task))
 
             async def begin() -> None:
                 found = await session.client.redrive(task, subtasks, new=new, **given)

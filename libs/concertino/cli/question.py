@@ -77,6 +77,8 @@ class RedriveOptions:
         for name in ("deadline", "wait"):
             if (text := getattr(self, name)) is not None:
                 given[name] = parse_duration(text, f"--{name}")
+        for name in given.keys() - {"wait"}:
+            _fits(name, given[name], f"--{name.replace('_', '-')}")
         return given
 
 
@@ -150,8 +152,15 @@ def _limits(given: Callable[[str], _Given]) -> Limits:
     fields = {name: found for name in Limits.__struct_fields__ if (found := given(name)).value is not None}
     values = {name: found.value for name, found in fields.items()}
     values |= {name: parse_duration(*fields[name]) for name in ("deadline", "max_queued") if name in fields}
+    for name, value in values.items():
+        _fits(name, value, fields[name].named)
+    return msgspec.convert(values, Limits)
+
+
+def _fits(name: str, value: Any, named: str) -> None:
+    """Raise :class:`BadSetting`, which says what is ``named``, where the limit ``name`` cannot have that ``value``."""
     try:
-        return msgspec.convert(values, Limits)
+        msgspec.convert({name: value}, Limits)
     except msgspec.ValidationError as e:
-        message, _, path = str(e).partition(" - at `$.")
-        raise BadSetting(f"{fields[path.rstrip('`')].named}: {message.lower()}") from e
+        message = str(e).partition(" - at `$")[0]
+        raise BadSetting(f"{named}: {message[:1].lower()}{message[1:]}") from e

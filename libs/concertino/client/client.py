@@ -40,12 +40,12 @@ from concertino.contracts.messages import (
     Submitted,
 )
 from concertino.contracts.plans import problems
-from concertino.contracts.redrive import redrive
+from concertino.contracts.redrive import redrive, redrive_id, run_by
 from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import CLIENT, FINISH, LANES, Subjects, check_id
 from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
-from concertino.masking import masked
+from concertino.masking import masked, remembering
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import tracing
@@ -134,11 +134,13 @@ class Client:
         Where queues are full, it is tried again for ``wait`` seconds. Raises :class:`InvalidMessage`, :class:`InvalidPlan` and
         :class:`QueueFull` before anything is stored, and :class:`TaskExists` where another request stands under ``task``.
         """
+        with remembering():
+            request, plan = masked(request), masked(plan)
         submitted = Submitted(
-            request=masked(request),
+            request=request,
             sources=tuple(sources),
             limits=limits or Limits(),
-            plan=masked(plan),
+            plan=plan,
             lane=lane,
             until="plan" if plan_only else "report",
         )
@@ -241,12 +243,12 @@ class Client:
 
     async def cancel(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to end now. False: it had ended, or was cancelled already. Raises :class:`TaskNotFound`."""
-        return await self._ask_for(task, "cancel", Cancel(reason=reason))
+        return await self._ask_for(task, "cancel", Cancel(reason=masked(reason)))
 
     async def finish(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to stop here, and for what there is to be written up: nothing is begun any more, and what is at work
         has a few seconds. False: it had ended, or that was asked for already. Raises :class:`TaskNotFound`."""
-        return await self._ask_for(task, FINISH, Finish(reason=reason))
+        return await self._ask_for(task, FINISH, Finish(reason=masked(reason)))
 
     async def _ask_for(self, task: str, name: str, message: Message) -> bool:
         state = await self.state(task)
@@ -291,13 +293,19 @@ class Client:
         model: str | None = None,
         wait: float = 0.0,
         new: str | None = None,
+        once: bool = False,
     ) -> Redriven:
         """Run again what failed in ``task`` (or the ``subtasks`` that are named), and what depends on that, as a ``new`` task
         that has the other results already. What is given replaces the limits of the old one.
 
-        Raises :class:`TaskNotFound`, :class:`CannotRedrive` and what :meth:`submit` does.
+        Without ``new``, the id follows from the log: asked twice at once, or again after the connection broke, it is one task.
+        Later it is another one, which runs it all again; not with ``once``. Raises :class:`TaskNotFound`,
+        :class:`CannotRedrive`, what :meth:`submit` does, and :class:`TaskExists` where it was run again in another way at the
+        same time, or before, with ``once``.
         """
         state = await self.state(task)
+        if once and state.again:
+            raise TaskExists(f"task {task} was run again already, as {', '.join(sorted(state.again))}")
         given = {"deadline": deadline, "max_tokens": max_tokens, "max_cost": max_cost, "model": model}
         limits = msgspec.structs.replace(
             state.submitted.limits if state.submitted else Limits(), **{k: v for k, v in given.items() if v is not None}
@@ -305,9 +313,21 @@ class Client:
         redrive(state, subtasks, (), limits)  # before anything is read that may be large
         gone = await refreshed(self._bus, state)
         found = redrive(state, subtasks, gone, limits)
-        name = await self._submit(found.submitted, new, wait)
+        name = new or redrive_id(state)
+        try:
+            await self._submit(found.submitted, name, wait)
+        except TaskExists as e:
+            there = (await self._log.read_known(name, "submitted")).message
+            if not isinstance(there, Submitted) or there.again != task:
+                raise
+            # Who made it may not have come to say so: then whoever asks next would meet it again.
+            await self._log.write(task, f"again.{name}", Again(subtasks=run_by(there)))
+            raise TaskExists(
+                f"task {task} is being run again in another way, as {name}: wait for that one (concertino follow {name}), or "
+                "say it once more to run both"
+            ) from e
         await self._log.write(task, f"again.{name}", Again(subtasks=found.run))
-        return Redriven(name, found.run, found.kept, len(gone))
+        return Redriven(name, found.run, found.kept, len(gone), tuple(sorted(state.again - {name})))
 
     async def tasks(self, since: float = 86_400.0) -> list[TaskSummary]:
         """Tasks submitted in the last ``since`` seconds, newest first."""

@@ -25,6 +25,8 @@ class Redriven(Struct, frozen=True):
     """Ids of those whose results it has already."""
     gone: int
     """Pieces of evidence that are not there any more: what rests on them is run again."""
+    before: tuple[str, ...] = ()
+    """The tasks that had run it again before."""
 
 
 async def refreshed(bus: Bus, state: State) -> set[str]:

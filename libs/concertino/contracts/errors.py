@@ -5,6 +5,7 @@
     ConcertinoError
     ├── Invalid            the caller must change something; trying again cannot help
     │   ├── InvalidMessage      not JSON, wrong types, or a value outside its range
+    │   │   └── NotFinite           a limit that is infinite, or no number
     │   ├── UnknownSchema       a message of a type that does not belong there
     │   ├── MessageTooLarge     over 512 KiB in one message
     │   ├── InvalidId           an id that cannot stand in a subject
@@ -63,6 +64,10 @@ class InvalidMessage(Invalid):
     """A payload that is not JSON, has a field of the wrong type, or a value outside its range."""
 
     code = "invalid_message"
+
+
+class NotFinite(InvalidMessage, ValueError):
+    """A limit that is infinite, or no number: JSON would write it as null, which is no limit at all. Leave it out for that."""
 
 
 class UnknownSchema(Invalid):

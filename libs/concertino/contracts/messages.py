@@ -7,10 +7,13 @@ Unix seconds (UTC), durations are seconds, sizes are bytes, costs are US dollars
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
+
+from concertino.contracts.errors import NotFinite
 
 Effort = Literal["auto", "low", "medium", "high"]
 Lane = Literal["interactive", "batch"]
@@ -34,6 +37,13 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The base of all: frozen, defaults left out on the wire, unknown fields ignored when read."""
 
 
+def _finite(**limits: float | None) -> None:
+    """Raise :class:`NotFinite` for the first of ``limits`` that would be written as if there were none."""
+    for name, limit in limits.items():
+        if limit is not None and not math.isfinite(limit):
+            raise NotFinite(f"{name} is {limit}, and a limit is a finite number: leave it out where there is to be none")
+
+
 # ---------------------------------------------------------------------------------------------------------------- task
 
 
@@ -50,7 +60,7 @@ class Limits(Message, frozen=True, kw_only=True):
     """What a task may use. Nothing in a plan can widen them."""
 
     deadline: Seconds = DEADLINE
-    """Seconds from submission to outcome."""
+    """Seconds from submission to outcome. An installation may set a lower one, which its log outlasts."""
     max_tokens: Count | None = None
     """Of all calls of models together, each token counted once, read or written. No call is made that might exceed it."""
     max_cost: Dollars | None = None
@@ -64,6 +74,9 @@ class Limits(Message, frozen=True, kw_only=True):
     effort: Effort = "auto"
     model: Annotated[str, Meta(pattern="^[!-~]{0,128}$")] = ""
     """The model to ask for all of the task, in the place of those that are configured, and of their fallbacks. Empty: those."""
+
+    def __post_init__(self) -> None:
+        _finite(deadline=self.deadline, max_cost=self.max_cost, max_queued=self.max_queued)
 
 
 class Subtask(Message, frozen=True, kw_only=True):
@@ -99,6 +112,9 @@ class Subtask(Message, frozen=True, kw_only=True):
     """For a kind that takes on roles (``general``): who it is for this one subtask, as in "a tax lawyer"."""
     instructions: str = ""
     """For such a kind: how that role goes about it."""
+
+    def __post_init__(self) -> None:
+        _finite(max_cost=self.max_cost, max_seconds=self.max_seconds)
 
     @property
     def work_id(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 
 from concertino.contracts.errors import CannotRedrive
 from concertino.contracts.failures import MISSING
+from concertino.contracts.ids import task_id
 from concertino.contracts.messages import Done, Failure, Limits, OutcomeStatus, Plan, Result, ResultStatus, Submitted, Subtask
 from concertino.contracts.state import Round, State
 
@@ -76,6 +78,21 @@ def redrive(state: State, subtasks: Collection[str], gone: Collection[str], limi
         again=task,
     )
     return Redrive(again, tuple(subtask.id for subtask in planned if subtask.id in run), tuple(subtask.id for subtask in kept))
+
+
+def redrive_id(state: State) -> str:
+    """The id of the next task that runs ``state`` again. Whoever knows the same log takes the same one, so what is asked for
+    twice at once is one task, as the log takes each id once."""
+    name = hashlib.sha256(f"{state.task}.{len(state.again)}".encode()).digest()
+    return task_id(state.times.get("outcome", 0.0), lambda bits: int.from_bytes(name[: bits // 8]))
+
+
+def run_by(submitted: Submitted) -> tuple[str, ...]:
+    """Ids of the subtasks that ``submitted``, a task made by :func:`redrive`, runs; in the order of the plan."""
+    if submitted.plan is None:
+        return ()
+    done = {one.work for one in submitted.done}
+    return tuple(subtask.id for subtask in submitted.plan.subtasks if subtask.work_id not in done)
 
 
 def evidence_of(state: State) -> dict[str, set[str]]:

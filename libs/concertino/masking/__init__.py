@@ -1,13 +1,13 @@
 """Secrets do not leave: what looks like a credential is made unreadable wherever a text comes in, and wherever one goes out.
 
 ``masked`` does it to a text or to anything that holds texts, ``hits`` says where in a text there are any, ``learn`` names
-values that are secret whatever they look like, and ``without_credentials`` takes them out of an address. ``visible`` takes
-out what no reader sees.
+values that are secret whatever they look like, ``remembering`` says how long those are that were found, and
+``without_credentials`` takes them out of an address. ``visible`` takes out what no reader sees.
 """
 
 from concertino.masking.addresses import credentials, without_credentials
 from concertino.masking.detect import Hit, hits
-from concertino.masking.known import learn, learn_environment, without_known
+from concertino.masking.known import learn, learn_environment, remembering, without_known
 from concertino.masking.mark import MARK
 from concertino.masking.unseen import visible
 from concertino.masking.values import changed, masked
@@ -21,6 +21,7 @@ __all__ = [
     "learn",
     "learn_environment",
     "masked",
+    "remembering",
     "visible",
     "without_credentials",
     "without_known",

@@ -36,7 +36,10 @@ async def in_thread_of(threads: Executor | None, function: Callable[P, T], *args
     def run() -> T:
         _stop.set(stop)
         look()
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except StopIteration as e:  # nothing that awaits can be told of it: it would wait for ever
+            raise RuntimeError(f"raised StopIteration ({e}): next() found nothing, and had no default") from e
 
     try:
         return await asyncio.get_running_loop().run_in_executor(threads, contextvars.copy_context().run, run)

@@ -15,6 +15,7 @@ from concertino.contracts.messages import Finding, Plan, Planned, Report, Result
 from concertino.model.port import Answer, Findings
 from concertino.runtime.threads import in_thread_of
 from concertino.worker.context import Context
+from concertino.worker.exits import exits_are_bugs
 from concertino.worker.intake import settled_type
 
 Handler: TypeAlias = Callable[[Subtask, Context], Any]
@@ -23,12 +24,13 @@ Handler: TypeAlias = Callable[[Subtask, Context], Any]
 
 async def call(handler: Handler, context: Context, threads: Executor) -> Settled:
     """Run ``handler``, settle what it returns, and keep what that quotes. A plain function runs in one of ``threads``."""
-    if inspect.iscoroutinefunction(handler):
-        returned = await handler(context.work.brief, context)
-    else:
-        returned = await in_thread_of(threads, _plainly, handler, context)
-        if isinstance(returned, Awaitable):
-            returned = await returned
+    with exits_are_bugs():
+        if inspect.iscoroutinefunction(handler):
+            returned = await handler(context.work.brief, context)
+        else:
+            returned = await in_thread_of(threads, _plainly, handler, context)
+            if isinstance(returned, Awaitable):
+                returned = await returned
     settled = settle(returned, context)
     settled = _checked(_noted(settled, [*context.notes, *_another(settled, context.work.limits.model)]), context.work.id)
     await context.evidence.keep()

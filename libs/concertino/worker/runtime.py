@@ -40,7 +40,7 @@ from concertino.contracts.messages import (
     Work,
 )
 from concertino.contracts.subjects import FINISH, HALTED, LANES, Header
-from concertino.masking import masked
+from concertino.masking import masked, remembering
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -213,7 +213,7 @@ class Runtime:
         self._deliveries.add(task)
         try:
             about = logs.about()
-            with receipt.receiving(delivery, self._subjects, self._announcement.kind) as span:
+            with remembering(), receipt.receiving(delivery, self._subjects, self._announcement.kind) as span:
                 async with lease.kept(delivery, self._settings.lease):
                     await self._take(delivery, about, span)
         finally:

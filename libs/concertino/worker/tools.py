@@ -22,6 +22,7 @@ from concertino.model.port import ToolSpec
 from concertino.telemetry import tracing
 from concertino.telemetry.names import Attribute
 from concertino.worker import door
+from concertino.worker.exits import exits_are_bugs
 from concertino.worker.passages import passages
 
 ToolFunction = Callable[..., Awaitable[Any]]
@@ -176,7 +177,8 @@ class Toolbox:
         try:
             if self._on_call:
                 await self._on_call(name, admitted.arguments)
-            returned = await door.admitted(await admitted.tool.function(**admitted.arguments))
+            with exits_are_bugs():
+                returned = await door.admitted(await admitted.tool.function(**admitted.arguments))
         except BaseException as e:
             self._made.discard(admitted.call)
             if isinstance(e, ConcertinoError):

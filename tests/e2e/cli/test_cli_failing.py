@@ -60,7 +60,13 @@ async def test_what_failed_is_listed_and_run_again(up: Any, tmp_path: Path) -> N
     assert (row[6:], "concertino redrive TASK [SUBTASK ...]" in err) == (["partial", "", "b cannot be read"], True)
     [found] = json.loads(cli.run("failures", "--task", "old", "--json")[1])
     assert (found["work"], found["code"], found["reported"]) == ("result.brittle.b", "source", True)
-    assert cli.run("failures", "--kind", "docs")[1].count("\n") == 1
+    assert cli.run("failures", "--kind", "docs", "--since", "99999999d")[1].count("\n") == 1
+    for wrong in (("failures", "--kind", "nobody"), ("failures", "--kind", "x y"), ("redrive", "--all", "--kind", "nobody")):
+        code, _, err = cli.run(*wrong)
+        assert (code, f"--kind {wrong[-1]!r}: no such work failed" in err, "brittle, " in err) == (2, True, True), err
+    for limit in ("0", "-3"):
+        code, _, err = cli.run("failures", "--limit", limit)
+        assert (code, "--limit" in err) == (2, True), err
 
     code, out, err = cli.run("redrive", "old")
     assert code == 3, err
@@ -93,10 +99,14 @@ async def test_all_that_failed_is_run_again_once(up: Any, tmp_path: Path) -> Non
         cli.run("submit", "What works?", "--plan", "-", "--id", task, stdin=PLAN)
         assert cli.run("follow", task)[0] == 3
     (tmp_path / "mended").touch()
-    code, out, err = cli.run("redrive", "--all", "--since", "1h", "--kind", "brittle")
-    assert code == 0, err
-    pairs = dict(line.split("\t") for line in out.splitlines())
-    assert set(pairs) == {"t1", "t2"}
+    both = [cli.start("redrive", "--all", "--since", "1h", "--kind", "brittle") for _ in range(2)]
+    lines = set[str]()
+    for code, out, err in [one.end() for one in both]:
+        assert code == 0, err
+        lines.update(out.splitlines())
+    pairs = dict(line.split("\t") for line in lines)
+    assert (set(pairs), len(lines)) == ({"t1", "t2"}, 2)
+    assert len(cli.run("list")[1].splitlines()) == 1 + 4
     for new in pairs.values():
         assert cli.run("follow", new)[0] == 0
     code, out, err = cli.run("redrive", "--all", "--since", "1h")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 
@@ -14,7 +15,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.client import Client, FailedWork, Limits, Plan, Subtask
 from concertino.client.redriving import refreshed
 from concertino.contracts.codec import encode
-from concertino.contracts.errors import CannotRedrive, SourceError, TaskNotFound
+from concertino.contracts.errors import CannotRedrive, InvalidMessage, SourceError, TaskExists, TaskNotFound
 from concertino.contracts.messages import (
     Again,
     Cancel,
@@ -29,6 +30,7 @@ from concertino.contracts.messages import (
     ResultStatus,
     Submitted,
 )
+from concertino.contracts.redrive import redrive, redrive_id
 from concertino.contracts.subjects import CLIENT
 from concertino.runtime.settings import Settings
 from concertino.worker import Context, Worker
@@ -110,6 +112,46 @@ async def test_what_failed_is_run_again_and_the_report_is_on_everything(client: 
         await client.redrive(again.task)
 
 
+async def submissions(client: Client, task: str) -> list[str]:
+    """The tasks that run ``task`` again."""
+    log = TaskLog(client._bus, SETTINGS.subjects)
+    found = await log.read_all(SETTINGS.subjects.fact("*", "submitted"), 0.0)
+    return [name for name, fact in found if isinstance(fact.message, Submitted) and fact.message.again == task]
+
+
+async def test_what_is_run_again_twice_at_once_is_one_task(client: Client, shaky: Shaky) -> None:
+    task = await failed_task(client, shaky)
+    shaky.broken.clear()
+    first, second = await asyncio.gather(client.redrive(task), client.redrive(task))
+    assert first == second
+    assert await submissions(client, task) == [first.task]
+    assert (await client.show(task)).redriven == (first.task,)
+    assert (await client.wait(first.task, 30)).status == "answered"
+    assert shaky.done == ["b", "c"]
+
+
+async def test_later_it_is_another_task_which_says_so_but_for_who_wants_it_once(client: Client, shaky: Shaky) -> None:
+    task = await failed_task(client, shaky)
+    first = await client.redrive(task, once=True)
+    with pytest.raises(TaskExists, match=f"was run again already, as {first.task}"):
+        await client.redrive(task, once=True)
+    second = await client.redrive(task)
+    assert (first.before, second.before) == ((), (first.task,))
+    assert await submissions(client, task) == [first.task, second.task]
+
+
+async def test_who_runs_it_again_in_another_way_at_the_same_time_is_told_and_may_insist(client: Client, shaky: Shaky) -> None:
+    task = await failed_task(client, shaky)
+    state = await client.state(task)
+    # Somebody else was as far as this, and no further.
+    other = redrive(state, ["a"], (), LIMITS).submitted
+    await TaskLog(client._bus, SETTINGS.subjects).write(redrive_id(state), "submitted", other)
+    with pytest.raises(TaskExists, match="is being run again in another way"):
+        await client.redrive(task)
+    assert (await client.show(task)).redriven == (redrive_id(state),)
+    assert (await client.redrive(task)).before == (redrive_id(state),)
+
+
 async def test_a_redrive_that_fails_again_is_run_again(client: Client, shaky: Shaky) -> None:
     first = await failed_task(client, shaky)
     second = await client.redrive(first)
@@ -120,6 +162,14 @@ async def test_a_redrive_that_fails_again_is_run_again(client: Client, shaky: Sh
     seen = await client.wait(third.task, 30)
     assert shaky.done == ["b", "c", "b", "c"]
     assert (seen.status, seen.max_cost, seen.again) == ("answered", 3.0, second.task)
+
+
+async def test_a_limit_that_would_be_written_as_none_is_refused_before_anything_is_run(client: Client, shaky: Shaky) -> None:
+    task = await failed_task(client, shaky)
+    for cost in (float("inf"), float("nan")):
+        with pytest.raises(InvalidMessage, match="max_cost is"):
+            await client.redrive(task, max_cost=cost)
+    assert (shaky.done, (await client.show(task)).redriven) == ([], ())
 
 
 async def test_what_rests_on_evidence_that_expired_is_run_again_and_said(client: Client, shaky: Shaky) -> None:

@@ -29,6 +29,7 @@ OTHER = {Header.SCHEMA: "resubmitted/1"}
         (b"{}", NO_BLOB, "its payload, blob 000000000000…, is not there (any more)"),
         (b"{}", BAD_BLOB, "submitted: "),
         (b"[" * 200_000, {}, "submitted: "),
+        (b'{"request": "x", "plan": ' + b'{"a":' * 50_000, {}, "submitted: "),
     ],
 )
 async def test_a_task_that_cannot_be_read_ends_with_the_reason(
@@ -115,3 +116,19 @@ async def test_a_payload_that_is_gone_ends_the_task_with_the_reason(orchestra: O
 
 async def _ended(orchestra: Orchestra) -> bool:
     return (await orchestra.state("t")).outcome is not None
+
+
+async def test_a_result_whose_payload_is_lost_costs_that_subtask_and_no_more(orchestra: Orchestra) -> None:
+    await orchestra.play(lambda work: None if work.brief.id == "a" else good_work(work))
+    await orchestra.conduct()
+    await orchestra.submit("t", brought(subtask("a"), subtask("b")))
+    await until(lambda: len(orchestra.delivered) == 2, "both are at work")
+    await orchestra.write_raw("t", "result.web.a", b"{}", NO_BLOB)
+    await orchestra.submit("other", brought(subtask("c")))
+
+    outcome = await orchestra.outcome("t", within=150)
+    assert outcome.status == "partial"
+    state = await orchestra.state("t")
+    assert "blob 000000000000" in repr(state.results.get("result.web.a")) or "blob 000000000000" in outcome.reason
+    assert (await orchestra.outcome("other")).reason == "1 subtask done"
+    await orchestra.quiet()

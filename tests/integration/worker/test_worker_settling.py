@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -10,7 +12,8 @@ from worker_stage import DEADLINE, KIND, Gate, Stage
 
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, SourceError
-from concertino.contracts.messages import Finding, Result, ResultStatus, Returned, Subtask, Usage
+from concertino.contracts.messages import Finding, Locator, Passage, Result, ResultStatus, Returned, Subtask, Usage
+from concertino.masking import MARK
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
 from concertino.worker.runtime import Runtime
@@ -29,6 +32,25 @@ async def test_a_result_is_written_and_the_work_acknowledged(stage: Stage) -> No
     assert isinstance(result, Result)
     assert [f.claim for f in result.findings] == ["hello"]
     assert (result.status, result.attempts, result.worker) == (ResultStatus.COMPLETE, 1, "r1")
+
+
+async def test_what_a_source_calls_a_password_is_masked_in_the_report_of_its_own_task_alone(stage: Stage) -> None:
+    word = "orchestra-4711x"
+
+    async def reader(brief: Subtask, context: Context) -> list[Finding]:
+        if brief.objective == "read":
+            context.evidence.saw(Passage(source="a.yaml", text=f'password: "{word}"', locator=Locator(lines=(1, 1))))
+        return [Finding(claim=f"it says {word}")]
+
+    await stage.replica(reader)
+    for task, objective in (("t1", "read"), ("t2", "do not")):
+        await stage.submit(task=task, objective=objective)
+        await stage.settled()
+    first, second = [await stage.result(task=task) for task in ("t1", "t2")]
+    assert isinstance(first, Result)
+    assert isinstance(second, Result)
+    assert [found.claim for found in first.findings] == [f"it says {MARK}"]
+    assert [found.claim for found in second.findings] == [f"it says {word}"]
 
 
 async def test_the_ack_comes_after_the_fact(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +181,46 @@ async def test_what_nobody_foresaw_is_tried_once_more_and_its_end_tells_both(sta
     assert result.error is not None
     assert (result.error.code, result.attempts, len(errors)) == ("bug", 2, 1)
     assert result.error.message == "KeyError: 'never there' [earlier attempts: 1: bug (bug)]"
+    await stage.settled()
+
+
+class Panic(BaseException):
+    """As libraries raise it that are written in another language."""
+
+
+def _nothing(_: Subtask, __: Context) -> Finding:
+    return next(finding for finding in [Finding(claim="a")] if finding.claim == "b")
+
+
+def _leave(_: Subtask, __: Context) -> None:
+    sys.exit("no key")
+
+
+async def _panic(_: Subtask, __: Context) -> None:
+    raise Panic("index out of bounds")
+
+
+async def _leave_too(_: Subtask, __: Context) -> None:
+    sys.exit(3)
+
+
+@pytest.mark.parametrize(
+    ("handler", "says"),
+    [
+        (_nothing, "RuntimeError: raised StopIteration (): next() found nothing, and had no default"),
+        (_leave, "RuntimeError: SystemExit: no key"),
+        (_panic, "RuntimeError: Panic: index out of bounds"),
+        (_leave_too, "RuntimeError: SystemExit: 3"),
+    ],
+)
+async def test_what_is_no_ordinary_exception_is_a_bug_as_any_other(stage: Stage, handler: Any, says: str) -> None:
+    """It neither hangs nor ends the process."""
+    with capture_logs():
+        await stage.replica(handler, settings=Settings(attempts=1))
+        await stage.submit()
+        result = await stage.result()
+    assert result.error is not None
+    assert (result.error.code, result.error.message) == ("bug", says)
     await stage.settled()
 
 

@@ -293,6 +293,24 @@ async def test_a_model_that_takes_too_long_is_interrupted_to_write_up(api: Messa
     assert (answer.value, answer.shortfall is not None) == (EXPECTED, True)
 
 
+async def test_a_tool_that_does_not_return_costs_nothing_that_was_read_before(api: MessagesApi, claude: Make) -> None:
+    stuck = UseTools(Tool("read", path="both"), Tool("read", path="a"))
+    api.on("", SEARCH, stuck, FOUND)
+    bench = Bench()
+    answer = await asyncio.wait_for(researched(claude(), bench, seconds=3.0), 60)
+    assert answer.value == EXPECTED
+    assert answer.shortfall is not None
+    assert (answer.shortfall.code, answer.shortfall.message) == (
+        "deadline",
+        "the time was nearly up after 3 calls of tools, of which read had not returned: what had been read was written up",
+    )
+    assert bench.together.n_waiting == 0  # it was interrupted
+    assert "the text of a" in str(api.asked[2].results)  # what was read beside it counts
+    assert "read had not returned when the time was up" in str(api.asked[2].errors)
+    assert not api.unexpected
+    assert not api.rejected
+
+
 # ---------------------------------------------------------------------------------------------------------- writing up
 
 
@@ -534,6 +552,16 @@ async def test_a_summary_that_says_nothing_is_not_taken(api: MessagesApi, claude
     answer = await researched(claude())
     assert (answer.value, answer.prompt) == (EXPECTED, "research-7")
     assert api.asked[2].says("port = 8080")
+
+
+async def test_summaries_that_nobody_asked_for_are_turns_that_bring_nothing(api: MessagesApi, claude: Make) -> None:
+    summary = Blocks([{"type": "compaction", "content": "So far nothing."}], stop="compaction")
+    api.on(lambda asked: len(api.asked) > 40, FOUND)  # else it would never end
+    api.on("", SEARCH, every=summary)
+    with pytest.raises(Unusable):
+        await researched(claude())
+    assert len(api.asked) < 10
+    assert not api.rejected
 
 
 # ------------------------------------------------------------------------------------------------------- hosted search

@@ -12,7 +12,7 @@ import pytest
 
 from concertino.cli.durations import format_seconds, parse_duration
 from concertino.cli.inputs import STDIN, read_plan, read_request
-from concertino.cli.question import TaskOptions, question
+from concertino.cli.question import RedriveOptions, TaskOptions, question
 from concertino.cli.sources import code_source, docs_source, other_source, web_source
 from concertino.contracts.errors import BadSetting, InvalidMessage, InvalidPlan, SourceError
 from concertino.contracts.messages import Source
@@ -170,6 +170,8 @@ def test_limits() -> None:
     for options, said in (
         (TaskOptions(max_tokens=0), "--max-tokens"),
         (TaskOptions(max_cost=0.0), "--max-cost"),
+        (TaskOptions(max_cost=float("nan")), "--max-cost"),
+        (TaskOptions(max_cost=float("inf")), "--max-cost: max_cost is inf, and a limit is a finite number"),
         (TaskOptions(max_rounds=11), "--max-rounds"),
         (TaskOptions(deadline="8d"), "--deadline"),
         (TaskOptions(max_queued="8d"), "--max-queued"),
@@ -179,3 +181,18 @@ def test_limits() -> None:
             question("Why?", options)
     with pytest.raises(BadSetting, match="both"):
         question(STDIN, TaskOptions(plan=STDIN))
+
+
+def test_limits_of_what_is_run_again() -> None:
+    options = RedriveOptions(deadline="2m", max_tokens=5, max_cost=0.5, model="small", wait="8d")
+    assert options.given() == {"deadline": 120, "max_tokens": 5, "max_cost": 0.5, "model": "small", "wait": 691_200}
+    for options, said in (
+        (RedriveOptions(max_tokens=0), "--max-tokens"),
+        (RedriveOptions(max_cost=-1.0), "--max-cost"),
+        (RedriveOptions(max_cost=float("nan")), "--max-cost"),
+        (RedriveOptions(max_cost=float("inf")), "--max-cost"),
+        (RedriveOptions(deadline="8d"), "--deadline"),
+        (RedriveOptions(model="a b"), "--model"),
+    ):
+        with pytest.raises(BadSetting, match=said):
+            options.given()

@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
@@ -15,12 +16,12 @@ from concertino.cli.show.lines import fact_lines
 from concertino.cli.show.markdown import markdown
 from concertino.cli.show.rows import counted
 from concertino.cli.show.spending import prompts, spent
-from concertino.cli.show.tables import spending, workers
+from concertino.cli.show.tables import failures, spending, workers
 from concertino.cli.show.text import place, short_roots
 from concertino.cli.show.writing import Writing
-from concertino.client import WorkerKind
+from concertino.client import FailedWork, WorkerKind
 from concertino.contracts import messages as m
-from concertino.contracts.view import view
+from concertino.contracts.view import usage_view, view
 
 START = 1_800_000_000.0
 
@@ -104,6 +105,38 @@ def test_workers_say_what_they_can() -> None:
         ["general", "1", "4", "0", "0", "Whatever", "is", "asked."],
         ["search,", "read"],
         ["ask_tickets:", "Tickets."],
+    ]
+
+
+def test_what_failed_is_whole_on_a_narrow_terminal() -> None:
+    why = "the folder /srv/projects/relay/documentation cannot be read: permission denied, and it is the only source there is"
+    failed = FailedWork(
+        task="a" * 64,
+        work="result.code.find-the-retry-policy",
+        kind="code",
+        subtask="find-the-retry-policy",
+        code="source",
+        error=why,
+        retryable=False,
+        attempts=2,
+        usage=usage_view(m.Usage(cost_usd=0.05)),
+        at=START,
+        status="partial",
+        reported=True,
+        redriven=(),
+    )
+    console = Console(file=StringIO(), width=80, highlight=False, markup=False)
+    console.print(failures([failed, structs.replace(failed, task="mine", redriven=("new",))], START + 12.3))
+    said = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert said[:3] == [
+        "a" * 64,
+        "result.code.find-the-retry-policy",
+        "    source · 2 attempts · $0.05 · 12.3 s ago · its task is partial",
+    ]
+    assert " ".join(line.strip() for line in said[3:5]) == why
+    assert said[5:7] == [
+        "mine  result.code.find-the-retry-policy",
+        "    source · 2 attempts · $0.05 · 12.3 s ago · its task is partial, redriven",
     ]
 
 

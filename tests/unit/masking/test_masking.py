@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from concertino.contracts.messages import Locator, Passage, Result, Source, Subtask
-from concertino.masking import MARK, credentials, hits, learn, learn_environment, masked, without_credentials
+from concertino.masking import MARK, credentials, hits, learn, learn_environment, masked, remembering, without_credentials
 from concertino.masking.known import forget
 from kit import planted
 
@@ -91,6 +91,19 @@ def test_what_was_found_beside_its_name_is_masked_where_it_stands_alone() -> Non
     assert masked(f"it says {PASSWORD} there") == f"it says {MARK} there"
 
 
+def test_each_piece_of_work_remembers_what_it_found_itself_and_what_leaves_beside_all_of_it_is_masked_of_all() -> None:
+    said = f"it says {PASSWORD} there"
+    learn(["the process's own"], forever=True)
+    with remembering():
+        masked(f"password: {PASSWORD}", "a.yaml")
+        assert masked(said) == f"it says {MARK} there"
+        with remembering():
+            assert masked(said) == said
+            assert masked("the process's own") == MARK
+        assert masked(said) == f"it says {MARK} there"
+    assert masked(said) == f"it says {MARK} there"
+
+
 def test_only_the_latest_of_what_was_found_is_remembered() -> None:
     learn(["Kq8Zr2Wm5Yt9"])
     learn([f"found-{n:06}" for n in range(300)])
@@ -113,6 +126,43 @@ def test_the_environment_is_masked_by_the_names_of_its_variables() -> None:
     )
     said = "orchestra pit not-of-any-form lemonade! b3RlbDpvdGVs /run/secrets/nats information short password"
     assert masked(said) == f"{MARK} {MARK} {MARK} {MARK} /run/secrets/nats information short password"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PWD", "/home/me/project"),
+        ("PWD", "/srv/Vq7rK2mZx9w/4xQm"),
+        ("OLDPWD", "/home/me/project"),
+        ("DB_PWD", "/home/me/project"),
+        ("SSH_TOKEN_DIR", "spool-of-7-tokens"),
+        ("SSH_AUTH_SOCK", "/tmp/ssh-Vq7rK2mZx9w/agent.1"),
+        ("XAUTHORITY", "/home/me/.Xauthority"),
+        ("GIT_AUTHOR_NAME", "Ada Lovelace 1815"),
+        ("GIT_AUTHOR_EMAIL", "ada1815!@example.org"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/home/me/key.json"),
+        ("TOKEN_URL", "https://login.internal/token"),
+        ("SORT_KEY", "created-at-1"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-dataset=relay-of-1815!,x-y=z"),
+    ],
+)
+def test_a_folder_a_name_and_an_author_are_no_secrets_of_the_environment(name: str, value: str) -> None:
+    learn_environment({name: value})
+    assert masked(f"opening {value}/README.md") == f"opening {value}/README.md"
+
+
+@pytest.mark.parametrize(
+    "name", ["APP_CREDENTIALS", "NPM_TOKEN_RO", "GITHUB_PAT", "MY_PASS_OLD", "PGPASSWORD", "MYSQL_PWD", "X_AUTH", "SIGNING_KEY"]
+)
+def test_secrets_of_the_environment_are_known_by_any_usual_name(name: str) -> None:
+    learn_environment({name: "lemonade!Vq7"})
+    assert masked("it was lemonade!Vq7 then") == f"it was {MARK} then"
+
+
+def test_a_key_of_the_environment_may_begin_as_a_path_does() -> None:
+    key = f"/{planted.SECRETS['aws_secret']}Xy"
+    learn_environment({"AWS_SECRET_ACCESS_KEY": key})
+    assert masked(f"it was {key}") == f"it was {MARK}"
 
 
 def test_whatever_holds_texts_is_masked_and_what_has_to_stay_stays() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from msgspec import structs
 
 from concertino.contracts import messages as m
 from concertino.contracts.codec import MAX_MESSAGE, TYPES, decode, encode, schema_of
@@ -55,6 +57,23 @@ def test_what_cannot_be_read_is_refused_in_words_that_name_the_place(type_: type
     with pytest.raises(InvalidMessage) as caught:
         decode(type_, data)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+@pytest.mark.parametrize("limit", ["deadline", "max_cost", "max_queued"])
+def test_a_limit_that_would_be_written_as_none_is_refused_wherever_it_is_made(limit: str, number: float) -> None:
+    with pytest.raises(InvalidMessage, match=f"{limit} is {number}"):
+        m.Limits(**{limit: number})
+    with pytest.raises(InvalidMessage, match=f"{limit} is {number}"):
+        structs.replace(m.Limits(), **{limit: number})
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({limit: number}, m.Limits)
+
+
+@pytest.mark.parametrize("limit", ["max_seconds", "max_cost"])
+def test_so_is_that_of_a_subtask(limit: str) -> None:
+    with pytest.raises(InvalidMessage, match=f"{limit} is inf"):
+        m.Subtask(id="s1", kind="code", objective="Look.", **{limit: float("inf")})
 
 
 @pytest.mark.parametrize("schema", ["submitted/", "submitted/x", "result/1", "submitted", "", "x" * 5000])

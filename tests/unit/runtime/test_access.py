@@ -60,6 +60,8 @@ def test_what_contradicts_itself_or_is_not_there_is_named(environment: dict[str,
     ("variable", "value", "why"),
     [
         ("CTN_LOG_LEVEL", "foo", "'foo' is none of its values: write debug, info, warning or error"),
+        ("CTN_MAX_COST", "inf", "Expected `float` <= 1000000.0"),
+        ("CTN_MAX_COST", "nan", "Expected `float` >= 0.0"),
         ("CTN_MODEL", "gpt", "'gpt' is none of its values: write auto, extractive or anthropic"),
         (
             "CTN_PREFIX",

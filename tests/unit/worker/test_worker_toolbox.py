@@ -234,3 +234,14 @@ async def test_the_same_call_is_made_once_side_by_side_too() -> None:
         await box.call("slow", query="x")
     go_on.set()
     assert await first == "x"
+
+
+async def test_a_tool_cannot_end_the_process() -> None:
+    async def leave() -> None:
+        """Leaves."""
+        raise SystemExit(3)
+
+    box = Toolbox()
+    box.add(leave)
+    with pytest.raises(RuntimeError, match="SystemExit: 3"):
+        await box.call("leave")

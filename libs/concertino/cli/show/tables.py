@@ -1,16 +1,18 @@
-"""Lists of tasks and of workers, and what models took, as tables."""
+"""Lists of tasks, of workers and of what failed, and what models took."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from concertino.cli.durations import format_seconds
 from concertino.cli.show.report import STATUS_STYLES
 from concertino.cli.show.spending import HEADERS, dollars, rows
-from concertino.cli.show.text import clean, one_line
+from concertino.cli.show.text import clean, one_line, plural
 from concertino.client import FailedWork, TaskSummary, WorkerKind
 from concertino.contracts.view import TaskView
 
@@ -28,24 +30,22 @@ def tasks(found: Sequence[TaskSummary], now: float) -> Table:
     return table
 
 
-def failures(found: Sequence[FailedWork], now: float) -> Table:
-    """Newest first; how long before ``now`` (Unix seconds) each was given up, and what became of its task."""
-    table = _table("task", "work", "code", "attempts", "cost", "", "task is", "error")
-    for one in found:
-        status = f"{one.status}, redriven" if one.redriven else one.status
-        table.add_row(
-            clean(one.task),
-            clean(one.work),
-            Text(one_line(one.code), style="red"),
-            str(one.attempts),
-            dollars(one.usage.cost_usd) if one.usage.cost_usd else "",
-            f"{format_seconds(now - one.at)} ago",
-            Text(status, style=STATUS_STYLES.get(one.status, "cyan")),
-            Text(one_line(one.error)),
-        )
-    table.columns[3].justify = table.columns[4].justify = "right"
-    table.columns[7].no_wrap = False  # why it failed is what one came for
-    return table
+def failures(found: Sequence[FailedWork], now: float) -> Group:
+    """Newest first, three lines each: what it was, what became of it and how long before ``now`` (Unix seconds), and why.
+    Nothing is cut: with the ids it is run again, and why it failed is what one came for."""
+    return Group(*(line for one in found for line in _failed(one, now)))
+
+
+def _failed(one: FailedWork, now: float) -> Iterator[RenderableType]:
+    yield Text.assemble((clean(one.task), "bold"), "  ", clean(one.work), overflow="fold")
+    about = [plural(one.attempts, "attempt"), *([dollars(one.usage.cost_usd)] if one.usage.cost_usd else [])]
+    about.append(f"{format_seconds(now - one.at)} ago")
+    status = Text(f"its task is {one.status}", style=STATUS_STYLES.get(one.status, "cyan"))
+    if one.redriven:
+        status.append(", redriven")
+    code = Text(one_line(one.code), style="red")
+    yield Padding(Text(" · ").join([*([code] if one.code else []), *map(Text, about), status]), (0, 0, 0, 4))
+    yield Padding(Text(one_line(one.error), overflow="fold"), (0, 0, 0, 4))
 
 
 def workers(found: Sequence[WorkerKind]) -> Table:

@@ -21,6 +21,7 @@ from concertino.model.anthropic.budget import NEAR, Budget
 from concertino.model.anthropic.shown import Mark, seen, shown
 from concertino.model.observation import Checked, Observation
 from concertino.model.port import Research
+from concertino.runtime.clock import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,8 @@ class Outcome(Struct, frozen=True):
 
     text: str
     failed: bool = False
+    late: bool = False
+    """Whether it had not returned when the time was up."""
     seen: tuple[Passage, ...] = ()
     observed: tuple[Observation, ...] = ()
     bug: Failure | None = None
@@ -39,15 +42,19 @@ class Desk:
     """Calls of one turn are made side by side; the runner, which asks for one after the other, finds them done.
 
     A tool with a bug does not cost the research: the model is told that it failed, and goes on without it. The bug is kept in
-    ``bug`` for whoever reads the result, and logged with where it happened.
+    ``bug`` for whoever reads the result, and logged with where it happened. Nor does one that does not return: it is given up
+    at ``until`` (Unix seconds, by ``clock``), so that what was read before can be written up.
     """
 
-    def __init__(self, job: Research, budget: Budget, mark: Mark) -> None:
+    def __init__(self, job: Research, budget: Budget, mark: Mark, clock: Clock, until: float) -> None:
+        self._clock, self._until = clock, until
         self._tools, self._budget, self._mark, self._journal = job.tools, budget, mark, job.hooks.journal
         self._done: defaultdict[str, deque[Outcome]] = defaultdict(deque)
         self.observed: list[Observation] = []
         """What tools that check have found: it can be reported as it is, whatever becomes of the model."""
         self.bug: Failure | None = None
+        self.late: list[str] = []
+        """Tools that had not returned when the time was up."""
         self._brought: set[str] = set()
         self.idle = 0
         """Turns up to now, without a break, in which no call brought anything new."""
@@ -99,14 +106,21 @@ class Desk:
                 await self._journal.keep(Record(key=key, value=msgspec.to_builtins(outcome)))
         self.observed += outcome.observed
         self.bug = outcome.bug or self.bug
+        if outcome.late:
+            self.late.append(call.name)
         return outcome
 
     async def _returned(self, call: BetaToolUseBlock, arguments: dict[str, Any]) -> Outcome:
+        scope = asyncio.timeout(max(self._until - self._clock(), 0.0))
         try:
-            returned = await self._tools.call(call.name, **arguments)
+            async with scope:
+                returned = await self._tools.call(call.name, **arguments)
         except ConcertinoError as e:
             return Outcome(self._mark.around("error", str(e)) + self._reminder(), failed=True)  # may repeat what it read
         except Exception as e:
+            if isinstance(e, TimeoutError) and scope.expired():
+                log.warning("a tool had not returned when the time was up", tool=call.name)
+                return Outcome(f"{call.name} had not returned when the time was up", failed=True, late=True)
             log.exception("a tool failed", tool=call.name)
             return Outcome(f"{call.name} is broken: do without it" + self._reminder(), failed=True, bug=failure(e))
         observed = returned.found if isinstance(returned, Checked) else ()

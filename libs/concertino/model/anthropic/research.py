@@ -78,10 +78,10 @@ class _Inquiry:
         now = self._calls.once("now", self._calls.world.clock)
         mark = Mark(self._calls.once("mark", lambda: secrets.token_hex(8)))
         self._budget = Budget(job.tools, job.work, hosted="web_search" in job.hosted)
-        self._desk = Desk(job, self._budget, mark)
+        self._until = write_up_at(job.work, now)
+        self._desk = Desk(job, self._budget, mark, self._calls.world.clock, self._until)
         first = told(job.work, self._budget, mark, now=now, hosted=bool(job.hosted))
         self._history = History({"role": "user", "content": first})
-        self._until = write_up_at(job.work, now)
         self._room = session.room
         self._runner: BetaAsyncStreamingToolRunner[None] | None = None
         self._runs_with = 0
@@ -129,7 +129,8 @@ class _Inquiry:
         except DeadlineExceeded as e:
             if not self._history.calls:
                 raise
-            made = f"{self._budget.used} calls of tools"
+            late = f", of which {', '.join(self._desk.late)} had not returned" if self._desk.late else ""
+            made = f"{self._budget.used} calls of tools{late}"
             self._shortfall = failure(type(e)(f"the time was nearly up after {made}: what had been read was written up"))
             return await self._written(_TIME_UP)
         except BudgetSpent as e:
@@ -163,6 +164,8 @@ class _Inquiry:
             await self._searched(message)
             if calls:
                 await self._use(calls)
+                if self._desk.late:
+                    raise DeadlineExceeded("the time was up while tools were called")
                 self._due = self._compacts and _size(message) >= COMPACT_AT
                 if self._due and self._runner:
                     self._schedule(self._runner)
@@ -187,7 +190,7 @@ class _Inquiry:
             else:
                 raise
             return None
-        if message.stop_reason != "compaction":
+        if message.stop_reason != "compaction" or not self._due:  # one that nobody asked for is a turn as any other
             return message
         self._due = False
         if any(block.type == "compaction" and block.content for block in message.content):

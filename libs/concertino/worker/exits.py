@@ -1,0 +1,22 @@
+"""What others wrote may not end the process that it runs in, nor pass by whoever says what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_OURS = (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+"""What is seen to elsewhere, or comes from who runs the process."""
+
+
+@contextmanager
+def exits_are_bugs() -> Iterator[None]:
+    """Raises :class:`RuntimeError` in the place of what is no :class:`Exception`, such as :class:`SystemExit`, or what comes of
+    a panic in a library."""
+    try:
+        yield
+    except _OURS:
+        raise
+    except BaseException as e:
+        raise RuntimeError(f"{type(e).__name__}: {e}") from e
