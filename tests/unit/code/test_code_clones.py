@@ -177,6 +177,10 @@ async def test_limits(repo: Make, cache: Path) -> None:
     origin.commit({"a": os.urandom(3_000_000)})
     with pytest.raises(SourceError, match="larger than 1000000 bytes"):
         await clone(Repository(origin.url, None), cache, Limits(bytes=1_000_000))
+    origin.commit({"a": "1", "b": "2", "c": "3"})
+    assert names(await clone(Repository(origin.url, None), cache / "room", Limits(files=3))) == {"a", "b", "c"}
+    with pytest.raises(SourceError, match="too large: 3 files of 3 bytes"):
+        await clone(Repository(origin.url, None), cache / "other", Limits(files=2))
     with pytest.raises(Transient, match="not done within 0 seconds"):
         await clone(Repository(origin.url, None), cache, Limits(seconds=0))
     assert not list(cache.rglob("new-*"))
@@ -214,6 +218,22 @@ async def test_nothing_in_a_repository_runs_or_leads_out(repo: Make, cache: Path
     assert (copy.tree / "link").read_text() == "/etc/passwd"
     assert not (copy.tree / "sub" / "secret.py").exists()
     assert copy.problems == (("sub", "a submodule, which is not cloned: give it as a source of its own"),)
+    assert not (copy.folder / "git" / "hooks").exists(), "no templates of this machine either"
+
+
+async def test_no_attribute_of_a_repository_changes_what_is_read(repo: Make, cache: Path) -> None:
+    """An encoding would make its files larger than they were measured, or take them out of the reader's sight."""
+    origin = repo("origin")
+    files = {"a.py": b"secret = 1\nrest = 2\n", "b/c.py": b"$Id$\r\n", "d.py": "na\u00efve\n".encode()}
+    (origin.root / ".git" / "info").mkdir(exist_ok=True)
+    (origin.root / ".git" / "info" / "attributes").write_text("* !text !eol !ident !working-tree-encoding\n")  # as they are
+    attributes = {
+        ".gitattributes": "* text eol=crlf ident\n*.py working-tree-encoding=UTF-32\n",
+        "b/.gitattributes": "c.py text eol=crlf ident working-tree-encoding=UTF-16\n",
+    }
+    origin.commit({**files, **attributes})
+    copy = await clone(Repository(origin.url, None), cache)
+    assert {name: (copy.tree / name).read_bytes() for name in files} == files
 
 
 async def test_the_operators_environment_does_not_lead_git_elsewhere(
