@@ -37,6 +37,7 @@ def drawn(table: Table | None, width: int = 100) -> list[list[str]]:
     [
         (m.Usage(), []),
         (m.Usage(model_calls=1, input_tokens=1, cost_usd=0.001234), ["1 call", "1 token", "$0.0012"]),
+        (m.Usage(model_calls=1, input_tokens=1, cost_usd=1e-30), ["1 call", "1 token", "$1e-30"]),
         (m.Usage(model_calls=2, input_tokens=10, cache_write_tokens=5, cost_usd=1234.5), ["2 calls", "15 tokens", "$1,234.50"]),
         (m.Usage(model_calls=2, output_tokens=7, unpriced_calls=2), ["2 calls", "7 tokens", "2 calls without a price"]),
         (
