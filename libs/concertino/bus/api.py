@@ -51,6 +51,8 @@ class StreamState(Struct, frozen=True):
 class StreamConfig(Struct, frozen=True):
     max_msgs_per_subject: int = -1
     discard_new_per_subject: bool = False
+    max_age: int = 0
+    """Nanoseconds."""
 
 
 class ConsumerInfo(Struct, frozen=True):

@@ -38,12 +38,14 @@ class Entry(Struct, frozen=True):
 
 
 class Queued(Struct, frozen=True):
-    """How full the subjects of a stream are."""
+    """How full the subjects of a stream are, and how long what is there stays."""
 
     limit: int | None
     """Messages that one of them holds at the most; None: any number."""
     messages: Mapping[str, int]
     """By subject, those that wait or are being handled."""
+    keep: float | None = None
+    """Seconds after which a message is deleted; None: never."""
 
 
 class Delivery(Protocol):

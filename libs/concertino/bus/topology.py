@@ -143,7 +143,7 @@ def work(subjects: Subjects, kind: str, lane: Lane, lease: float = LEASE) -> Con
     )
 
 
-def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY, max_queued: int = MAX_QUEUED) -> Topology:
+def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 8 * DAY, max_queued: int = MAX_QUEUED) -> Topology:
     """Streams, the coordinators' consumer and the buckets of kinds. ``keep`` is how long a task's log stays, ``max_queued``
     how many pieces of work each queue holds."""
     return Topology(

@@ -1,4 +1,4 @@
-"""Whether the queues that a task needs have room for it: asked before anything of it is stored."""
+"""Whether the queues that a task needs have room for it, and the log the time: asked before anything of it is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import structlog
 
 from concertino.bus.port import Bus
-from concertino.contracts.errors import BusUnavailable, InvalidPlan, QueueFull, Refused
+from concertino.contracts.budget import longest
+from concertino.contracts.errors import BusUnavailable, InvalidMessage, InvalidPlan, QueueFull, Refused
 from concertino.contracts.messages import Submitted
 from concertino.contracts.subjects import PLAN, SYNTHESIZE, Subjects
 from concertino.runtime.clock import Clock
@@ -30,16 +31,24 @@ class Room:
     def __init__(self, bus: Bus, subjects: Subjects, clock: Clock = time.monotonic) -> None:
         self._bus, self._subjects, self._clock = bus, subjects, clock
         self._limit: int | None = None
+        self._keep: float | None = None
         self._messages: Counter[str] = Counter()
         self._until = float("-inf")
 
     async def take(self, submitted: Submitted) -> None:
         """Count the work that ``submitted`` brings for certain. What it is planned to be later, nobody knows yet.
 
-        Raises :class:`QueueFull` where one of its queues has no room for that, and :class:`InvalidPlan` where none ever has.
+        Raises :class:`QueueFull` where one of its queues has no room for that, :class:`InvalidPlan` where none ever has, and
+        :class:`InvalidMessage` where it might still go on when its log begins to be deleted.
         """
         if self._clock() >= self._until:
             await self._look()
+        if self._keep is not None and submitted.limits.deadline > longest(self._keep):
+            raise InvalidMessage(
+                f"the deadline is {submitted.limits.deadline:g} s, and may be {longest(self._keep):g} s at the most, as this "
+                f"installation keeps the log of a task for {self._keep:g} s: set a shorter deadline, or have it kept longer "
+                "(CTN_KEEP of whoever provisions and of the orchestrators)"
+            )
         if self._limit is None:
             return
         wanted = {self._subjects.work(submitted.lane, kind): (kind, count) for kind, count in needs(submitted).items()}
@@ -64,8 +73,9 @@ class Room:
         except (BusUnavailable, Refused) as e:
             # An installation whose users were made by an earlier release: nobody may look there, and its queues have no limit.
             log.info("how full the queues are cannot be seen; submitting all the same", error=str(e))
-            self._limit, self._until = None, self._clock() + BLIND
+            self._limit, self._keep, self._until = None, None, self._clock() + BLIND
             return
+        self._keep = found.keep
         self._limit, self._messages, self._until = found.limit, Counter(found.messages), self._clock() + FRESH
 
 

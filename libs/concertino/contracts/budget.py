@@ -26,6 +26,8 @@ OWN_LINES: Mapping[Line, float] = {"work": 0.8, "write_up": 1.0, "report": 1.0}
 """The same of the budget that a plan gives one subtask."""
 LEAST = 4_000
 """Tokens of an answer without which a call is not worth its input."""
+_AWAY = 86_400.0
+"""Seconds for which orchestrators may be away, and a task whose time was up then still gets its outcome."""
 _ROUNDING = 1e-9
 """Dollars by which sums of floats may be off."""
 
@@ -91,11 +93,19 @@ def budget_of(work: Work) -> Budget:
     return Budget(work.limits, work.brief if has_own else None)
 
 
-def within(limits: Limits, max_cost: float | None) -> Limits:
-    """``limits``, narrowed to what an installation allows any task."""
+def within(limits: Limits, max_cost: float | None, keep: float | None = None) -> Limits:
+    """``limits``, narrowed to what an installation allows any task, whose log it keeps for ``keep`` seconds."""
+    if keep is not None and limits.deadline > longest(keep):
+        limits = structs.replace(limits, deadline=longest(keep))
     if max_cost is None or (limits.max_cost is not None and limits.max_cost <= max_cost):
         return limits
     return structs.replace(limits, max_cost=max_cost)
+
+
+def longest(keep: float) -> float:
+    """Seconds that a task may take whose log is kept for ``keep`` seconds from each fact on. It has to end while all of it is
+    there, and some time before, as who ends it may be away when its time is up."""
+    return keep - min(_AWAY, keep / 2)
 
 
 def reserve(ledger: Ledger, ask: Ask, budget: Budget) -> Taken | Refusal:

@@ -60,7 +60,7 @@ class Limits(Message, frozen=True, kw_only=True):
     """What a task may use. Nothing in a plan can widen them."""
 
     deadline: Seconds = DEADLINE
-    """Seconds from submission to outcome."""
+    """Seconds from submission to outcome. An installation may set a lower one, which its log outlasts."""
     max_tokens: Count | None = None
     """Of all calls of models together, each token counted once, read or written. No call is made that might exceed it."""
     max_cost: Dollars | None = None

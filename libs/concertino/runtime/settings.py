@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from concertino.bus.access import Access
-from concertino.bus.topology import MAX_QUEUED
+from concertino.bus.topology import DAY, MAX_QUEUED
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.subjects import Subjects
 
@@ -89,8 +89,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Of every subject, stream and bucket: installations with different prefixes can share an account."""
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
     """Copies of each stream, in a cluster."""
-    keep: Annotated[float, Meta(ge=60)] = 7 * 86_400.0
-    """How long the log of a task, its evidence and its results stay."""
+    keep: Annotated[float, Meta(ge=60)] = 8 * DAY
+    """How long the log of a task, its evidence and its results stay. No task may take longer than a day less than that (than
+    half of it, where that is more): what is deleted has no outcome. It is for whoever provisions, and for the orchestrators."""
     max_queued: Annotated[int, Meta(ge=1, le=100_000_000)] = MAX_QUEUED
     """Pieces of work that each queue (of one kind, in one lane) holds at the most, waiting or under way. Where one is full,
     tasks that need it are refused until there is room. It is for whoever provisions."""

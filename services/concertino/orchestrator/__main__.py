@@ -37,7 +37,7 @@ async def start(bus: Bus, settings: Settings) -> Orchestrator:
     """Coordinate first, then announce: whoever sees the planner on the bus can submit."""
     stragglers = Stragglers(parse(settings.hedge))
     await bus.provision(Topology(consumers=(coordinator(settings.subjects),)))
-    coordinating = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None, stragglers)
+    coordinating = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None, stragglers, settings.keep)
     triggers = coordinating.start()
     running = await planner.start(bus, settings)
     queues = QueueWatch(bus, settings.subjects)

@@ -89,7 +89,8 @@ class _Triggers(Struct):
 
 class Coordinator:
     """One replica. ``clock`` gives Unix seconds; ``max_cost`` is what any task may spend, in US dollars. None: what its caller
-    says. ``stragglers`` say what is slow; without them nothing is hedged."""
+    says. ``stragglers`` say what is slow; without them nothing is hedged. ``keep`` is for how many seconds the log is kept: it
+    bounds deadlines."""
 
     def __init__(
         self,
@@ -98,9 +99,10 @@ class Coordinator:
         clock: Clock,
         max_cost: float | None = None,
         stragglers: Stragglers | None = None,
+        keep: float | None = None,
     ) -> None:
         self._bus, self._subjects, self._clock = bus, subjects, clock
-        self._max_cost, self._stragglers = max_cost, stragglers
+        self._max_cost, self._stragglers, self._keep = max_cost, stragglers, keep
         self._log = TaskLog(bus, subjects)
         self._waiting: dict[str, _Triggers] = {}
         self._busy: set[str] = set()
@@ -255,7 +257,7 @@ class Coordinator:
         if state.finish and not told and not state.outcome:
             await self._tell(state, self._subjects.finish_signal(state.task), "the caller asked to finish")
         if state.submitted:
-            limits = within(state.submitted.limits, self._max_cost)
+            limits = within(state.submitted.limits, self._max_cost, self._keep)
             state.submitted = structs.replace(state.submitted, limits=limits)
 
     async def _learn(self, state: State, work: str, result: Result) -> None:

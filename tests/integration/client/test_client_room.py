@@ -12,9 +12,9 @@ from concertino.bus import topology
 from concertino.bus.announcements import announce
 from concertino.bus.memory import MemoryBus
 from concertino.bus.port import Bus, Queued
-from concertino.client import Client, Plan, Source, Subtask, room
+from concertino.client import Client, Limits, Plan, Source, Subtask, room
 from concertino.client.room import needs
-from concertino.contracts.errors import BusUnavailable, InvalidPlan, QueueFull, Refused
+from concertino.contracts.errors import BusUnavailable, InvalidMessage, InvalidPlan, QueueFull, Refused
 from concertino.contracts.messages import Announcement, Done, Lane, Result, Submitted
 from concertino.contracts.subjects import Subjects
 
@@ -127,3 +127,11 @@ async def test_who_may_not_look_submits_all_the_same(bus: Looked, why: Exception
     for _ in range(3):
         await client.submit("What?")
     assert bus.asked == 1
+
+
+async def test_a_task_that_would_outlive_its_log_is_refused_and_nothing_is_stored(bus: Looked) -> None:
+    await bus.provision(topology.installation(SUBJECTS, keep=600, max_queued=4))
+    with pytest.raises(InvalidMessage, match=r"deadline is 600 s, and may be 300 s.*CTN_KEEP"):
+        await Client(bus=bus).submit("What?", plan=WEB)
+    assert await stored(bus) == [[], []]
+    await Client(bus=bus).submit("What?", plan=WEB, limits=Limits(deadline=300))

@@ -76,8 +76,9 @@ class Orchestra:
         wrap: Callable[[MemoryBus], Any] = lambda bus: bus,
         max_cost: float | None = None,
         stragglers: Stragglers | None = None,
+        keep: float | None = None,
     ) -> Coordinator:
-        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now, max_cost, stragglers)
+        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now, max_cost, stragglers, keep)
         coordinator.start()
         return coordinator
 

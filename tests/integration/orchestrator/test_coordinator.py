@@ -122,6 +122,14 @@ async def test_the_deadline_closes_the_join_and_the_missing_part_is_named(orches
     assert outcome.report == Report(text="It is so.")
 
 
+async def test_a_task_ends_before_its_log_does(orchestra: Orchestra) -> None:
+    await orchestra.conduct(keep=60.0)
+    await orchestra.play(lambda work: None)
+    await orchestra.submit("t1", brought(subtask("a"), deadline=100))
+    assert (await orchestra.outcome("t1", within=40)).status == "failed"
+    assert orchestra.server.now() <= 1e9 + 31
+
+
 async def test_what_the_installation_allows_narrows_what_a_caller_allows_itself(orchestra: Orchestra) -> None:
     await orchestra.conduct(max_cost=2.0)
     seen: list[Limits] = []

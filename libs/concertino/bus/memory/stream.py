@@ -93,7 +93,7 @@ class MemoryStream:
     def queued(self, pattern: str) -> Queued:
         """How full the subjects are that ``pattern`` means."""
         found = {subject: len(numbers) for subject, numbers in self._by_subject.items() if matches(pattern, subject)}
-        return Queued(self.config.max_each or None, found)
+        return Queued(self.config.max_each or None, found, self.config.max_age or None)
 
     def remove(self, sequence: int) -> None:
         message = self._messages.pop(sequence, None)
