@@ -126,7 +126,7 @@ class _Stage:
         logs = await collect.logs(bus, subjects)
         logs = {task: collect.first_of(facts, task, callers.spoiled) for task, facts in logs.items()}
         final = await collect.versions(bus, subjects)
-        wrong = [*callers.wrong, *servers.trouble, *await collect.quotes(bus, logs)]
+        wrong = [*callers.wrong, *await collect.quotes(bus, logs)]
         kept = await collect.kept(bus, subjects, watch.kept.values())
         await services.stop()
         await model.end()
@@ -144,7 +144,7 @@ class _Stage:
             wrong=wrong,
         )
         self._keep(logs)
-        return Came(evidence, tuple(_notes(callers, logs, told, kept, grown)))
+        return Came(evidence, (*_notes(callers, logs, told, kept, grown), *servers.trouble))
 
     # --- while it breaks
 

@@ -47,7 +47,7 @@ class Servers:
         self.nodes = [Node(folder / f"n{i}", f"n{i}", routes, routes[i] if routes else "") for i in range(count)]
         self._keepers: list[asyncio.Task[None]] = []
         self.trouble: list[str] = []
-        """Starts that failed."""
+        """Starts that failed, as where a server is killed again before it is ready. It is started until it stays."""
 
     @property
     def urls(self) -> list[str]:

@@ -24,7 +24,23 @@ _WORDS = (
 _BEGINNINGS = (
     *("AKIA", "ASIA", "ABIA", "ACCA", "A3T", "AKC", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-"),
     *("glft-", "glsoat-", "glrt-", "GR1348941", "glcbt-", "glimt-", "glptt-", "glagent-", "gloas-", "eyJ", "sk-", "-us"),
-    *("pypi-", "SG.", "xox", "XOX", "xapp-", "sq0", "k_live_", "k_test_", "whsec_", "AIza", "hf_", "_v1_", "AGE-SECRET"),
+    *(
+        "pypi-",
+        "SG.",
+        "xox",
+        "XOX",
+        "xapp-",
+        "sq0",
+        "k_live_",
+        "k_test_",
+        "whsec_",
+        "AIza",
+        "hf_",
+        "_v1_",
+        "AGE-SECRET",
+        "npm_",
+        "dckr_",
+    ),
 )
 _SHAPES = re.compile(
     r"\bAP[\dA-F][A-Za-z0-9]{8}|\b(?:AC|SK)[a-z0-9]{32}|\b[MNO][\w-]{23,25}\.[\w-]{6}\.|\b\d{8,10}:[\w-]{35}"
@@ -49,9 +65,25 @@ _CODE = re.compile(
 )
 """There a name beside such a word is a name."""
 _PLACEHOLDER = re.compile(
-    r"(?i)example|sample|placeholder|change.?me|your|dummy|fake|mock|test|foo|bar\b|lorem|redacted|insert|replace|todo|none|null"
-    r"|user(name)?$|pass(word|wd)?$|secret$|token$|x{4,}|\*{3,}|\.{3,}|0{6,}|1234|abcd|[<>{}$()%\[\]\\]"
+    r"(?i:example|placeholder|change.?me|dummy|lorem|redacted|(?<![a-z\d])user(?:name)?$|pass(?:word|wd)?\W?$|secret$|token$)"
+    r"|(?<![A-Za-z])(?i:sample|your|my|fake|mock|tests?|testing|foo|bar|insert|replace|todo|none|null)(?![a-z])"
+    r"|[xX]{4,}|\*{3,}|\.{3,}|0{6,}|\\"
 )
+"""Words that say so. The short ones have to be whole: they stand in many a password."""
+_TEMPLATE = re.compile(
+    r"^\W{0,3}(?:\$[A-Za-z_]\w*\W{0,3}){1,9}$|^%\w+%$|(?<!\w)%[a-z](?!\w)|^<|>$|^\[.*\]$|\$[({]|\{[\w.!:\[\]-]*\}|\{\{|\}\}|%\(\w+\)"
+)
+"""What somebody or something fills in."""
+_PATTERN = re.compile(r"\[\^|\w-\w\]|\(\?|[.\])][*+]|\{\d")
+"""A regular expression."""
+_SEQUENCE = re.compile(r"(?i)0?1234[5-9]*0?|abcd(?:e|ef)?(?:ghijkl\w*)?")
+_STRING = re.compile(r"([\"'])[^\"']{1,400}\1")
+_EXPRESSION = re.compile(r"[A-Za-z_][\w.]*(?:\[|\(.*\)$|\([^)]*$)|[({\[]|.*[)\]}]$|.*(?:->|::|=>|\(\)|==|&&)")
+"""Part of a program, where nothing says that it is a literal."""
+_CUT = re.compile(r"[A-Za-z_]+[(\[]\w?")
+"""The beginning of such a part."""
+_CHOSEN = re.compile(r"(?=.*[a-z])(?=.*[A-Z]).*\d!")
+"""Ends in a sign that belongs to it, and not to the sentence."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d")
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
 _BODY = re.compile(r"(?://)?[\s\"'#*>|-]{0,40}[A-Za-z0-9+/=]{40,}(?:\\n)?[\s\"',;\\)]{0,40}$")
@@ -171,10 +203,10 @@ def _values(path: str, line: str) -> Iterator[tuple[str, str]]:
     for type_, value in plugins.formed(line):
         if _is_credible(type_, value):
             yield type_, value
-    named = plugins.named(line, path) + _ASSIGNED.findall(line) if not plugins.is_indirect(line) else []
+    named = plugins.named(line, path) + _ASSIGNED.findall(line) if not plugins.is_indirect(_STRING.sub('""', line)) else []
     yield from ((KEYWORD, value) for value in dict.fromkeys(named) if _is_random(value))
     if not _CODE.search(path.partition("?")[0]):
-        bare = (value.rstrip(".:!?)") for value in _BARE.findall(line))
+        bare = (_alone(value) for value in _BARE.findall(line))
         yield from ((KEYWORD, value) for value in dict.fromkeys(bare) if value not in named and _is_bare(value))
 
 
@@ -182,22 +214,24 @@ def _is_credible(type_: str, value: str) -> bool:
     """Whether what has the form of a credential may be one. People choose the passwords in URLs: they need not be random."""
     from concertino.masking import plugins
 
-    if _PLACEHOLDER.search(value) or plugins.is_sequential(value):
+    if _is_placeholder(value) or plugins.is_sequential(value):
         return False
-    return (len(value) >= 6 and not value.isalpha()) if type_ == BASIC_AUTH else _entropy(value) >= 2.5
+    if type_ == BASIC_AUTH:
+        return len(value) >= 6 and not value.isalpha() and not _CUT.fullmatch(value)
+    return _entropy(value) >= 2.5
 
 
 def _is_random(value: str) -> bool:
     """Whether ``value`` is made up of characters as a password generator, or a careful person, would choose them."""
     from concertino.masking import plugins
 
-    if len(value) < 8 or any(c.isspace() for c in value) or _PLACEHOLDER.search(value):
+    if len(value) < 8 or any(c.isspace() for c in value) or _is_placeholder(value):
         return False
     if not (re.search(r"[A-Za-z]", value) and re.search(r"\d", value)) or "://" in value:
         return False
     if plugins.is_sequential(value) or plugins.is_uuid(value) or _TIME.match(value):
         return False
-    words = [word for word in re.split(r"[\W_]+", value) if word]
+    words = [word for word in re.split(r"[^\w!$%^~]+|_", value) if word]
     if all(re.fullmatch(r"[A-Za-z]*\d{0,3}|\d+", word) for word in words) and len(words) > 1:
         return False  # a name in parts, as ssh-rsa-2048 and utf_8.v1
     return _entropy(value) >= 3.0
@@ -205,7 +239,21 @@ def _is_random(value: str) -> bool:
 
 def _is_bare(value: str) -> bool:
     """The same for what nothing marks as a literal: it is no name, no version and no path."""
-    return _is_random(value) and not re.fullmatch(r"[A-Za-z]+\d{0,4}", value) and "/" not in value
+    if re.fullmatch(r"[A-Za-z]+\d{0,4}", value) or "/" in value or _EXPRESSION.match(value):
+        return False
+    return _is_random(value)
+
+
+def _alone(value: str) -> str:
+    """Without the sentence's own signs."""
+    value = value.rstrip(".:?)")
+    return value if _CHOSEN.fullmatch(value) else value.rstrip(".:!?)")
+
+
+def _is_placeholder(value: str) -> bool:
+    if _PLACEHOLDER.search(value) or _TEMPLATE.search(value) or _PATTERN.search(value):
+        return True
+    return 2 * len(_SEQUENCE.sub("", value)) < len(value)
 
 
 def _entropy(value: str) -> float:

@@ -47,6 +47,7 @@ class _Prefixed(RegexBasedDetector):
         re.compile(r"\bAIza[\w-]{35}"),  # Google
         re.compile(r"\bsk-(?:ant|proj|svcacct|or)-[\w-]{20,250}"),  # Anthropic, OpenAI, OpenRouter
         re.compile(r"\bgithub_pat_\w{50,120}"),
+        re.compile(r"\bnpm_[A-Za-z0-9]{36}\b|\bdckr_pat_[\w-]{20,60}"),
         re.compile(r"\bhf_[A-Za-z0-9]{30,60}"),  # Hugging Face
         re.compile(r"\bxapp-\d-[A-Z0-9]{5,20}-\d{5,20}-[a-f0-9]{32,128}"),  # Slack, of an app
         re.compile(r"\bdo[opr]_v1_[a-f0-9]{64}"),  # DigitalOcean
@@ -67,16 +68,18 @@ class _Header(RegexBasedDetector):
 
 
 class _Connection(RegexBasedDetector):
-    """A connection string's password or key."""
+    """A connection string's password or key, and one in an address, whatever its characters and whether a user is named."""
 
     secret_type = BASIC_AUTH
     denylist = (
         re.compile(
-            r"(?i);\s{0,3}(?:password|pwd|accountkey|sharedaccesskey|sharedsecret)\s{0,3}=\s{0,3}([^;\s\"'<>{}]{6,200})"
+            r"(?i)[;\"']\s{0,3}(?:password|pwd|accountkey|sharedaccesskey|sharedsecret)\s{0,3}=\s{0,3}([^;\s\"'<>{}]{6,200})"
         ),
         re.compile(
-            r"(?i)[?&](?:password|passwd|pwd|(?:access_|api_?|auth_?)?token|api_?key|client_?secret|sig|signature)=([\w%+/=.~-]{8,400})"
+            r"(?i)[?&](?:password|passwd|pwd|(?:access_|api_?|auth_?)?token|api_?key|client_?secret|sig|signature"
+            r"|x-(?:amz|goog)-(?:signature|security-token))=([\w%+/=.~-]{8,2000})"
         ),
+        re.compile(r"://[^:/?#\[\]@\s\"'`<>]{0,100}:([^/\s\"'`<>]{6,200})@(?=[\w\[])"),
     )
 
 

@@ -42,6 +42,9 @@ _SERVED_HERE = "--upload-pack=git -c 'safe.directory=*' upload-pack"
 """Git is the server, too, of a repository on this machine, and to that one passes on no settings of ours. Whose the repository
 is, which in a container is seldom us, does not matter: its own configuration makes it run nothing."""
 
+_ATTRIBUTES = "* !text !crlf !eol !ident !filter !working-tree-encoding\n"
+"""They come before those of the repository: its files are written as they are, and are as large as they were measured."""
+
 
 class Limits(Struct, frozen=True):
     """What one copy may take."""
@@ -123,6 +126,8 @@ async def _make(repository: Repository, commit: str, home: Path, limits: Limits)
         (work / "tree").mkdir()
         form = "sha256" if len(commit) == 64 else "sha1"
         await git("init", "-q", "--template=", f"--object-format={form}", environment=here)
+        (work / "git" / "info").mkdir(exist_ok=True)
+        (work / "git" / "info" / "attributes").write_text(_ATTRIBUTES, "ascii")
         commit = await _fetch(repository, commit, here, limits)
         left_out = await _judge(repository, commit, here, limits)
         (work / "left-out").write_text("\0".join(left_out), "utf-8", "surrogateescape")

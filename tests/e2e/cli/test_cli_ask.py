@@ -46,7 +46,7 @@ def test_json_is_what_the_schema_says(cli: Any) -> None:
     assert err == ""
     shown = json.loads(out)
     names = ["task", "status", "reason", "report", "plan", "subtasks", "usage", "by_kind", "by_model"]
-    assert list(shown) == [*names, "max_tokens", "max_cost"]
+    assert list(shown) == [*names, "max_tokens", "max_cost", "limits", "again", "redriven"]
     Draft202012Validator({"$ref": "#/$defs/TaskView", "$defs": json_schema()["$defs"]}).validate(shown)
     assert any("ten megabytes" in citation["quote"] for citation in shown["report"]["citations"])
 

@@ -31,7 +31,7 @@ async def wait(brief, context):
     if brief.id == "again" and not (here / "failed").exists():
         (here / "failed").touch()
         await asyncio.sleep(0.3)
-        raise ModelUnavailable("overloaded")
+        raise ModelUnavailable("nobody answers")
     while brief.id == "long" and not (here / "go").exists():
         await asyncio.sleep(0.02)
 
@@ -88,7 +88,7 @@ async def test_while_it_runs_and_when_it_is_over(up: Any, tmp_path: Path) -> Non
         "working",
     ]
     [vain] = [part for part in ended["again"]["parts"] if part["doing"] == "in_vain"]
-    assert (vain["attempt"], vain["why"]) == (1, "overloaded")
+    assert (vain["attempt"], vain["why"]) == (1, "overloaded: nobody answers")
     assert 0.3 <= vain["seconds"] < 30
     assert ended["again"]["attempts"] == 2
     assert ended["last"]["after"] == ["result.moody.long", "result.moody.again"]
@@ -111,7 +111,7 @@ async def test_a_page(up: Any, tmp_path: Path) -> None:
     assert (code, out) == (0, "mine.html\n"), err
     document = (tmp_path / "mine.html").read_text()
     assert document.startswith("<!doctype html>")
-    assert "overloaded" in document
+    assert "nobody answers" in document
     assert cli.run("trace", "mine", "--html", "-")[1] == document
     code, out, err = cli.run("trace", "mine", "--html", "nowhere/mine.html")
     assert (code, out, "nowhere/mine.html" in err) == (1, "", True)

@@ -216,6 +216,21 @@ async def test_nothing_in_a_repository_runs_or_leads_out(repo: Make, cache: Path
     assert copy.problems == (("sub", "a submodule, which is not cloned: give it as a source of its own"),)
 
 
+async def test_no_attribute_of_a_repository_changes_what_is_read(repo: Make, cache: Path) -> None:
+    """An encoding would make its files larger than they were measured, or take them out of the reader's sight."""
+    origin = repo("origin")
+    files = {"a.py": b"secret = 1\nrest = 2\n", "b/c.py": b"$Id$\r\n", "d.py": "na\u00efve\n".encode()}
+    (origin.root / ".git" / "info").mkdir(exist_ok=True)
+    (origin.root / ".git" / "info" / "attributes").write_text("* !text !eol !ident !working-tree-encoding\n")  # as they are
+    attributes = {
+        ".gitattributes": "* text eol=crlf ident\n*.py working-tree-encoding=UTF-32\n",
+        "b/.gitattributes": "c.py text eol=crlf ident working-tree-encoding=UTF-16\n",
+    }
+    origin.commit({**files, **attributes})
+    copy = await clone(Repository(origin.url, None), cache)
+    assert {name: (copy.tree / name).read_bytes() for name in files} == files
+
+
 async def test_the_operators_environment_does_not_lead_git_elsewhere(
     repo: Make, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,64 @@ def test_what_only_looks_like_one_stays(text: str) -> None:
     assert masked(text, "notes.md") is text
 
 
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("password: Xy9$k2LmQw", "Xy9$k2LmQw"),
+        ('"password": "Xy9$k2LmQw"', "Xy9$k2LmQw"),
+        ("password: Testament7!xQ", "Testament7!xQ"),
+        ("password = 'Kx9(mQ2k8[vT]'", "Kx9(mQ2k8[vT]"),
+        ("token: 'abcd9f8e7d6c5b4a3f2e1d0c'", "abcd9f8e7d6c5b4a3f2e1d0c"),
+        ("amqp://app:Vq$7rK2mZx9w@h", "Vq$7rK2mZx9w"),
+        ("postgres://app:Vq%247rK2mZx9w@h/d", "Vq%247rK2mZx9w"),
+        ("postgres://app:V(q)7!rK#2m@h/d", "V(q)7!rK#2m"),
+        ("redis://:Vq7rK2mZx9w@h", "Vq7rK2mZx9w"),
+        ("Server=db;User Id=a;Password=Vq$7rK2mZx9w;", "Vq$7rK2mZx9w"),
+        ("db = connect('Password=Vq$7rK2mZx9w;Server=db')", "Vq$7rK2mZx9w"),
+        ("SECRET_KEY = 'django-insecure-#4k=x(9)w@hds(k!f$2m7zq'", "x(9)w@hds(k!f$2m7zq"),
+        ("https://a.blob.core.windows.net/b?sp=r&sig=Zk7%2FqLm9xW3%2BvT5yRb8%3D", "Zk7%2FqLm9xW3%2BvT5yRb8%3D"),
+        ("DB_PASSWORD=Winter2025!", "Winter2025!"),
+        (f"https://s3.internal/a?X-Amz-Expires=60&X-Amz-Signature={'9f3b7c1d5e8a2064' * 4}", "9f3b7c1d5e8a2064" * 4),
+        ("it says npm_" + "Zk7qLm9xW3vT5yRb8Nc2Jd4Hf6Gs1Pa0QeUi there", "Zk7qLm9xW3vT5yRb8Nc2Jd4Hf6Gs1Pa0QeUi"),
+        ("it says dckr_pat_" + "Zk7qLm9xW3vT5yRb8Nc2Jd4Hf6G there", "Zk7qLm9xW3vT5yRb8Nc2Jd4Hf6G"),
+    ],
+)
+@pytest.mark.parametrize("path", ["notes.md", "", "settings.yaml"])
+def test_secrets_of_usual_characters_are_masked(path: str, text: str, secret: str) -> None:
+    assert secret not in masked(text, path)
+    assert MARK in masked(text, path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: ${DB_PASSWORD_2}",
+        "password=$DB_PASSWORD_2",
+        'password: "{{ vault.db_password_2 }}"',
+        "password = '%(db_password2)s'",
+        "password: %DB_PASSWORD2%",
+        "postgres://app:${DB_PASSWORD_2}@h/d",
+        "postgres://app:$DB_PASSWORD_2@h/d",
+        "postgres://{user1}:{password2}@{host}/d",
+        "https://%s:%s@%s/",
+        "https://USER:<password-2>@host/",
+        'password = "<your-password-2>"',
+        "secret: your-Secret-key-9xQ",
+        "token = '1234567890abcdef1234567890abcdef'",
+        "password = os.getenv('DB_PASSWORD_2')",
+        "password = make_Password2(length)",
+        "secret = config[Section2].value",
+        "token: [a-zA-Z0-9_-]{20,40}",
+        "http://host:8080/a@b",
+        "http://user:password[@host",
+        """Account(name='a', password=SecretBytes(b'**'))""",
+        "#> {'password': 'Password=SecretBytes(b'",
+    ],
+)
+def test_what_is_filled_in_and_what_is_computed_stays(text: str) -> None:
+    assert masked(text, "notes.md") is text
+
+
 def test_all_on_one_line() -> None:
     github, aws = planted.SECRETS["github"], planted.SECRETS["aws"]
     line = f'key = "{aws}"; password = "{PASSWORD}"; github = "{github}"'
