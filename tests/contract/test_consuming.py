@@ -273,6 +273,35 @@ async def test_the_first_lane_does_not_wait_for_the_second(world: World, bus: Bu
     gate.set()
 
 
+async def test_what_waits_of_the_first_lane_is_taken_before_the_second(world: World, bus: Bus) -> None:
+    """One slot. While the second lane has it, work of both comes in; then it is the first lane's until nothing waits there."""
+    subjects, lanes, gate = world.subjects, ("interactive", "batch"), asyncio.Event()
+    begun: list[str] = []
+
+    async def handle(delivery: Delivery) -> None:
+        begun.append(delivery.message.data.decode())
+        await gate.wait()
+        await delivery.ack()
+
+    async def enqueue_in(lane: str, *numbers: int) -> None:
+        for number in numbers:
+            name = f"{lane} {number}"
+            await bus.enqueue(subjects.work(lane, "web"), name.encode(), name)
+
+    await bus.provision(queues(subjects, ["web"], lease=60))
+    first = bus.consume(work(subjects, "web", "interactive", lease=60), handle, 1)
+    bus.consume(work(subjects, "web", "batch", lease=60), handle, 1, first)
+    for lane in reversed(lanes):  # one of each is under way, and its message says that nothing waits behind it
+        await enqueue_in(lane, 0)
+        await until(lambda lane=lane: f"{lane} 0" in begun)  # type: ignore[misc]
+    for lane in lanes:
+        await enqueue_in(lane, *range(1, 10))
+    gate.set()
+
+    await until(lambda: len(begun) == 20)
+    assert begun[2:] == [f"{lane} {number}" for lane in lanes for number in range(1, 10)]
+
+
 async def test_clients_share_a_queue_and_each_message_is_done_once(world: World, bus: Bus) -> None:
     consumer = work(world.subjects, "web", "batch", lease=30)
     clients = [(await world.connect(), Deliveries(ack)) for _ in range(3)]

@@ -7,9 +7,11 @@ the request's own inbox) closes it. While a request is open the server sends idl
 two of them is dead (the server restarted, the leader moved, the consumer is gone) and is replaced. Never more is asked for
 than can be started now, so a busy replica hoards nothing that an idle one could do.
 
-A puller may come *after* another one, which shares its slots: it asks only for what that one leaves free. What it had asked for
-when the other filled the slots is taken back where they stay full: the server forgets requests to an inbox that nobody listens
-to, so it gets a new one, and what was on its way to the old one is still taken.
+A puller may come *after* another one, which shares its slots: it asks only for what that one leaves free, and only once the
+server has said that nothing waits for that one. The question is a request for a message of one byte, which none is: so none
+comes, and the answer is behind all that the server sent before. It is put again only where anything came or was asked for
+since. What had been asked for when the other filled the slots is taken back where they stay full: the server forgets requests
+to an inbox that nobody listens to, so it gets a new one; what was on its way to the old one is still taken.
 """
 
 from __future__ import annotations
@@ -32,11 +34,15 @@ from concertino.contracts.errors import ConcertinoError
 EXPIRES = 30.0
 RETRY_PAUSE = 0.25
 ANSWERED = 0.5
-"""Seconds in which what waits on the server comes, once it was asked for."""
+"""Seconds in which the server says whether anything waits. It does not where a limit holds back what waits."""
+LOOK_AGAIN = 0.02
+"""Seconds after which something that waits has come, or another replica has it."""
 FAILED_PAUSE = 1.0
 """Seconds after which the message of a handler that raised is delivered again: at once would spin."""
 
 _ENDED = {"404", "408", "409"}  # no messages, expired or closed, and everything that 409 stands for
+_ANYTHING = msgspec.json.encode({"batch": 1, "no_wait": True, "max_bytes": 1})
+_SOMETHING = {"Message Size Exceeds MaxBytes", "Requests Pending"}  # the latter where requests before it will get all there is
 _GONE = ("Consumer Deleted", "No Responders")
 
 log = structlog.get_logger(__name__)
@@ -79,7 +85,8 @@ class Puller:
         self._stopped = False
         self._missing = False
         self._pause = 0.0
-        self._waiting, self._asked = 0, 0.0
+        self._nothing = False
+        self._questions: dict[str, asyncio.Future[bool]] = {}
         self._inbox = nc.new_inbox() + "."
         self._subscription: Subscription | None = None
         self._leaving: asyncio.Task[None] | None = None
@@ -99,24 +106,24 @@ class Puller:
 
     @property
     def _room(self) -> int:
-        """How many may be started now. None, while the puller before this one has asked for more that waits for it."""
-        if self._after and self._after._expects:
-            return 0
+        """How many may be started now."""
         return self._slots - len(self._running) - (self._after.running if self._after else 0)
-
-    @property
-    def _expects(self) -> bool:
-        """Whether more waits on the server, as it said with its last message. Where that does not come, others have it."""
-        return self._waiting > 0 and self._clock() - self._asked < ANSWERED
 
     @property
     def _credits(self) -> int:
         """How many were asked for and did not come yet."""
         return sum(request.credits for request in self._requests.values())
 
+    @property
+    def _wanted(self) -> int:
+        """How many to ask for now. None for a slot or two of many, while others have been asked for."""
+        wanted = self._room - self._credits
+        return wanted if wanted >= max(1, self._slots // 2) or not self._requests else 0
+
     def reconnected(self) -> None:
         """The server may have forgotten every request: ask again at once."""
         self._requests.clear()
+        self._nothing = False
         self._kick.set()
 
     async def stop(self) -> None:
@@ -158,9 +165,12 @@ class Puller:
             if self._pause:
                 await asyncio.sleep(self._pause)
                 self._pause = 0.0
-            wanted = self._room - self._credits
-            if self._nc.is_connected and (wanted >= max(1, self._slots // 2) or (wanted > 0 and not self._requests)):
-                await self._pull(wanted)
+            if self._nc.is_connected and self._wanted > 0:
+                if self._after and await self._after._expects():
+                    self._pause = LOOK_AGAIN
+                    self._kick.set()
+                elif (wanted := self._wanted) > 0:  # something may have come meanwhile
+                    await self._pull(wanted)
             try:
                 async with asyncio.timeout(self._heartbeat / 2):
                     await self._kick.wait()
@@ -194,10 +204,9 @@ class Puller:
                 del self._requests[number]
 
     async def _pull(self, batch: int) -> None:
-        assert self._subscription is not None
-        number = self._subscription.subject.removesuffix("*") + str(next(self._numbers))
-        self._asked = self._clock()
-        self._requests[number] = _Request(batch, self._asked)
+        number = self._number()
+        self._nothing = False
+        self._requests[number] = _Request(batch, self._clock())
         request = {"batch": batch, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(self._heartbeat * 1e9)}
         try:
             await self._nc.publish(self._subject, msgspec.json.encode(request), reply=number)
@@ -205,6 +214,28 @@ class Puller:
             log.warning("pull request could not be sent", consumer=self._subject, error=str(e))
             self._requests.pop(number, None)
             self._pause = RETRY_PAUSE
+
+    def _number(self) -> str:
+        """The inbox of one request."""
+        assert self._subscription is not None
+        return self._subscription.subject.removesuffix("*") + str(next(self._numbers))
+
+    async def _expects(self) -> bool:
+        """Whether anything waits on the server that goes to this one. Where it does not say, nobody waits for it."""
+        if self._nothing or not self._subscription:
+            return False
+        number = self._number()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._questions[number] = answer
+        try:
+            async with asyncio.timeout(ANSWERED):
+                await self._nc.publish(self._subject, _ANYTHING, reply=number)
+                return await answer
+        except (TimeoutError, nats.errors.Error, OSError) as e:
+            log.warning("whether work waits that goes first is not known", consumer=self._subject, error=str(e))
+            return False
+        finally:
+            del self._questions[number]
 
     async def _heal(self) -> None:
         self._missing = False  # the next request says if it still is
@@ -221,8 +252,7 @@ class Puller:
         if message.subject.startswith(self._inbox):
             self._on_status(message, now)
             return
-        if self._followers:
-            self._waiting = _still_waiting(message.reply)
+        self._nothing = False  # there may be more behind it
         oldest = next(iter(self._requests), None)
         if oldest is not None:
             request = self._requests[oldest]
@@ -247,6 +277,11 @@ class Puller:
                 self._requests[number].heard = now
             return
         self._requests.pop(number, None)
+        if (answer := self._questions.get(number)) and not answer.done():
+            self._nothing = status == "404"
+            answer.set_result(description in _SOMETHING)
+            if status in _ENDED:
+                return
         if status == "503" or description in _GONE:
             self._missing = True
         elif status not in _ENDED:
@@ -287,13 +322,3 @@ class Puller:
         if not self._requests:
             self._heard = self._clock()
             self._kick.set()
-            if self._after and self._after._expects:
-                asyncio.get_running_loop().call_later(ANSWERED, self._kick.set)
-
-
-def _still_waiting(reply: str) -> int:
-    """How much waits behind a message, by the subject on which it is settled: the ninth part, or the eleventh where the server
-    names its domain and account."""
-    parts = reply.split(".")
-    at = 8 if len(parts) == 9 else 10
-    return int(parts[at]) if len(parts) > at and parts[at].isdigit() else 0

@@ -146,7 +146,8 @@ class Client:
         )
         return await self._submit(submitted, task, wait)
 
-    async def _submit(self, submitted: Submitted, task: str | None, wait: float) -> str:
+    async def _submit(self, submitted: Submitted, task: str | None, wait: float, *, roomy: bool = False) -> str:
+        """``roomy``: room for it was taken already."""
         # What would be refused by every reader is refused here, with the same words.
         submitted = decode(Submitted, msgspec.json.encode(submitted))
         name = check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
@@ -155,11 +156,8 @@ class Client:
             found = problems(submitted.plan, submitted, {a.kind for a in offers}, brought=True, offers=offers)
             if found:
                 raise InvalidPlan("the plan cannot be run: " + "; ".join(found))
-        try:
-            await self._have_room(submitted, wait)
-        except QueueFull:
-            if task is None or await self._log.read_one(name, "submitted") is None:
-                raise
+        if not roomy:
+            await self._have_room(submitted, wait, task)
         with tracing.sending(self._subjects.fact("{task}", "submitted"), name, {Attribute.LANE: submitted.lane}) as span:
             if not await self._log.write(name, "submitted", submitted):
                 there = await self._log.read_known(name, "submitted")
@@ -169,7 +167,8 @@ class Client:
                 span.link(there.trace)
         return name
 
-    async def _have_room(self, submitted: Submitted, wait: float) -> None:
+    async def _have_room(self, submitted: Submitted, wait: float, task: str | None) -> None:
+        """Take it, or raise :class:`QueueFull`; not where it was submitted as ``task`` before."""
         clock = asyncio.get_running_loop().time
         give_up = clock() + wait
         while True:
@@ -180,6 +179,8 @@ class Client:
                 # Not all who wait are to come back at once.
                 pause = (e.after or 0.0) * random.uniform(0.75, 1.25)  # noqa: S311
                 if clock() + pause > give_up:
+                    if task is not None and await self._log.read_one(task, "submitted") is not None:
+                        return
                     raise
                 await asyncio.sleep(pause)
 
@@ -313,12 +314,13 @@ class Client:
         limits = msgspec.structs.replace(
             state.submitted.limits if state.submitted else Limits(), **{k: v for k, v in given.items() if v is not None}
         )
-        redrive(state, subtasks, (), limits)  # before anything is read that may be large
+        name = check_id(new) if new is not None else redrive_id(state)
+        # Before anything is read, or stored, that may be large.
+        await self._have_room(redrive(state, subtasks, (), limits).submitted, wait, name)
         gone = await refreshed(self._bus, state)
         found = redrive(state, subtasks, gone, limits)
-        name = new or redrive_id(state)
         try:
-            await self._submit(found.submitted, name, wait)
+            await self._submit(found.submitted, name, wait, roomy=True)
         except TaskExists as e:
             there = (await self._log.read_known(name, "submitted")).message
             if not isinstance(there, Submitted) or there.again != task:

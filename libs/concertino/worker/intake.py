@@ -13,11 +13,24 @@ from concertino.bus.port import Bus, Delivery, Stored
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.errors import Invalid, InvalidId
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Begun, Failure, Planned, Result, Returned, Settled, Spent, Synthesized, Work
+from concertino.contracts.messages import (
+    Begun,
+    Checkpoint,
+    Failure,
+    Planned,
+    Result,
+    Returned,
+    Settled,
+    Spent,
+    Synthesized,
+    Work,
+)
 from concertino.contracts.subjects import FINISH, HALTED, Header, Subjects, check_id, check_work_id, nth, parse_nth
 from concertino.contracts.trace import NO_TRACE, Trace, trace_of
 from concertino.runtime.clock import Clock
 from concertino.worker import policy
+from concertino.worker.journal import Checkpoints
+from concertino.worker.suspicion import Standing, Told, standing
 
 QUEUED_LONG = 1.0
 """Seconds in a queue after which it is worth asking whether the work is still wanted."""
@@ -41,11 +54,12 @@ class Before(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """Begin it: this is attempt number ``attempt``. ``before``, where it was delivered before."""
+    """Begin it: this is attempt number ``attempt``. ``before``, where it was delivered before; ``stands``, what counts."""
 
     work: Work
     attempt: int
     before: Before | None = None
+    stands: Standing = Standing(1)
 
 
 class Fail(Struct, frozen=True):
@@ -85,7 +99,7 @@ class Intake:
         if work.attempt > 1:
             return await self._judge_hedge(work, delivery.attempt)
         before: Before | None = None
-        attempt = delivery.attempt
+        attempt, stands = delivery.attempt, Standing(delivery.attempt)
         waited = delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG
         if waited:
             # Whoever was frozen, or heard nothing, finds in its socket what another has long been given.
@@ -99,10 +113,13 @@ class Intake:
             returned = await self._those_of(work.task, names)
             before = await self._before(work, delivery.attempt - 1, returned)
             attempt -= len(returned)
-        abandoned = policy.poisoned(attempt, self._attempts)
+            stands = Standing(attempt)
+            if attempt >= self._attempts:  # else it does not matter yet
+                stands = standing(delivery.attempt, self._attempts, await self._told(work, delivery.attempt, returned))
+        abandoned = policy.poisoned(stands.counted, self._attempts, attempt)
         if abandoned:
             return Fail(work.task, work.id, abandoned, self._attempts)
-        return Run(work, attempt, before)
+        return Run(work, attempt, before, stands)
 
     async def _judge_hedge(self, work: Work, delivery: int) -> Run | Drop:
         """It is begun once. One that dies with its worker is no loss: the attempt beside it goes on, and is tried again."""
@@ -157,6 +174,29 @@ class Intake:
             return Before("tried_again", trace_of(spent.headers))
         return Before("lost", trace_of(begun.headers) if begun else NO_TRACE)
 
+    async def _told(self, work: Work, before: int, returned: list[Stored]) -> Told:
+        """Of the deliveries that came ``before`` this."""
+        numbers = range(1, before)
+        begun, spent, checkpoints = await asyncio.gather(
+            self._those_of(work.task, (self._subjects.begun(work.id, number) for number in numbers)),
+            asyncio.gather(*(self._log.read_one(work.task, self._subjects.spent(work.id, number)) for number in numbers)),
+            self._kept(work),
+        )
+        ended = {number: fact.message for number, fact in zip(numbers, spent, strict=True) if fact}
+        return Told(
+            returned=_numbers(returned),
+            begun=_numbers(begun),
+            ended=ended.keys(),
+            failed={number for number, message in ended.items() if isinstance(message, Spent) and message.category},
+            kept={c.delivery for c in checkpoints if any(record.answer and not record.part for record in c.records)},
+        )
+
+    async def _kept(self, work: Work) -> list[Checkpoint]:
+        try:
+            return await Checkpoints(self._bus, self._subjects, work.task, work.id, work.attempt).all()
+        except Invalid:
+            return []  # nobody goes on from what cannot be read
+
     async def in_vain(self, task: str, work: str, before: int) -> list[Spent]:
         """What the log says of attempts that ended without a result, in order: of the deliveries that came ``before`` this."""
         names = (self._subjects.spent(work, number) for number in range(1, before))
@@ -195,3 +235,8 @@ class Intake:
 
     async def _there(self, task: str, name: str) -> Stored | None:
         return await self._bus.newest(self._subjects.tasks_stream, self._subjects.fact(task, name))
+
+
+def _numbers(about: Iterable[Stored]) -> set[int]:
+    """Of the deliveries that these facts are about."""
+    return {parse_nth(stored.subject.rpartition(".")[2])[1] for stored in about}

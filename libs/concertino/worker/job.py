@@ -30,6 +30,8 @@ class Job:
     """When it got a slot, by a clock that never jumps. What has none when a replica leaves is handed back at once."""
     told: bool = False
     """Whether the log says that it has begun."""
+    alone: bool = False
+    """Whether nothing else is to be at work beside it: it may be what ends its workers."""
     hold: Hold | None = None
     """On the work's lease."""
     since: float | None = None

@@ -12,6 +12,8 @@ from concertino.contracts.messages import Failure, Spent
 
 _FIRST_ELSEWHERE, _LONGEST_ELSEWHERE = 0.1, 5.0
 _LEAST_LATER = 1.0
+_MOST = 5
+"""Times the attempts at a piece of work: deliveries after which it is given up, whatever they brought."""
 
 
 class Backoff(Struct, frozen=True):
@@ -90,11 +92,13 @@ def elsewhere(delivery: int) -> float:
     return min(_LONGEST_ELSEWHERE, _FIRST_ELSEWHERE * 2.0 ** min(delivery - 1, 10))
 
 
-def poisoned(attempt: int, attempts: int) -> Failure | None:
-    """The failure of work that was begun ``attempts`` times and never came back: whoever took it died, or lost the bus."""
-    if attempt <= attempts:
+def poisoned(attempt: int, attempts: int, deliveries: int = 0) -> Failure | None:
+    """The failure of work that was begun ``attempts`` times and never came back: whoever took it died, or lost the bus. One
+    that gets further each time is let be, up to so many ``deliveries``."""
+    if attempt <= attempts and deliveries <= _MOST * attempts:
         return None
+    often = attempts if attempt > attempts else deliveries - 1
     return Failure(
         code="abandoned",
-        message=f"begun {attempts} times and never finished: it ends its worker, or takes longer than a worker lives",
+        message=f"begun {often} times and never finished: it ends its worker, or takes longer than a worker lives",
     )

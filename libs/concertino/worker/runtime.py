@@ -56,6 +56,7 @@ from concertino.worker.journal import Checkpoints, Journal
 from concertino.worker.limiter import Shared
 from concertino.worker.mcp import Servers
 from concertino.worker.middleware import Middleware, Next
+from concertino.worker.middleware.alone import alone
 from concertino.worker.middleware.deadline import deadline
 from concertino.worker.middleware.measure import measure, metered
 from concertino.worker.middleware.observe import observe
@@ -125,6 +126,7 @@ class Runtime:
         self._telling = Telling(self._log, self._subjects, self._running.values, monotonic, told_after, self._may_be_hedged)
         self._stuck = Stuck(announcement.kind, announcement.slots, self._running.values, monotonic, let_go_within)
         chain = [
+            alone(clock),
             slots(announcement.slots, monotonic),
             observe(announcement.kind, clock, monotonic),
             trace,
@@ -310,7 +312,7 @@ class Runtime:
         say = functools.partial(self._say, work, attempt)
         hedge = work.attempt > 1
         journal = await self._journal(work, delivery)
-        last = attempt >= self._settings.attempts and not hedge
+        last = found.stands.counted >= self._settings.attempts and not hedge
         context = Context(
             work,
             bus=self._bus,
@@ -326,8 +328,8 @@ class Runtime:
         )
         lane = self._subjects.lane_of(delivery.message.subject)
         job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time, delivery.attempt)
-        job.trace, job.told, job.hold = tracing.here(), hedge, delivery
-        if found.before and found.before.became == "lost":
+        job.trace, job.told, job.hold, job.alone = tracing.here(), hedge, delivery, found.stands.alone
+        if found.before and found.before.became == "lost" and not job.alone:
             await self._take_over(job)
         if work.brief.max_seconds is not None and (hedge or delivery.attempt > 1):
             job.since = await self._intake.since(work, delivery)
@@ -377,7 +379,7 @@ class Runtime:
                 await self._let_go(job, delivery, str(e), e)
                 return
             left = job.work.deadline - self._clock()
-            match policy.after(e, attempt, self._settings.attempts, random.random, left):
+            match policy.after(e, found.stands.counted, self._settings.attempts, random.random, left):
                 case policy.Retry(delay, code, _):
                     metrics.RETRIES.labels(self._announcement.kind, code).inc()
                     log.warning("trying again", error=str(e), delay=round(delay, 1))
@@ -436,6 +438,8 @@ class Runtime:
             log.warning("failed for good", code=code)  # its text is in the task's log, and may quote what was read
 
     async def _handle(self, job: Job) -> Settled:
+        if job.alone:
+            await self._take_over(job)  # not before: what waits for its turn, and is lost with another, does not count
         return await call(self._handler, job.context, self._threads)
 
     async def _settle(self, work: Work, delivery: Delivery, settled: Settled) -> bool:

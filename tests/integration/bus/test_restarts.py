@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Delivery
-from concertino.bus.topology import Topology, installation, work
+from concertino.bus.topology import Topology, installation, queues, work
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
@@ -275,6 +275,7 @@ async def test_what_was_asked_for_is_taken_back_when_another_lane_fills_the_slot
         await delivery.ack()
 
     here, there = Deliveries(ack), Deliveries(ack)
+    await bus.provision(queues(subjects, ["web"], lease=60))
     first = bus.consume(work(subjects, "web", "interactive", lease=60), hold, 2)
     second = bus.consume(batch, here, 2, first)
     admin = await nats.connect(nats_server.url)

@@ -15,7 +15,14 @@ from concertino.bus.tasklog import TaskLog
 from concertino.client import Client, FailedWork, Limits, Plan, Subtask
 from concertino.client.redriving import refreshed
 from concertino.contracts.codec import encode
-from concertino.contracts.errors import CannotRedrive, InvalidMessage, SourceError, TaskExists, TaskNotFound
+from concertino.contracts.errors import (
+    CannotRedrive,
+    InvalidMessage,
+    InvalidPlan,
+    SourceError,
+    TaskExists,
+    TaskNotFound,
+)
 from concertino.contracts.messages import (
     Again,
     Cancel,
@@ -128,6 +135,18 @@ async def test_what_is_run_again_twice_at_once_is_one_task(client: Client, shaky
     assert (await client.show(task)).redriven == (first.task,)
     assert (await client.wait(first.task, 30)).status == "answered"
     assert shaky.done == ["b", "c"]
+
+
+async def test_room_is_asked_for_before_any_evidence_is_copied(client: Client, shaky: Shaky) -> None:
+    task = await failed_task(client, shaky)
+    bus = client._bus
+    assert isinstance(bus, MemoryBus)
+    await bus.provision(topology.installation(SETTINGS.subjects, max_queued=1))
+    await bus.advance(topology.BLOB_REFRESH + 60)  # what is put now is stored anew
+    before = await bus.read(SETTINGS.subjects.blobs_stream, ">")
+    with pytest.raises(InvalidPlan, match="2 subtasks for 'shaky', and its queue holds 1"):
+        await Client(config=SETTINGS, bus=bus).redrive(task)
+    assert await bus.read(SETTINGS.subjects.blobs_stream, ">") == before
 
 
 async def test_later_it_is_another_task_which_says_so_but_for_who_wants_it_once(client: Client, shaky: Shaky) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker_stage import Gate, Said, Stage
 
-from concertino.contracts.errors import ModelUnavailable
+from concertino.contracts.errors import BusUnavailable, ModelUnavailable
 from concertino.contracts.messages import Begun, Record, ResultStatus, Spent, Subtask, Usage
 from concertino.model.port import Call
 from concertino.runtime.settings import Settings
@@ -74,13 +74,46 @@ async def test_work_that_kills_every_worker_says_what_was_paid_for_it(stage: Sta
     settings = Settings(attempts=2)
     thinking = Thinking()
     await stage.submit()
-    for turn in (2, 3):
+    for turn in (2, 3, 3, 3):  # the first two got further
         thinking.holds = {turn}
         await died(stage, thinking, turn, settings)
     await stage.replica(thinking, settings=settings)
     result = await stage.result()
     assert result.error
     assert (result.error.code, result.spent) == ("abandoned", {"small": TWO})
+
+
+async def test_a_conversation_that_gets_further_each_time_is_not_given_up(stage: Stage) -> None:
+    settings = Settings(attempts=2)
+    thinking = Thinking(turns=6)
+    await stage.submit()
+    for turn in range(2, 7):
+        thinking.holds = {turn}
+        await died(stage, thinking, turn, settings)
+    thinking.holds = set()
+    await stage.replica(thinking, settings=settings)
+    result = await stage.result()
+    assert (result.status, result.attempts) == (ResultStatus.COMPLETE, 6)
+    assert thinking.answered == [1, 2, 3, 4, 5, 6]
+    assert result.usage.model_calls == 6
+
+
+async def test_what_brings_answers_and_fails_of_each_is_tried_no_more_often_than_allowed(stage: Stage) -> None:
+    thinking = Thinking(turns=9)
+
+    async def fails(brief: Subtask, context: Context) -> None:
+        await thinking.turn(len(thinking.answered) + 1, context)
+        raise BusUnavailable("not now")
+
+    await stage.replica(fails, settings=Settings(attempts=3))
+    await stage.submit()
+
+    async def over() -> bool:
+        await stage.elapse(1)
+        return await stage.log.read_one("t1", WORK) is not None
+
+    await until(over)
+    assert ((await stage.result()).attempts, thinking.answered) == (3, [1, 2, 3])
 
 
 async def test_a_worker_that_lost_its_lease_hears_of_it_and_asks_nothing_more(stage: Stage) -> None:

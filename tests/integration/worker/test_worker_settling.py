@@ -240,7 +240,9 @@ async def test_poison_ends_before_it_takes_another_worker(stage: Stage, times: i
     gate = Gate()
     gate.open.set()
     await stage.submit()
-    await stage.take_and_die(times)
+    await stage.take_and_die(min(times, 3))
+    if times == 4:
+        await died(stage)
     await stage.replica(gate, settings=Settings(attempts=4))
     result = await stage.result()
     await stage.settled()
@@ -250,6 +252,76 @@ async def test_poison_ends_before_it_takes_another_worker(stage: Stage, times: i
     assert gate.began == 0
     assert result.error is not None
     assert (result.status, result.error.code, result.attempts) == (ResultStatus.FAILED, "abandoned", 4)
+
+
+async def died(stage: Stage) -> None:
+    """A replica begins it, and is never heard of again."""
+    last = Gate()
+    dying = await stage.replica(last)
+    await last.until_begun()
+    await stage.kill(dying)
+    await stage.elapse(Settings().lease + 1)
+
+
+async def test_what_ends_its_worker_before_anything_is_begun_ends_too(stage: Stage) -> None:
+    await stage.submit()
+    await stage.take_and_die(5)
+    gate = Gate()
+    await stage.replica(gate, settings=Settings(attempts=1))
+    result = await stage.result()
+    assert result.error is not None
+    assert (result.error.code, gate.began) == ("abandoned", 0)
+
+
+class Company:
+    """A handler that is done once it is ``free``, and alone; one that is poison never is."""
+
+    def __init__(self, *, free: bool) -> None:
+        self.free = free
+        self.there: set[str] = set()
+
+    async def __call__(self, brief: Subtask, context: Context) -> None:
+        self.there.add(brief.objective)
+        try:
+            await until(lambda: self.free and self.there == {brief.objective} != {"poison"})
+        finally:
+            self.there.discard(brief.objective)
+
+
+async def test_the_neighbours_of_poison_are_not_given_up_with_it(stage: Stage) -> None:
+    settings, innocent = Settings(attempts=2), {"i1", "i2", "i3"}
+    for objective in ("poison", *sorted(innocent)):
+        await stage.submit(task=objective, objective=objective)
+    together, apart = Company(free=False), Company(free=True)
+    dying = await stage.replica(together, settings=settings)
+    await until(lambda: together.there == {"poison", *innocent})
+    await stage.kill(dying)
+    await stage.elapse(settings.lease + 1)
+    dying = await stage.replica(apart, settings=settings)
+    await until(lambda: "poison" in apart.there)
+    await stage.kill(dying)
+    await stage.elapse(settings.lease + 1)
+    await stage.replica(Company(free=True), settings=settings)
+    poison = await stage.result(task="poison")
+    assert poison.error is not None
+    assert poison.error.code == "abandoned"
+    assert {(await stage.result(task=task)).status for task in innocent} == {ResultStatus.COMPLETE}
+
+
+async def test_what_was_lost_too_often_is_tried_alone_and_all_else_waits_for_it(stage: Stage) -> None:
+    settings, company = Settings(attempts=2), Company(free=False)
+    await stage.submit(task="lost", objective="lost")
+    await died(stage)
+    await stage.submit(task="before", objective="before")
+    replica = await stage.replica(company, settings=settings)
+    await until(lambda: [job.alone for job in replica._running.values()].count(True) == 1 and len(replica._running) == 2)
+    await stage.submit(task="after", objective="after")
+    await until(lambda: stage.queue_is(0, 3))
+    await until(lambda: bool(company.there))
+    assert len(company.there) == 1
+    company.free = True
+    for task in ("lost", "before", "after"):
+        assert (await stage.result(task=task)).status == ResultStatus.COMPLETE
 
 
 async def test_work_that_cannot_be_read_is_a_failed_result_by_its_message_id(stage: Stage) -> None:

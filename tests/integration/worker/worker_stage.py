@@ -179,6 +179,10 @@ class Stage:
         depths = [await self.bus.depth(topology.work(self.subjects, KIND, lane)) for lane in LANES]
         return sum(w for w, _ in depths), sum(r for _, r in depths)
 
+    async def queue_is(self, waiting: int, taken: int) -> bool:
+        """Whether so many messages wait, and somebody has so many."""
+        return await self.queue() == (waiting, taken)
+
     async def settled(self) -> None:
         """Nothing waits and nobody has anything any more."""
 

@@ -177,6 +177,10 @@ async def test_limits(repo: Make, cache: Path) -> None:
     origin.commit({"a": os.urandom(3_000_000)})
     with pytest.raises(SourceError, match="larger than 1000000 bytes"):
         await clone(Repository(origin.url, None), cache, Limits(bytes=1_000_000))
+    origin.commit({"a": "1", "b": "2", "c": "3"})
+    assert names(await clone(Repository(origin.url, None), cache / "room", Limits(files=3))) == {"a", "b", "c"}
+    with pytest.raises(SourceError, match="too large: 3 files of 3 bytes"):
+        await clone(Repository(origin.url, None), cache / "other", Limits(files=2))
     with pytest.raises(Transient, match="not done within 0 seconds"):
         await clone(Repository(origin.url, None), cache, Limits(seconds=0))
     assert not list(cache.rglob("new-*"))
@@ -214,6 +218,7 @@ async def test_nothing_in_a_repository_runs_or_leads_out(repo: Make, cache: Path
     assert (copy.tree / "link").read_text() == "/etc/passwd"
     assert not (copy.tree / "sub" / "secret.py").exists()
     assert copy.problems == (("sub", "a submodule, which is not cloned: give it as a source of its own"),)
+    assert not (copy.folder / "git" / "hooks").exists(), "no templates of this machine either"
 
 
 async def test_no_attribute_of_a_repository_changes_what_is_read(repo: Make, cache: Path) -> None:

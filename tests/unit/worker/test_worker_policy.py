@@ -126,3 +126,7 @@ def test_poison_is_what_was_begun_too_often() -> None:
     assert failure is not None
     assert failure.code == "abandoned"
     assert "begun 4 times" in failure.message
+    assert poisoned(1, 4, deliveries=20) is None
+    failure = poisoned(1, 4, deliveries=21)
+    assert failure is not None
+    assert "begun 20 times" in failure.message
