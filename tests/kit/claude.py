@@ -29,11 +29,12 @@ class Claude:
         environment: dict[str, str] | None = None,
     ) -> None:
         self.now = NOW
+        self.chance = 1.0  # of the longest pauses
         self.pauses: list[float] = []
         self.calls: list[Call] = []
         self.text: list[str] = []
         self.progress: list[str] = []
-        world = World(clock=lambda: self.now, monotonic=lambda: self.now, sleep=self._sleep, chance=lambda: 1.0)
+        world = World(clock=lambda: self.now, monotonic=lambda: self.now, sleep=self._sleep, chance=lambda: self.chance)
         self.model = Anthropic(
             kind, config or Config(), environment=environment or api.environment(), world=world, stall=stall, traces=traces
         )

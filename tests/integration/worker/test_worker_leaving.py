@@ -29,7 +29,8 @@ async def test_a_signal_stops_running_work_at_once(stage: Stage) -> None:
     await stage.submit(task="t2")
     await gate.until_begun(2)
     await signal(stage)
-    await until(lambda: gate.interrupted == 1)
+    await stage.elapse(0)
+    assert gate.interrupted == 1, "by nothing but what follows from the signal, without a moment's waiting"
 
     async def one_left() -> bool:
         return await stage.queue() == (0, 1)
@@ -50,6 +51,29 @@ async def test_queued_work_of_a_cancelled_task_is_not_begun(stage: Stage) -> Non
     await signal(stage)
     await stage.settled()
     assert (gate.began, gate.interrupted) == (1, 1)
+
+
+async def test_batch_work_stays_in_its_queue_while_interactive_work_has_the_slots(stage: Stage) -> None:
+    """What a replica takes and does not begin, no other can do."""
+    first, then, gates = Gate(), Gate(), {}
+
+    async def handle(brief: Subtask, context: Context) -> None:
+        await gates[brief.objective](brief, context)
+
+    gates.update({"first": first, "then": then})
+    await stage.replica(handle, slots=1)
+    await stage.submit(task="t1", lane="batch", objective="first")
+    await first.until_begun()
+    await stage.submit(task="t2", objective="then")
+    await stage.submit(task="t3", lane="batch", objective="first")
+    await stage.elapse(0)
+    assert await stage.queue() == (1, 2), "interactive work waits for the slot here"
+    first.open.set()
+    await then.until_begun()
+    await stage.elapse(0)
+    assert await stage.queue() == (1, 1), "batch work waits where others may have it"
+    then.open.set()
+    await stage.result(task="t3")
 
 
 async def test_a_signal_that_was_missed_is_read_from_the_log_after_a_reconnect(stage: Stage) -> None:

@@ -133,6 +133,17 @@ async def test_a_fault_that_passes_is_waited_for(api: MessagesApi, claude: Make,
     assert {asked.model for asked in api.asked} == {"claude-sonnet-5-5"}
 
 
+@pytest.mark.parametrize(("chance", "pauses"), [(0.0, [0.5, 1.0, 2.0, 4.0]), (0.5, [0.75, 1.5, 3.0, 6.0])])
+async def test_those_whom_a_fault_meets_together_do_not_come_back_together(
+    api: MessagesApi, claude: Make, chance: float, pauses: list[float]
+) -> None:
+    api.on("Which port?", *[Fault(529)] * 4, SAYS)
+    one = claude()
+    one.chance = chance
+    await session(one).ask("", ASKED, Port)
+    assert one.pauses == pauses
+
+
 async def test_it_waits_as_long_as_the_api_asks(api: MessagesApi, claude: Make) -> None:
     api.on("Which port?", Fault(429, headers={"retry-after": "17"}), SAYS)
     one = claude()

@@ -36,7 +36,7 @@ Heard = Callable[[Any], Awaitable[None]]
 TRIES = 5
 """Of one call on one model, for faults that pass."""
 _EVENTS = "text/event-stream"
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_FIRST_PAUSE = 1.0
 _SEARCH = 10_000
 """Tokens that a search by the provider may add to what it reads."""
 _LONGEST_ASKED = 60.0
@@ -311,7 +311,7 @@ class Calls:
             raise DeadlineExceeded(f"the time was up while the model was answering{before}") from e
 
     def _pause(self, tries: int, asked: float | None) -> float:
-        backoff: float = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tries - 1))
+        backoff: float = _FIRST_PAUSE * 2 ** (tries - 1)
         return max(asked or 0.0, backoff * (0.5 + self.world.chance() / 2))
 
     def _last(self, model: str) -> bool:
