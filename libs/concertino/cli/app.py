@@ -285,7 +285,7 @@ def redrive(
     *subtasks: str,
     limits: RedriveOptions = RedriveOptions(),  # noqa: B008  (frozen)
     all: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002
-    since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d",
+    since: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     kind: str = "",
     detach: Annotated[bool, Parameter(negative="")] = False,
     json: Json = False,
@@ -305,7 +305,7 @@ def redrive(
     all
         Every task with failed work instead, but for those that were run again before. They are not followed.
     since
-        With `--all`: how far back.
+        With `--all`: how far back (default: 1d).
     kind
         With `--all`: tasks with failed work of this kind, and of them this work alone.
     detach
@@ -323,9 +323,12 @@ def redrive(
     if all:
         if task is not None:
             raise BadSetting("redrive: name a task, or say --all: not both")
-        return asyncio.run(failing.redrive_all(limits, since=parse_duration(since, "--since"), kind=kind, nats=nats))
-    if task is None or kind:
-        raise BadSetting("redrive: name the task to run again (`concertino failures` lists them); --kind goes with --all")
+        seconds = parse_duration("1d" if since is None else since, "--since")
+        return asyncio.run(failing.redrive_all(limits, since=seconds, kind=kind, nats=nats))
+    if stray := [option for option, given in (("--since", since is not None), ("--kind", kind)) if given]:
+        raise BadSetting(f"redrive: {' and '.join(stray)} can only be said with --all")
+    if task is None:
+        raise BadSetting("redrive: name the task to run again (`concertino failures` lists them), or say --all")
     if detach:
         return asyncio.run(failing.redrive(task, subtasks, limits, nats=nats))
     from concertino.cli import asking

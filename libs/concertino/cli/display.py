@@ -70,14 +70,18 @@ class Quiet:
 class Lines(Quiet):
     """One line for each event, without control characters."""
 
+    def __init__(self) -> None:
+        self._begun: set[str] = set()
+
     def note(self, text: str) -> None:
         self._say(clean(text))
 
     def fact(self, state: State, fact: Fact) -> None:
-        for line in fact_lines(state, fact):
+        for line in fact_lines(state, fact, self._begun):
             self._say(line)
 
     def progress(self, state: State, doing: Mapping[str, Progress], work: str) -> None:
+        self._begun.add(work)
         if not doing[work].text:  # the report as it is written would be told twice, and in pieces
             self._say(progress_line(state, work, doing[work]))
 

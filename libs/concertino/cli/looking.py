@@ -64,7 +64,8 @@ async def cancel(task: str, *, nats: str | None, reason: str) -> int:
     with tracing():
         async with connect(configuration(nats)) as session:
             cancelled = await session.client.cancel(task, reason)
-    write(f"task {task} is being cancelled\n" if cancelled else f"task {task} has ended, or was cancelled, before\n")
+            became = "is being cancelled" if cancelled else already(await session.client.state(task))
+    write(f"task {task} {became}\n")
     return 0
 
 
@@ -73,8 +74,16 @@ async def finish(task: str, *, nats: str | None, reason: str) -> int:
     with tracing():
         async with connect(configuration(nats)) as session:
             asked = await session.client.finish(task, reason)
-    write(f"task {task} is being finished\n" if asked else f"task {task} has ended, or was asked to finish, before\n")
+            became = "is being finished" if asked else already(await session.client.state(task))
+    write(f"task {task} {became}\n")
     return 0
+
+
+def already(state: State) -> str:
+    """Why nothing was asked of a task."""
+    if state.outcome:
+        return f"has ended before: {state.outcome.status.value}"
+    return "is being cancelled already" if state.cancel else "was asked to finish before"
 
 
 async def tasks(*, nats: str | None, since: float, as_json: bool) -> int:

@@ -108,6 +108,20 @@ _SOURCES: dict[str, Callable[[str, str], Source]] = {
 }
 
 
+_TIME, _COUNT = "a time above 0 and of 7d at the most, as 90s, 2m or 1h30m", "a whole number, 1 or more"
+_TAKES = {
+    "deadline": _TIME,
+    "max_queued": _TIME,
+    "max_tokens": _COUNT,
+    "max_cost": "US dollars above 0, as 2 or 0.50",
+    "max_subtasks": _COUNT,
+    "max_rounds": "a whole number from 1 to 10",
+    "effort": "auto, low, medium or high",
+    "model": "a name of 128 characters at the most, without spaces",
+}
+"""What each limit can be, for people."""
+
+
 class _Given(NamedTuple):
     """A value and what it is called where it stands: for errors."""
 
@@ -162,5 +176,4 @@ def _fits(name: str, value: Any, named: str) -> None:
     try:
         msgspec.convert({name: value}, Limits)
     except msgspec.ValidationError as e:
-        message = str(e).partition(" - at `$")[0]
-        raise BadSetting(f"{named}: {message[:1].lower()}{message[1:]}") from e
+        raise BadSetting(f"{named}: write {_TAKES[name]}") from e

@@ -248,12 +248,15 @@ class Client:
 
     async def finish(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to stop here, and for what there is to be written up: nothing is begun any more, and what is at work
-        has a few seconds. False: it had ended, or that was asked for already. Raises :class:`TaskNotFound`."""
+        has a few seconds. False: it had ended, is being cancelled, or that was asked for already.
+
+        Raises :class:`TaskNotFound`.
+        """
         return await self._ask_for(task, FINISH, Finish(reason=masked(reason)))
 
     async def _ask_for(self, task: str, name: str, message: Message) -> bool:
         state = await self.state(task)
-        if state.outcome:
+        if state.outcome or (name == FINISH and state.cancel):
             return False
         # Part of what its caller is doing; where that is no trace, of the task's.
         parent = NO_TRACE if tracing.here() else state.trace

@@ -444,6 +444,8 @@ class Runtime:
     async def _handle(self, job: Job) -> Settled:
         if job.alone:
             await self._take_over(job)  # not before: what waits for its turn, and is lost with another, does not count
+        elif job.work.limits.max_queued is not None:
+            await self._telling.tell(job)  # it may end its worker at once, and is not to be taken for waiting then
         return await call(self._handler, job.context, self._threads)
 
     async def _settle(self, work: Work, delivery: Delivery, settled: Settled) -> bool:

@@ -62,7 +62,7 @@ async def _material(context: Context) -> Material:
     results = [(i.subtask.kind, i.result) for i in context.inputs if i.result]
     kept = list({(kind, e.digest) for kind, result in results for f in result.findings for e in f.evidence})
     if kept:
-        await context.progress(f"checking {len(kept)} pieces of evidence")
+        await context.progress(f"checking {len(kept)} piece{'s' if len(kept) != 1 else ''} of evidence")
     blobs = await asyncio.gather(*(context.blob(kind, digest) for kind, digest in kept))
     texts: dict[str, str | None] = {}
     for (_, digest), blob in zip(kept, blobs, strict=True):

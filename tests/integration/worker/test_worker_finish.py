@@ -192,17 +192,31 @@ async def test_another_attempt_has_what_the_first_has_left(stage: Stage) -> None
     assert gate.began == 0
 
 
-async def test_what_may_not_wait_long_says_soon_that_it_has_begun(stage: Stage) -> None:
-    gate = Gate()
-    await stage.replica(gate, told_after=2.0)
+async def test_what_may_not_wait_long_says_that_it_has_begun_before_it_can_end_its_worker(stage: Stage) -> None:
+    said: list[bool] = []
+
+    async def look(brief: Subtask, context: Context) -> None:
+        said.append(await stage.log.read_one("t1", f"begun.{context.work.id}.1") is not None)
+
+    await stage.replica(look, told_after=3600)
+    work = await stage.submit("result.echo.any")
+    await stage.result("result.echo.any")
+    await stage.log.enqueue("interactive", structs.replace(work, id=WORK, limits=Limits(max_queued=5.0)))
+    await stage.result(WORK)
+    assert said == [False, True]
+
+
+async def test_what_could_not_say_so_at_once_says_it_soon(stage: Stage) -> None:
+    gate, wire = Gate(), stage.wire()
+    await stage.replica(gate, wire=wire, told_after=4.0)
     work = await stage.submit("result.echo.any")
     await gate.until_begun()
+    wire.refuses_writes = 1
     await stage.log.enqueue("interactive", structs.replace(work, id=WORK, limits=Limits(max_queued=5.0)))
     await gate.until_begun(2)
-
     await there(stage, f"begun.{WORK}.1")
-
     [begun] = [fact.message for fact in await stage.log.read("t1") if str(fact.name) == f"begun.{WORK}.1"]
     assert isinstance(begun, Begun)
-    assert begun.seconds < 2.0
+    assert begun.seconds < 4.0  # when other work is told of
+    assert wire.refuses_writes == 0
     gate.open.set()

@@ -30,7 +30,8 @@ def seen(submitted: m.Submitted, planned: m.Planned | None = None) -> State:
     ("limits", "brought", "said"),
     [
         (m.Limits(), False, "10 m 00 s, 20 subtasks, 2 rounds"),
-        (m.Limits(), True, "10 m 00 s, 10,000 subtasks, 2 rounds"),
+        (m.Limits(), True, "10 m 00 s, 2 rounds"),
+        (m.Limits(max_subtasks=30), True, "10 m 00 s, 30 subtasks, 2 rounds"),
         (
             m.Limits(deadline=60, max_tokens=9000, max_cost=2.0, max_subtasks=1, max_rounds=1, max_queued=30),
             False,

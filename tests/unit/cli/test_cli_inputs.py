@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from concertino.cli.app import redrive
 from concertino.cli.durations import format_seconds, parse_duration
 from concertino.cli.inputs import STDIN, read_plan, read_request
 from concertino.cli.question import RedriveOptions, TaskOptions, question
@@ -171,10 +172,13 @@ def test_limits() -> None:
         (TaskOptions(max_tokens=0), "--max-tokens"),
         (TaskOptions(max_cost=0.0), "--max-cost"),
         (TaskOptions(max_cost=float("nan")), "--max-cost"),
-        (TaskOptions(max_cost=float("inf")), "--max-cost: max_cost is inf, and a limit is a finite number"),
-        (TaskOptions(max_rounds=11), "--max-rounds"),
-        (TaskOptions(deadline="8d"), "--deadline"),
-        (TaskOptions(max_queued="8d"), "--max-queued"),
+        (TaskOptions(max_cost=float("inf")), "--max-cost: write US dollars above 0"),
+        (TaskOptions(max_rounds=11), "--max-rounds: write a whole number from 1 to 10"),
+        (TaskOptions(deadline="8d"), "--deadline: write a time above 0 and of 7d at the most"),
+        (TaskOptions(max_queued="8d"), "--max-queued: write a time above 0 and of 7d at the most"),
+        (TaskOptions(max_subtasks=0), "--max-subtasks: write a whole number, 1 or more"),
+        (TaskOptions(effort="much"), "--effort: write auto, low, medium or high"),  # type: ignore[arg-type]
+        (TaskOptions(model="a b"), "--model: write a name of 128 characters at the most"),
         (TaskOptions(max_queued="0s"), "--max-queued"),
     ):
         with pytest.raises(BadSetting, match=said):
@@ -183,15 +187,26 @@ def test_limits() -> None:
         question(STDIN, TaskOptions(plan=STDIN))
 
 
+def test_what_goes_with_all_alone_is_named() -> None:
+    for given, said in (
+        ({"since": "1h"}, "redrive: --since can only be said with --all"),
+        ({"since": "1h", "kind": "web"}, "redrive: --since and --kind can only"),
+        ({"kind": "web"}, "redrive: --kind can only"),
+        ({}, "redrive: name the task"),
+    ):
+        with pytest.raises(BadSetting, match=said):
+            redrive(**given)
+
+
 def test_limits_of_what_is_run_again() -> None:
     options = RedriveOptions(deadline="2m", max_tokens=5, max_cost=0.5, model="small", wait="8d")
     assert options.given() == {"deadline": 120, "max_tokens": 5, "max_cost": 0.5, "model": "small", "wait": 691_200}
     for options, said in (
         (RedriveOptions(max_tokens=0), "--max-tokens"),
-        (RedriveOptions(max_cost=-1.0), "--max-cost"),
+        (RedriveOptions(max_cost=-1.0), "--max-cost: write US dollars above 0"),
         (RedriveOptions(max_cost=float("nan")), "--max-cost"),
         (RedriveOptions(max_cost=float("inf")), "--max-cost"),
-        (RedriveOptions(deadline="8d"), "--deadline"),
+        (RedriveOptions(deadline="8d"), "--deadline: write a time above 0 and of 7d at the most"),
         (RedriveOptions(model="a b"), "--model"),
     ):
         with pytest.raises(BadSetting, match=said):

@@ -21,6 +21,7 @@ from concertino.cli.show.text import place, short_roots
 from concertino.cli.show.writing import Writing
 from concertino.client import FailedWork, WorkerKind
 from concertino.contracts import messages as m
+from concertino.contracts.facts import Fact
 from concertino.contracts.view import usage_view, view
 
 START = 1_800_000_000.0
@@ -37,6 +38,7 @@ def drawn(table: Table | None, width: int = 100) -> list[list[str]]:
     [
         (m.Usage(), []),
         (m.Usage(model_calls=1, input_tokens=1, cost_usd=0.001234), ["1 call", "1 token", "$0.0012"]),
+        (m.Usage(model_calls=1, input_tokens=1, cost_usd=1e-30), ["1 call", "1 token", "$1e-30"]),
         (m.Usage(model_calls=2, input_tokens=10, cache_write_tokens=5, cost_usd=1234.5), ["2 calls", "15 tokens", "$1,234.50"]),
         (m.Usage(model_calls=2, output_tokens=7, unpriced_calls=2), ["2 calls", "7 tokens", "2 calls without a price"]),
         (
@@ -205,6 +207,19 @@ async def test_the_tree_shows_it_until_it_is_in_the_log(told: Any) -> None:
     state, facts = told("synthesis.0")
     screen.fact(state, facts[-1])
     assert "It is so" not in picture()
+
+
+def test_lines_do_not_tell_what_was_before(told: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    state, facts = told("dispatched.1")
+    planning, wave = [next(fact for fact in facts if str(fact.name) == name) for name in ("dispatched.0", "dispatched.1")]
+    lines = Lines()
+    lines.progress(state, {"plan.0": m.Progress(doing="planning", at=START + 0.1)}, "plan.0")
+    lines.fact(state, planning)
+    lines.progress(state, {"result.code.s1": m.Progress(doing="grep", at=START + 0.5)}, "result.code.s1")
+    lines.fact(state, wave)
+    lines.fact(state, Fact(wave.name, m.Dispatched(work=(("result.code.s1", 2),)), 9, START + 0.6))
+    said = [line.split("s  ", 1)[1] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["planning", "s1: grep", "queued s2", "queued s1"]
 
 
 def test_lines_leave_it_out(told: Any, capsys: pytest.CaptureFixture[str]) -> None:

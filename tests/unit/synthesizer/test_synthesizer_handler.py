@@ -99,6 +99,7 @@ async def synthesized(
     unread: tuple[str, ...] = (),
     last_attempt: bool = False,
     clock: Callable[[], float] = lambda: NOW,
+    said: list[str] | None = None,
 ) -> Synthesized:
     settings = Settings()
     bus = MemoryBus(settings.subjects, clock=lambda: NOW)
@@ -120,8 +121,9 @@ async def synthesized(
         limits=Limits(max_rounds=2),
     )
 
-    async def say(_: str, __: str) -> None:
-        return None
+    async def say(doing: str, _: str) -> None:
+        if said is not None:
+            said.append(doing)
 
     context = Context(work, bus=bus, model=model, settings=settings, say=say, last_attempt=last_attempt)
     try:
@@ -130,6 +132,14 @@ async def synthesized(
         await bus.close()
     assert isinstance(made, Synthesized)
     return made
+
+
+async def test_what_is_checked_is_counted() -> None:
+    for texts, checked in ((("It is 5.",), "1 piece"), (("It is 5.", "It is 6."), "2 pieces")):
+        said: list[str] = []
+        findings = [found(quote=text, text=text) for text in texts]
+        await synthesized(Dictated(Draft("Five [1].")), result(*findings), kept=texts, said=said)
+        assert f"checking {checked} of evidence" in said
 
 
 async def test_a_report_is_what_the_model_writes_as_far_as_it_is_true() -> None:

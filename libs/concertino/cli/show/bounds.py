@@ -17,10 +17,11 @@ def of_task(task: TaskView) -> str:
     limits = task.limits
     if limits is None:
         return ""
-    brought = any(round_.planning is None for round_ in task.plan.rounds[:1])
+    # Who brings a plan knows how many subtasks it has: what it might have had at the most says nothing of it.
+    brought = limits.max_subtasks is None and any(round_.planning is None for round_ in task.plan.rounds[:1])
     parts = [
         format_seconds(limits.deadline),
-        plural(max_subtasks(limits, brought=brought), "subtask"),
+        *([] if brought else [plural(max_subtasks(limits, brought=False), "subtask")]),
         plural(limits.max_rounds, "round"),
         *_spending(task.max_tokens, task.max_cost),
         *([] if limits.max_queued is None else [f"{format_seconds(limits.max_queued)} in a queue"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from concertino.cli.durations import format_seconds
 from concertino.cli.show.rows import counted
 from concertino.cli.show.spending import dollars
@@ -24,17 +26,21 @@ from concertino.contracts.state import State
 WIDTH = 140
 
 
-def fact_lines(state: State, fact: Fact) -> list[str]:
-    """What ``fact``, which ``state`` holds already, is to a reader; nothing for facts that only machines care about."""
-    return [_stamped(state, fact.time, line) for line in _about(state, fact)]
+def fact_lines(state: State, fact: Fact, begun: Collection[str] = ()) -> list[str]:
+    """What ``fact``, which ``state`` holds already, is to a reader; nothing for facts that only machines care about.
+
+    ``begun`` is work that has been told of: that it was queued would be told after the event.
+    """
+    return [_stamped(state, fact.time, line) for line in _about(state, fact, begun)]
 
 
 def progress_line(state: State, work: str, progress: Progress) -> str:
     """What ``work`` is doing now."""
-    return _stamped(state, progress.at, f"{_name(work)}: {one_line(progress.doing)}")
+    name, doing = _name(work), one_line(progress.doing)
+    return _stamped(state, progress.at, name if doing == name else f"{name}: {doing}")
 
 
-def _about(state: State, fact: Fact) -> list[str]:
+def _about(state: State, fact: Fact, begun: Collection[str]) -> list[str]:
     about = fact.name.about
     match fact.message:
         case Submitted(request=request):
@@ -48,7 +54,8 @@ def _about(state: State, fact: Fact) -> list[str]:
         case Planned() as planned:
             return [f"planning failed{_took(planned)}{_error(planned)}"]
         case Dispatched(work=work):
-            return [f"queued {', '.join(_name(name) for name, _ in work)}"]
+            queued = [_name(name) for name, attempt in work if attempt > 1 or name not in begun]
+            return [f"queued {', '.join(queued)}"] if queued else []
         case Result(findings=findings) as result:
             yielded = "" if result.error else f": {counted(findings)}"
             return [f"{_name(str(fact.name))} {result.status.value}{_took(result)}{yielded}{_error(result)}"]

@@ -37,6 +37,8 @@ def cost(usage: Usage | UsageView) -> str:
 
 def dollars(amount: float) -> str:
     """Cents, and below a cent as many places as tell something."""
+    if 0 < amount < 0.0001:
+        return f"${amount:.1g}"
     return f"${amount:.4f}" if 0 < amount < 0.01 else f"${amount:,.2f}"
 
 

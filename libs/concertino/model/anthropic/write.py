@@ -67,7 +67,7 @@ async def _prose(session: Session, case: Case, offered: Sequence[Exhibit]) -> Wr
 async def _weighed(session: Session, job: Writing) -> Case:
     assert job.prompts is not None
     less = await reduced(session, job, weighable.single(job))
-    await job.hooks.progress(f"weighing {len(job.exhibits)} findings")
+    await job.hooks.progress(f"weighing {len(job.exhibits)} finding{'s' if len(job.exhibits) != 1 else ''}")
     check = Objections(less.items)
     shortfall = None
     try:
