@@ -98,7 +98,7 @@ class Journal:
         self._turn = asyncio.Lock()
         self._silent_until = 0.0
         self._steps = 0
-        self._begun = self._leaves = False
+        self._begun = self._leaves = self._over = False
         self._interrupt: Callable[[], None] = _unused
         self.unbooked: Bill = {}
         """What earlier deliveries paid for, by model, that nobody has booked: this one does."""
@@ -144,6 +144,8 @@ class Journal:
         return record
 
     async def turn(self) -> None:
+        if self._over:
+            raise asyncio.CancelledError("nobody waits for this any more")
         self._begun = True
         if self._leaves:
             await self._end()
@@ -174,6 +176,10 @@ class Journal:
         self._leaves = True
         if self._begun and not self._steps:
             self._interrupt()
+
+    def end(self) -> None:
+        """Let no other turn be taken, also where whoever was told to go does not."""
+        self._over = True
 
     async def close(self, how: Literal["handed_back", "tried_again"], *, doubted: bool = False) -> None:
         """This delivery ends, and what it paid for is about to be booked; not where it turns out to be :attr:`taken_over`."""

@@ -122,6 +122,7 @@ class Runtime:
         self._consumptions: list[Consumption] = []
         self._signals: list[Subscription] = []
         self._catching_up: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._monotonic = monotonic
         self._telling = Telling(self._log, self._subjects, self._running.values, monotonic, told_after, self._may_be_hedged)
         self._stuck = Stuck(announcement.kind, announcement.slots, self._running.values, monotonic, let_go_within)
@@ -156,6 +157,7 @@ class Runtime:
         await self._presence.begin()
         self._telling.begin()
         self._stuck.begin()
+        self._listening = asyncio.create_task(self._listen())
 
     @property
     def alive(self) -> bool:
@@ -184,6 +186,8 @@ class Runtime:
             await asyncio.wait(self._deliveries, timeout=LAST_WORDS)
         self._telling.end()
         self._stuck.end()
+        if self._listening:
+            self._listening.cancel()
         for subscription in self._signals:
             await subscription.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -564,24 +568,38 @@ class Runtime:
 
     def _interrupt(self, running: Sequence[asyncio.Task[Settled]] | dict[asyncio.Task[Settled], Job]) -> None:
         for task in list(running):
-            self._running[task].context.cancelled = True
+            job = self._running[task]
+            job.context.cancelled = True
+            job.journal.end()
             task.cancel()
 
     def _on_reconnect(self) -> None:
-        self._catching_up = asyncio.create_task(self._catch_up())
+        self._catching_up = asyncio.create_task(self._catch_up(list(self._running.values()), cut_off=True))
 
-    async def _catch_up(self) -> None:
-        """Signals are not stored: what was said while the connection was down is in the log, as the task's end, a result, a
-        later delivery that has begun, or the wish to finish."""
-        for (task, work), number in {(job.work.task, job.work.id): job.delivery for job in self._running.values()}.items():
+    async def _listen(self) -> None:
+        """A signal may also be lost where no connection is: what has been at work for as long as its lease is renewed is looked
+        after in the log. What is done sooner pays nothing for it."""
+        before: set[asyncio.Task[Settled]] = set()
+        while True:
+            await asyncio.sleep(self._settings.lease / 3)
+            await self._catch_up([job for running, job in self._running.items() if running in before], cut_off=False)
+            before = set(self._running)
+
+    async def _catch_up(self, jobs: Sequence[Job], *, cut_off: bool) -> None:
+        """Signals are not stored: what was said and not heard is in the log, as the task's end, a result, the wish to finish,
+        or a later delivery that has begun; that one, who was not ``cut_off`` finds when it keeps its next turn."""
+        jobs = [job for job in jobs if not job.context.cancelled]
+        for (task, work), number in {(job.work.task, job.work.id): job.delivery for job in jobs}.items():
             try:
                 if await self._log.read_one(task, HALTED):
                     self._abort(task)
                 elif await self._log.read_one(task, work):
                     self._abort(task, work)
-                elif newest := await self._intake.newest_begun(task, work, number):
+                elif cut_off and (newest := await self._intake.newest_begun(task, work, number)):
                     self._taken_over(task, work, newest)
-                if not self._announcement.internal and (wish := await self._log.read_one(task, FINISH)):
+                if self._announcement.internal or task in self._finishing:
+                    continue
+                if wish := await self._log.read_one(task, FINISH):
                     await self._finish(task, WRITING_UP - max(self._clock() - wish.time, 0.0))
             except ConcertinoError as e:
                 log.warning("whether a task is over cannot be seen", task=task, error=str(e))

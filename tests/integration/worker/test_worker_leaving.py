@@ -6,13 +6,14 @@ import asyncio
 import threading
 import time
 
+import pytest
 from structlog.testing import capture_logs
 from worker_stage import Gate, Said, Stage
 
 from concertino.bus import topology
 from concertino.bus.announcements import announcements
 from concertino.contracts.codec import encode
-from concertino.contracts.messages import Finding, Result, ResultStatus, Signal, Subtask
+from concertino.contracts.messages import Finding, Halted, Result, ResultStatus, Signal, Subtask
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
 from kit.waiting import until
@@ -90,6 +91,38 @@ async def test_a_signal_that_was_missed_is_read_from_the_log_after_a_reconnect(s
     await stage.result(task="t2")
     await stage.settled()
     assert await stage.log.read_one("t1", "result.echo.s1") is None
+
+
+@pytest.mark.parametrize("fact", ["halted", "result.echo.s1"])
+async def test_a_signal_that_got_lost_is_read_from_the_log_before_long(stage: Stage, fact: str) -> None:
+    wire, gate = stage.wire(), Gate()
+    wire.hears_nothing = True
+    await stage.replica(gate, wire=wire, settings=Settings(lease=0.5))
+    await stage.submit()
+    await gate.until_begun()
+    await stage.log.write("t1", fact, Halted() if fact == "halted" else Result())
+    await until(lambda: gate.interrupted == 1)
+    await stage.settled()
+
+
+async def test_who_does_not_go_takes_no_turn_any_more(stage: Stage) -> None:
+    gate, taken, refused = Gate(), list[int](), list[int]()
+
+    async def stay(brief: Subtask, context: Context) -> None:
+        for turn in range(1, 5):
+            try:
+                await context.hooks.journal.turn()  # as every call of a model and of a tool does first
+                taken.append(turn)
+                await gate(brief, context)
+            except BaseException:  # noqa: BLE001
+                refused.append(turn)
+
+    await stage.replica(stay)
+    await stage.submit()
+    await gate.until_begun()
+    await signal(stage)
+    await stage.settled()
+    assert (taken, refused) == ([1], [1, 2, 3, 4])
 
 
 async def test_drain_begins_nothing_and_lets_what_runs_be_written_down(stage: Stage) -> None:

@@ -202,6 +202,8 @@ class Stage:
         for signals in runtime._signals:
             await signals.stop()
         runtime._telling.end()
+        if runtime._listening:
+            runtime._listening.cancel()
         for delivery in list(runtime._deliveries):
             delivery.cancel()
 
