@@ -87,9 +87,10 @@ async def again(
             new = redrive_id(await session.client.state(task))
 
             async def begin() -> None:
+                # Before, as it may be at work, and be seen, when this is only half done.
+                interrupts.cancel = lambda: session.client.cancel(new, "cancelled at the terminal")
                 found = await session.client.redrive(task, subtasks, new=new, **given)
                 screen.note(summary(found))
-                interrupts.cancel = lambda: session.client.cancel(new, "cancelled at the terminal")
 
             with screen:
                 state = await follow(session, new, screen, begin)

@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 
+from concertino.contracts.errors import TaskNotFound
+
 CANCELLED, INTERRUPTED = 5, 130
 
 
@@ -58,6 +60,9 @@ class Interrupts:
     async def _cancel(self, cancel: Callable[[], Awaitable[object]]) -> None:
         try:
             await cancel()
+        except TaskNotFound:  # it was not submitted yet
+            self.cancel = None
+            self._leave(CANCELLED)
         except Exception as e:  # noqa: BLE001  (raised again by the command, which this ends)
             self.error = e
             self._leave(1)
