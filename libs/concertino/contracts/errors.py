@@ -69,6 +69,8 @@ class InvalidMessage(Invalid):
 class NotFinite(InvalidMessage, ValueError):
     """A limit that is infinite, or no number: JSON would write it as null, which is no limit at all. Leave it out for that."""
 
+    code = "not_finite"
+
 
 class UnknownSchema(Invalid):
     """The header ``Ctn-Schema`` names a type that does not belong where the message stands."""

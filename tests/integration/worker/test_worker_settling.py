@@ -265,9 +265,9 @@ async def died(stage: Stage) -> None:
 
 async def test_what_ends_its_worker_before_anything_is_begun_ends_too(stage: Stage) -> None:
     await stage.submit()
-    await stage.take_and_die(5)
+    await stage.take_and_die(10)
     gate = Gate()
-    await stage.replica(gate, settings=Settings(attempts=1))
+    await stage.replica(gate, settings=Settings(attempts=2))
     result = await stage.result()
     assert result.error is not None
     assert (result.error.code, gate.began) == ("abandoned", 0)
