@@ -192,44 +192,10 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 8 * DAY
                 replicas=replicas,
                 options={"allow_direct": True, "allow_msg_ttl": True, "max_msg_size": MAX_MESSAGE + MAX_HEADERS},
             ),
-            Stream(
-                name=f"KV_{subjects.workers_bucket}",
-                subjects=(f"$KV.{subjects.workers_bucket}.>",),
-                max_age=ANNOUNCEMENT_LIFE,
-                replicas=replicas,
-                options={"max_msgs_per_subject": 1, "allow_direct": True, "deny_delete": True},
-            ),
-            Stream(
-                name=f"KV_{subjects.budget_bucket}",
-                subjects=(f"$KV.{subjects.budget_bucket}.>",),
-                max_age=keep,
-                replicas=replicas,
-                options={
-                    "max_msgs_per_subject": 1,
-                    "allow_direct": True,
-                    "deny_delete": True,
-                    "max_msg_size": MAX_MESSAGE + MAX_HEADERS,
-                },
-            ),
-            Stream(
-                name=f"KV_{subjects.rates_bucket}",
-                subjects=(f"$KV.{subjects.rates_bucket}.>",),
-                max_age=DAY,
-                replicas=replicas,
-                options={
-                    "max_msgs_per_subject": 1,
-                    "allow_direct": True,
-                    "deny_delete": True,
-                    "max_msg_size": MAX_MESSAGE + MAX_HEADERS,
-                },
-            ),
-            Stream(
-                name=f"KV_{subjects.kinds_bucket}",
-                subjects=(f"$KV.{subjects.kinds_bucket}.>",),
-                max_age=0,
-                replicas=replicas,
-                options={"max_msgs_per_subject": 1, "allow_direct": True, "deny_delete": True},
-            ),
+            _bucket(subjects.workers_bucket, ANNOUNCEMENT_LIFE, replicas),
+            _bucket(subjects.budget_bucket, keep, replicas, changes=True),
+            _bucket(subjects.rates_bucket, DAY, replicas, changes=True),
+            _bucket(subjects.kinds_bucket, 0, replicas),
         ),
         consumers=(coordinator(subjects),),
     )
@@ -242,3 +208,16 @@ def queues(subjects: Subjects, kinds: Iterable[str], lease: float = LEASE) -> To
 
 def _ns(seconds: float) -> int:
     return int(seconds * 1e9)
+
+
+def _bucket(name: str, max_age: float, replicas: int, *, changes: bool = False) -> Stream:
+    """A bucket of keys and values, as NATS keeps one. What ``changes`` by compare-and-set is a document, and may be as large as
+    any message."""
+    options = {"max_msgs_per_subject": 1, "allow_direct": True, "deny_delete": True}
+    return Stream(
+        name=f"KV_{name}",
+        subjects=(f"$KV.{name}.>",),
+        max_age=max_age,
+        replicas=replicas,
+        options={**options, **({"max_msg_size": MAX_MESSAGE + MAX_HEADERS} if changes else {})},
+    )
