@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
+from kit.ports import free_port
 
 _numbers = itertools.count()
 
@@ -32,3 +33,9 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 def subjects() -> Subjects:
     """Names that no other test uses."""
     return Subjects(f"t{next(_numbers)}")
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """In place of pytest-asyncio's, whose port any process on the machine may get before the test listens on it."""
+    return free_port()

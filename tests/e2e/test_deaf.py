@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
@@ -41,12 +40,9 @@ async def ready(port: int) -> bool:
 
 @pytest.mark.parametrize("service", [ECHO, ORCHESTRATOR], ids=lambda service: service.name)
 async def test_who_hears_nothing_says_so_and_goes_on_when_it_hears_again(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    monkeypatch.setenv("CTN_PORT", str(port))
+    monkeypatch.setenv("CTN_PORT", str(unused_tcp_port))
     subjects = Subjects()
     async with NatsServer(tmp_path / "nats") as server, Proxy(server.url) as proxy:
         fleet = Fleet(settings(), lambda *_: None, url=proxy.url, store=tmp_path / "unused", services=(service,))
@@ -56,11 +52,11 @@ async def test_who_hears_nothing_says_so_and_goes_on_when_it_hears_again(
         await fleet.start(strict=True)
         try:
             before = fleet.pids[service.name]
-            await until(lambda: ready(port), "it is ready")
+            await until(lambda: ready(unused_tcp_port), "it is ready")
             proxy.mute = True
 
             async def noticed() -> bool:
-                return not await ready(port)
+                return not await ready(unused_tcp_port)
 
             await until(noticed, "the probe says that nothing comes", seconds=NOTICED)
             plan = Plan(subtasks=(Subtask(id="s1", kind="nobody", objective="say it"),))
@@ -75,7 +71,7 @@ async def test_who_hears_nothing_says_so_and_goes_on_when_it_hears_again(
                 return await log.read_one(task, name) is not None
 
             await until(done, "what came meanwhile is done", seconds=NOTICED)
-            await until(lambda: ready(port), "the probe says that it is well", seconds=NOTICED)
+            await until(lambda: ready(unused_tcp_port), "the probe says that it is well", seconds=NOTICED)
             assert fleet.pids[service.name] == before, "nobody had to start it again"
         finally:
             await fleet.stop(15.0)
