@@ -1,4 +1,4 @@
-"""Shared by all tests: one real NATS server for the whole run (one for each process of it), and a namespace on it for each test."""
+"""Shared by all tests of a process: one real NATS server, and a namespace on it for each test."""
 
 from __future__ import annotations
 
