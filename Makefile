@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types imports docs chart observe sizing images lock bench eval eval-plan clean
+.PHONY: help demo up test lint types imports docs chart observe sizing images lock bench chaos drill eval eval-plan clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -76,6 +76,12 @@ lock: $(VENV)/.ready ## pin what images are made of, by digest: uv.lock and depl
 
 bench: $(VENV)/.ready ## the cost of everything around the work, against the bare bus
 	$(BIN)/python -m tests.benchmark
+
+chaos: $(VENV)/.ready ## everything breaks at random, and nothing is lost: a verdict (SEED, MINUTES, NODES)
+	@SEED=$(SEED) MINUTES=$(MINUTES) NODES=$(NODES) $(BIN)/python -m tests.chaos
+
+drill: $(VENV)/.ready ## what one SIGKILL costs, of each kind of service and of the server in turn
+	@$(BIN)/python -m tests.chaos.drill
 
 eval-plan: $(VENV)/.ready ## decomposition: fifty requests split by rule, and by a model where there is a key
 	$(BIN)/python evals/decomposition

@@ -22,16 +22,16 @@ async def main(request: str, folder: str) -> None:
     stored = await js.subscribe(f"{task}.outcome", ordered_consumer=True)
     message = await stored.next_msg(timeout=600)
     digest = (message.headers or {}).get("Ctn-Blob")
-    outcome = json.loads(await blob(js, digest) if digest else message.data)
+    outcome = json.loads(await blob(js, "orchestrator", digest) if digest else message.data)
     print(outcome["report"]["text"] if "report" in outcome else outcome["reason"])
     await nc.close()
 
 
-async def blob(js: Any, digest: str) -> bytes:
-    """What does not fit a message (512 KiB) is kept under its SHA-256, in as many parts as the header says."""
-    whole = await js.get_last_msg("CTN_BLOBS", f"ctn.blob.{digest}")
+async def blob(js: Any, owner: str, digest: str) -> bytes:
+    """What does not fit a message (512 KiB) is kept by who wrote it, under its SHA-256, in as many parts as the header says."""
+    whole = await js.get_last_msg("CTN_BLOBS", f"ctn.blob.{owner}.{digest}")
     count = int((whole.headers or {}).get("Ctn-Chunks", 0))
-    parts = [await js.get_last_msg("CTN_BLOBS", f"ctn.blob.{digest}.{i}") for i in range(count)] or [whole]
+    parts = [await js.get_last_msg("CTN_BLOBS", f"ctn.blob.{owner}.{digest}.{i}") for i in range(count)] or [whole]
     return b"".join(part.data for part in parts)
 
 

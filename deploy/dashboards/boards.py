@@ -75,6 +75,24 @@ FLEET = Board(
                     [Query(_queues("concertino_pending"), "{{kind}} {{lane}}")],
                 ),
                 Panel(
+                    "Queues in use",
+                    "Of what each may hold. At 100 % tasks that need it are refused.",
+                    "percentunit",
+                    [
+                        Query(
+                            "max by (kind, lane) (max by (namespace, kind, lane) (concertino_pending + concertino_ack_pending)"
+                            " / on (namespace) group_left () max by (namespace) (concertino_queue_limit > 0))",
+                            "{{kind}} {{lane}}",
+                        )
+                    ],
+                ),
+                Panel(
+                    "Work that waits for room",
+                    "Times that work of a task was not taken by its queue, as that was full. It is tried again.",
+                    "ops",
+                    [Query(_rate("concertino_queue_full_total", "kind, lane"), "{{kind}} {{lane}}")],
+                ),
+                Panel(
                     "Taken and not settled",
                     "What workers have, what waits in a worker for a slot, and what is to come again, later or from the dead.",
                     "short",
@@ -117,6 +135,12 @@ FLEET = Board(
                     "By workers that left before they were done: a rollout, or a scale-down with too little grace.",
                     "ops",
                     [Query(_rate("concertino_handed_back_total", "kind"), "{{kind}}")],
+                ),
+                Panel(
+                    "Answers used again",
+                    "What a model had said when a worker died, left or failed: whoever went on did not ask for it again.",
+                    "ops",
+                    [Query(_rate("concertino_recalled_answers_total", "kind"), "{{kind}}")],
                 ),
                 Panel(
                     "Facts that wait for an orchestrator",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import pytest
@@ -216,6 +217,59 @@ async def test_a_freed_slot_is_used_while_the_others_are_still_busy(world: World
     bus.consume(work(world.subjects, "web", "batch", lease=60), handle, 8)
     # A slot that were only looked at when nothing else happens, each half heartbeat, would take 75 s for them.
     await until(lambda: len(got.seen) == 37, "all short work done")
+    gate.set()
+
+
+async def test_the_second_lane_gets_what_the_first_leaves(world: World, bus: Bus) -> None:
+    """Two slots: while the first lane has one, the second has the other, and whatever comes free when the first is done."""
+    subjects, interactive, batch = world.subjects, Deliveries(), Deliveries()
+    ends = {name: asyncio.Event() for name in ("i1", "b1", "b2", "b3")}
+
+    def handler(got: Deliveries) -> Callable[[Delivery], Awaitable[None]]:
+        async def handle(delivery: Delivery) -> None:
+            await got(delivery)
+            await ends[delivery.message.data.decode()].wait()
+            await delivery.ack()
+
+        return handle
+
+    await bus.enqueue(subjects.work("interactive", "web"), b"i1", "i1")
+    first = bus.consume(work(subjects, "web", "interactive", lease=60), handler(interactive), 2)
+    await interactive.next()
+    queue = work(subjects, "web", "batch", lease=60)
+    bus.consume(queue, handler(batch), 2, first)
+    await enqueue(world, bus, "b1", "b2", "b3")
+    await batch.next()
+
+    async def waiting(depth: tuple[int, int]) -> bool:
+        return await bus.depth(queue) == depth
+
+    await until(lambda: waiting((2, 1)))
+    assert (first.running, batch.seen) == (1, [(b"b1", 1)])
+    ends["i1"].set()
+    assert (await batch.next()).message.data == b"b2"
+    await until(lambda: waiting((1, 2)))
+    ends["b1"].set()
+    assert (await batch.next()).message.data == b"b3"
+    for end in ends.values():
+        end.set()
+
+
+async def test_the_first_lane_does_not_wait_for_the_second(world: World, bus: Bus) -> None:
+    subjects, interactive, batch, gate = world.subjects, Deliveries(), Deliveries(), asyncio.Event()
+
+    async def handle(delivery: Delivery) -> None:
+        await batch(delivery)
+        await gate.wait()
+        await delivery.ack()
+
+    first = bus.consume(work(subjects, "web", "interactive", lease=60), interactive, 2)
+    bus.consume(work(subjects, "web", "batch", lease=60), handle, 2, first)
+    await enqueue(world, bus, "b1", "b2")
+    for _ in range(2):
+        await batch.next()
+    await bus.enqueue(subjects.work("interactive", "web"), b"i1", "i1")
+    await (await interactive.next()).ack(confirm=True)
     gate.set()
 
 

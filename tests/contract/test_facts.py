@@ -98,6 +98,22 @@ async def test_reading_since_leaves_out_what_is_older(world: World, bus: Bus) ->
     assert len(await bus.read(stream, pattern, since=0)) == 3
 
 
+async def test_pages_hold_what_reading_since_does(world: World, bus: Bus) -> None:
+    subjects, stream = world.subjects, world.subjects.tasks_stream
+    await bus.write_once(subjects.fact("old", "submitted"), b"old")
+    await world.elapse(0.05)
+    moment = world.now()
+    await world.elapse(0.05)
+    await asyncio.gather(*(bus.write_once(subjects.fact(f"t{i}", "submitted"), b"%d" % i) for i in range(250)))
+    await bus.write_once(subjects.fact("t0", "outcome"), b"")
+
+    pattern = subjects.fact("*", "submitted")
+    paged = [stored async for page in bus.pages(stream, pattern, moment) for stored in page]
+    assert paged == await bus.read(stream, pattern, since=moment)
+    assert len(paged) == 250
+    assert [page async for page in bus.pages(stream, pattern, world.now() + 60)] == []
+
+
 async def test_a_read_reaches_what_it_was_told_to(world: World, bus: Bus) -> None:
     subjects, stream = world.subjects, world.subjects.tasks_stream
     await bus.write_once(subjects.fact("a", "submitted"), b"")
@@ -119,24 +135,24 @@ async def test_a_read_ends_where_what_it_should_reach_was_removed(world: World, 
     assert [m.sequence for m in await bus.read(stream, subjects.task("a"), reach=timer.sequence)] == [1]
 
 
-async def test_the_last_message_of_each_subject(world: World, bus: Bus) -> None:
+async def test_the_newest_message_of_a_subject(world: World, bus: Bus) -> None:
     subjects, stream = world.subjects, world.subjects.tasks_stream
     for data in (b"1", b"2"):
         await bus.publish(subjects.fact("a", "result.web.s1"), data)  # as a raw client may, who does not say "once"
     await bus.write_once(subjects.fact("a", "outcome"), b"3")
 
-    assert sorted(m.data for m in await bus.last(stream, subjects.task("a"))) == [b"2", b"3"]
-    assert [m.data for m in await bus.last(stream, subjects.fact("a", "result.web.s1"))] == [b"2"]
-    assert await bus.last(stream, subjects.fact("a", "cancel")) == []
+    found = await bus.newest(stream, subjects.fact("a", "result.web.s1"))
+    [_, same, _] = await bus.read(stream, subjects.task("a"))
+    assert found is not None
+    assert (found.data, found.subject, found.sequence, found.time) == (b"2", same.subject, same.sequence, same.time)
+    assert await bus.newest(stream, subjects.fact("a", "cancel")) is None
 
 
-async def test_the_last_messages_of_very_many_subjects(world: World, bus: Bus) -> None:
-    subjects = world.subjects
-    await asyncio.gather(*(bus.write_once(subjects.fact("a", f"result.web.s{i}"), b"%d" % i) for i in range(1100)))
+async def test_a_bucket_may_have_very_many_keys(world: World, bus: Bus) -> None:
+    bucket = world.subjects.workers_bucket
+    await asyncio.gather(*(bus.put_key(bucket, f"web.{i}", b"%d" % i) for i in range(1100)))
 
-    found = await bus.last(subjects.tasks_stream, subjects.task("a"))
-
-    assert sorted(int(m.data) for m in found) == list(range(1100))
+    assert sorted(map(int, (await bus.keys(bucket)).values())) == list(range(1100))
 
 
 @pytest.mark.parametrize("status", ["204", "404", "503"])

@@ -9,26 +9,27 @@ import random
 import pytest
 
 from concertino.bus import blobs
-from concertino.bus.port import Bus, Entry, Stored
+from concertino.bus.port import Bus, Entry, Queued, Stored
 from concertino.bus.topology import BLOB_REFRESH, Stream, Topology, installation, queues
+from concertino.contracts.errors import QueueFull
 from kit.inbox import Heard
 from kit.waiting import until
-from kit.worlds import World
+from kit.worlds import World, provisioned
 
 
 @pytest.mark.parametrize("size", [0, 1, blobs.CHUNK, blobs.CHUNK + 1, 10_000_000])
 async def test_a_blob_comes_back_by_its_digest(bus: Bus, size: int) -> None:
     data = random.Random(size).randbytes(size)
 
-    digest = await bus.put_blob(data)
+    digest = await bus.put_blob("web", data)
 
     assert digest == hashlib.sha256(data).hexdigest()
-    assert await bus.get_blob(digest) == data
+    assert await bus.get_blob("web", digest) == data
 
 
 async def test_a_blob_is_kept_once(world: World, bus: Bus) -> None:
     data = random.Random(1).randbytes(blobs.CHUNK * 2)
-    digests = await asyncio.gather(*(bus.put_blob(data) for _ in range(3)))
+    digests = await asyncio.gather(*(bus.put_blob("web", data) for _ in range(3)))
 
     stored = await bus.read(world.subjects.blobs_stream, ">")
 
@@ -37,43 +38,72 @@ async def test_a_blob_is_kept_once(world: World, bus: Bus) -> None:
 
 
 async def test_a_blob_that_is_not_there_is_none(bus: Bus) -> None:
-    assert await bus.get_blob("0" * 64) is None
+    digest = await bus.put_blob("code", b"of another kind")
+    assert await bus.get_blob("web", digest) is None
+    assert await bus.get_blob("web", "0" * 64) is None
+
+
+@pytest.mark.parametrize("size", [10, blobs.CHUNK + 10])
+async def test_a_blob_of_an_earlier_release_is_found_whoever_owns_it_now(world: World, bus: Bus, size: int) -> None:
+    data = random.Random(4).randbytes(size)
+    digest = hashlib.sha256(data).hexdigest()
+    subject = world.subjects.unowned_blob(digest)
+    parts = [data[i : i + blobs.CHUNK] for i in range(0, size, blobs.CHUNK)]
+    if len(parts) == 1:
+        await bus.write_once(subject, data)
+    else:
+        for i, part in enumerate(parts):
+            await bus.write_once(f"{subject}.{i}", part)
+        await bus.write_once(subject, b"", {"Ctn-Chunks": str(len(parts))})
+
+    assert await bus.get_blob("web", digest) == data
+
+
+@pytest.mark.parametrize("size", [10, blobs.CHUNK + 10])
+async def test_what_somebody_put_in_the_place_of_a_blob_gives_way_to_it(world: World, bus: Bus, size: int) -> None:
+    data = random.Random(5).randbytes(size)
+    subject = world.subjects.blob("web", hashlib.sha256(data).hexdigest())
+    await bus.write_once(subject, b"rubbish")
+    await bus.write_once(f"{subject}.0", b"rubbish")
+
+    assert await bus.get_blob("web", await bus.put_blob("web", data)) == data
 
 
 async def test_a_blob_with_a_part_missing_is_none(world: World, bus: Bus) -> None:
     data = random.Random(2).randbytes(blobs.CHUNK * 2)
-    subject = world.subjects.blob(hashlib.sha256(data).hexdigest())
+    subject = world.subjects.blob("web", hashlib.sha256(data).hexdigest())
     await bus.write_once(f"{subject}.1", data[blobs.CHUNK :])
     await bus.write_once(subject, b"", {"Ctn-Chunks": "2"})
-    assert await bus.get_blob(subject.rpartition(".")[2]) is None
+    assert await bus.get_blob("web", subject.rpartition(".")[2]) is None
 
     await bus.write_once(f"{subject}.0", data[: blobs.CHUNK])
-    assert await bus.get_blob(subject.rpartition(".")[2]) == data
+    assert await bus.get_blob("web", subject.rpartition(".")[2]) == data
 
 
-@pytest.mark.parametrize("headers", [{}, {"Ctn-Chunks": "1"}, {"Ctn-Chunks": "many"}, {"Ctn-Chunks": "-1"}])
-async def test_a_blob_that_is_not_what_its_digest_says_is_none(world: World, bus: Bus, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("chunks", [None, "1", "many", "-1", "999999999"])
+async def test_a_blob_that_is_not_what_its_digest_says_is_none(world: World, bus: Bus, chunks: str | None) -> None:
+    headers = {} if chunks is None else {"Ctn-Chunks": chunks}
     digest = hashlib.sha256(b"true").hexdigest()
-    await bus.write_once(world.subjects.blob(digest) + ".0", b"false")
-    await bus.write_once(world.subjects.blob(digest), b"false", headers)
+    await bus.write_once(world.subjects.blob("web", digest) + ".0", b"false")
+    await bus.write_once(world.subjects.blob("web", digest), b"false", headers)
 
-    assert await bus.get_blob(digest) is None
+    assert await bus.get_blob("web", digest) is None
 
 
 @pytest.mark.parametrize("size", [10, blobs.CHUNK + 10])
 async def test_a_blob_put_again_much_later_lives_as_long_as_a_new_one(world: World, bus: Bus, size: int) -> None:
     data = random.Random(3).randbytes(size)
-    await bus.put_blob(data)
+    await bus.put_blob("web", data)
     [*_, old] = await bus.read(world.subjects.blobs_stream, ">")
 
-    await bus.put_blob(data)
+    await bus.put_blob("web", data)
     [*_, same] = await bus.read(world.subjects.blobs_stream, ">")
-    await blobs.put(bus, world.subjects, data, clock=lambda: world.now() + BLOB_REFRESH + 1)  # type: ignore[arg-type]
+    await blobs.put(bus, world.subjects, "web", data, clock=lambda: world.now() + BLOB_REFRESH + 1)  # type: ignore[arg-type]
     new = await bus.read(world.subjects.blobs_stream, ">")
 
     assert same.sequence == old.sequence
     assert all(m.sequence > old.sequence for m in new)
-    assert await bus.get_blob(hashlib.sha256(data).hexdigest()) == data
+    assert await bus.get_blob("web", hashlib.sha256(data).hexdigest()) == data
 
 
 async def test_a_bucket_holds_the_newest_value_of_each_key(world: World, bus: Bus) -> None:
@@ -211,3 +241,41 @@ async def test_provisioning_again_keeps_what_is_there(world: World, bus: Bus) ->
     await bus.provision(queues(world.subjects, ["web"], lease=3))
 
     assert [m.data for m in await bus.read(world.subjects.tasks_stream, ">")] == [b"1"]
+
+
+async def test_a_full_queue_refuses_at_once_what_comes_and_keeps_what_is_there(world: World) -> None:
+    bus = await provisioned(world, installation(world.subjects, max_queued=2))
+    web, code = world.subjects.work("batch", "web"), world.subjects.work("batch", "code")
+    for message_id in ("a.s1.1", "a.s2.1"):
+        await bus.enqueue(web, b"1", message_id)
+
+    with pytest.raises(QueueFull) as caught:
+        await bus.enqueue(web, b"2", "a.s3.1")
+    assert caught.value.retryable
+    assert caught.value.after
+    await bus.enqueue(web, b"1", "a.s1.1")  # it is there already
+    await bus.enqueue(code, b"1", "a.s4.1")
+    await bus.enqueue(world.subjects.work("interactive", "web"), b"1", "b.s1.1")
+
+    assert await bus.queued(world.subjects.work_stream, world.subjects.work("batch", "*")) == Queued(2, {web: 2, code: 1})
+    assert [m.data for m in await bus.read(world.subjects.work_stream, web)] == [b"1", b"1"]
+
+
+async def test_a_lower_limit_takes_nothing_from_a_queue(world: World, bus: Bus) -> None:
+    work, stream = world.subjects.work("batch", "web"), world.subjects.work_stream
+    for number in range(20):
+        await bus.enqueue(work, b"1", f"a.s{number}.1")
+
+    await bus.provision(installation(world.subjects, max_queued=10))
+
+    assert len(await bus.read(stream, work)) == 20
+    assert (await bus.queued(stream, work)).limit != 10
+
+
+async def test_a_new_limit_counts_where_there_is_room(world: World, bus: Bus) -> None:
+    work, stream = world.subjects.work("batch", "web"), world.subjects.work_stream
+    await bus.enqueue(work, b"1", "a.s1.1")
+
+    await bus.provision(installation(world.subjects, max_queued=10))
+
+    assert await bus.queued(stream, work) == Queued(10, {work: 1})

@@ -64,6 +64,7 @@ CHANGES: dict[str, tuple[Any, Values, str]] = {
     "bus.prefix": ("prod", {}, "PROD_"),
     "bus.replicas": (2, {}, "name: CTN_REPLICAS\n          value: '2'"),
     "bus.keep": (1234567, {}, "name: CTN_KEEP\n          value: '1234567'"),
+    "bus.maxQueued": (2000000, {}, "name: CTN_MAX_QUEUED\n          value: '2000000'"),
     "model.name": ("extractive", {}, "value: extractive"),
     "model.maxCost": (2.5, {}, "name: CTN_MAX_COST\n          value: '2.5'"),
     "model.baseUrl": ("https://gateway:8443", {}, "value: https://gateway:8443"),

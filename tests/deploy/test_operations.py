@@ -106,7 +106,7 @@ class Installation:
 
 @pytest.fixture
 async def installation(nats_server: NatsServer, subjects: Subjects, tmp_path: Path) -> AsyncIterator[Installation]:
-    """With one task that has ended."""
+    """With a task that has ended, and one that has failed."""
     env = {"CTN_PREFIX": subjects.prefix, "CTN_CACHE": str(tmp_path / "cache"), "CTN_MODEL": "extractive", "NO_COLOR": "1"}
     services = Services(SERVICES, {**env, "CTN_NATS_URL": nats_server.url}, tmp_path)
     with services.all(), Prometheus.watching(services.ports, tmp_path) as prometheus:
@@ -114,11 +114,14 @@ async def installation(nats_server: NatsServer, subjects: Subjects, tmp_path: Pa
         async with Client(config=Settings(nats_url=nats_server.url, prefix=subjects.prefix)) as client:
             sources = [Source(kind="docs", location=str(ROOT / "docs"))]
             view = await client.ask("How long is work leased to a worker?", sources=sources)
+            nowhere = Source(kind="docs", location=str(tmp_path / "nowhere"))
+            failed = await client.ask("How long is it?", sources=[nowhere])
+            assert failed.status == "failed", failed.reason
         (tmp_path / "typed").mkdir()
         # Without its address, `concertino ask` would start an installation of its own.
         [address] = re.findall(r"^export CTN_NATS_URL=(\S+)$", PAGE, re.MULTILINE)
         env["CTN_NATS_URL"] = address.replace("nats://127.0.0.1:4222", nats_server.url)
-        yield Installation({**env, "TASK": view.task}, prometheus, tmp_path / "typed")
+        yield Installation({**env, "TASK": view.task, "FAILED": failed.task}, prometheus, tmp_path / "typed")
 
 
 @pytest.mark.nats
@@ -128,7 +131,7 @@ async def installation(nats_server: NatsServer, subjects: Subjects, tmp_path: Pa
 async def test_its_commands_run_and_its_queries_answer(installation: Installation) -> None:
     typed = commands()
     assert {command.split()[1] for command in typed if command.startswith("concertino")} == {
-        *("ask", "cancel", "list", "show", "trace", "workers")
+        *("ask", "cancel", "failures", "list", "redrive", "show", "trace", "workers")
     }
     assert len([command for command in typed if command.startswith(("for", "curl"))]) == 2
     for command in typed:

@@ -86,8 +86,8 @@ class _Hurried(MemoryBus):
         super().__init__(settings.subjects, server=server)
         self._hurry = hurry
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
-        return super().consume(consumer, functools.partial(self._handle, handler), slots)
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
+        return super().consume(consumer, functools.partial(self._handle, handler), slots, after)
 
     async def _handle(self, handler: Handler, delivery: Delivery) -> None:
         await handler(_Soon(delivery, self._hurry))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from concertino.contracts.messages import (
+    Done,
     Failure,
     Finding,
     Limits,
@@ -42,6 +44,7 @@ def sound_plans(draw: st.DrawFn, number: int) -> Plan:
                 depends_on=tuple(draw(st.lists(st.sampled_from(before), unique=True, max_size=2))) if before else (),
                 sources=draw(st.sampled_from([None, (), SOURCES[:1]])),
                 max_tokens=draw(st.sampled_from([None] * 9 + [50, 500])),
+                max_seconds=draw(st.sampled_from([None] * 3 + [1.5, 30.0])),
             )
         )
     return Plan(subtasks=tuple(subtasks), synthesize=draw(st.sampled_from([True, True, True, False])))
@@ -66,7 +69,7 @@ def plans(number: int) -> st.SearchStrategy[Plan]:
     return st.sampled_from([*[True] * 9, False]).flatmap(lambda sound: sound_plans(number) if sound else wild_plans())
 
 
-tasks = st.builds(
+_fresh_tasks = st.builds(
     Submitted,
     request=st.just("What is it?"),
     sources=st.just(SOURCES),
@@ -77,6 +80,7 @@ tasks = st.builds(
         max_rounds=st.sampled_from([4, 3, 2, 1]),
         max_tokens=st.sampled_from([None, None, 10_000, 1000, 100]),
         max_cost=st.sampled_from([None, None, 10.0, 1.0]),
+        max_queued=st.sampled_from([None, None, 2.0, 40.0]),
     ),
     plan=st.one_of(st.none(), st.none(), plans(0)),
     until=st.sampled_from([*["report"] * 8, "plan"]),
@@ -93,7 +97,7 @@ _results = st.builds(
     Result,
     status=_statuses,
     error=_failures,
-    findings=st.sampled_from([(Finding(claim="so it is"),)] * 3 + [()]),
+    findings=st.sampled_from([*((Finding(claim=claim),) for claim in ("so it is", "so is that", "and that")), ()]),
     usage=_usages,
 )
 _gaps = st.lists(st.sampled_from(["g1", "g2", "g3"]), min_size=1, max_size=2, unique=True).map(tuple)
@@ -101,6 +105,20 @@ _reports = st.builds(Report, text=st.just("It is so."), open=st.one_of(_gaps, _g
 _syntheses = st.builds(
     Synthesized, status=_statuses, error=_failures, report=st.one_of(*[_reports] * 5, st.none()), usage=_usages
 )
+
+
+@st.composite
+def _redriven(draw: st.DrawFn) -> Submitted:
+    """Now and then a task begins with results of an earlier one: of its own subtasks, or of nobody's."""
+    task = draw(_fresh_tasks)
+    if task.plan is None or draw(st.booleans()):
+        return task
+    some = draw(st.lists(st.sampled_from(task.plan.subtasks), unique_by=lambda one: one.work_id)) if task.plan.subtasks else []
+    names = [subtask.work_id for subtask in some] + draw(st.sampled_from([[]] * 9 + [["result.web.nobody"]]))
+    return structs.replace(task, done=tuple(Done(work=name, result=draw(_results)) for name in names), again="t0")
+
+
+tasks = _redriven()
 
 
 def settled(work: Work) -> st.SearchStrategy[Settled]:

@@ -13,11 +13,11 @@ from msgspec import structs
 
 from concertino.contracts.codec import encode
 from concertino.contracts.facts import Fact, read_fact
-from concertino.contracts.messages import Dispatched, Message, Outcome, Work
+from concertino.contracts.messages import Dispatched, Halted, Message, Outcome, Work
 from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import FactName, Header, Subjects
 from concertino.orchestrator.core.decide import decide, phase
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
+from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
 from concertino.orchestrator.core.invariants import violations, violations_of_log
 from concertino.orchestrator.core.lifecycle import Phase, allowed
 from concertino.orchestrator.core.policies import join, rounds
@@ -25,7 +25,7 @@ from concertino.orchestrator.core.policies.hedge import OFF, Hedging
 
 TASK = "t"
 START = 1_000_000.0
-TRIGGERS = {"submitted", "plan", "begun", "result", "synthesis", "cancel", "due"}
+TRIGGERS = {"submitted", "plan", "begun", "result", "synthesis", "cancel", "finish", "due"}
 _ORDER = list(Phase)
 
 
@@ -42,6 +42,10 @@ class World:
     triggers: list[int] = field(default_factory=list)
     kinds: frozenset[str] = frozenset({"web", "code"})
     hedging: Hedging = OFF
+    room: int | None = None
+    """Pieces of work that queues still take; None: any number."""
+    told: bool = False
+    """Whether it was signalled to workers that the task is over."""
 
     def write(self, name: str, message: Message) -> bool:
         """The first message on a subject stands."""
@@ -53,10 +57,15 @@ class World:
         self._append(name, data, headers)
         return True
 
-    def enqueue(self, work: Work) -> None:
+    def enqueue(self, work: Work) -> bool:
+        """False where the queue is full. What it has had already it does not take again, and says nothing of it."""
         id_ = Subjects().message_id(work.task, work.id, work.attempt)
         if id_ not in self.enqueued:
+            if self.room == 0:
+                return False
+            self.room = None if self.room is None else self.room - 1
             self.enqueued[id_] = self.queue[id_] = work
+        return True
 
     def schedule(self, name: str, at: float) -> None:
         self.timers[name] = at
@@ -181,18 +190,34 @@ class Replica:
                 self.world.schedule(name, at)
                 self._know(f"timer.{name}", None)
             case Dispatch(wave, work, hedge_after):
+                sent: list[Work] = []
                 for one in work:
                     check_work(self.world, one)
-                    self.world.enqueue(one)
+                    if self.world.enqueue(one):
+                        sent.append(one)
                     yield
-                dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in work), hedge_after=hedge_after)
+                if not sent:
+                    return False  # its queue is full: handed back, if nothing new is in the log
+                dispatched = Dispatched(work=tuple((w.id, w.attempt) for w in sent), hedge_after=hedge_after)
                 if not self.world.write(f"dispatched.{wave}", dispatched):
                     return False
                 self._know(f"dispatched.{wave}", dispatched)
+                return len(sent) == len(work)
+            case WriteFailed(results):
+                for name, result in results:
+                    self.world.write(name, result)
+                    yield
+                return False  # read again, whoever was first
             case WriteOutcome(outcome):
                 if not self.world.write("outcome", outcome):
                     return False
                 self._know("outcome", outcome)
+            case Halt():
+                self.world.told = True
+                yield
+                if not self.world.write("halted", Halted()):
+                    return False
+                self._know("halted", Halted())
         return True
 
     def _know(self, name: str, message: Message | None) -> None:

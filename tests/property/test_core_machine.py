@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from concertino.contracts.messages import Begun, Cancel, Returned, Spent, Submitted
+from concertino.contracts.messages import COORDINATOR, Begun, Cancel, Finish, Returned, Spent, Submitted
 from concertino.contracts.state import fold
 from concertino.contracts.subjects import FactName, nth
 from concertino.orchestrator.core.decide import decide
@@ -23,7 +23,9 @@ from concertino.orchestrator.core.policies.hedge import OFF, Hedging
 
 MISFORTUNES = [
     "cancel",
+    "finish",
     "strangers",
+    "full queues",
     "deaf replicas",
     "lost work",
     "early timers",
@@ -48,7 +50,8 @@ STRANGE_PLACES = [
     "result.code.r0s0",
     "synthesis.0",
 ]
-STRANGE_PLACES += ["cancel", "timer.join", "timer.hedge-1", "due.hedge-x", "outcome", "later.0"]
+STRANGE_PLACES += ["cancel", "timer.join", "timer.hedge-1", "due.hedge-x", "due.limit-7", "outcome", "later.0"]
+STRANGE_PLACES += ["finish", "due.finish-begun"]
 
 
 def may(misfortune: str) -> Callable[[Any], Any]:
@@ -74,6 +77,7 @@ class Orchestration(RuleBasedStateMachine):
         hedging=st.sampled_from(HEDGINGS),
         days=st.sampled_from([4, 8, 2, 3, 1, 0]),
         slow=st.booleans(),
+        idle=st.booleans(),
         data=st.data(),
     )
     def submit(
@@ -86,6 +90,7 @@ class Orchestration(RuleBasedStateMachine):
         hedging: Hedging,
         days: int,
         slow: bool,
+        idle: bool,
         data: st.DataObject,
     ) -> None:
         """The task, and how far it has come when misfortune sets in."""
@@ -104,6 +109,11 @@ class Orchestration(RuleBasedStateMachine):
             if slow:
                 self.work_is_slow(1.0)
             self.a_day_of_work(data)
+        self.settle_down()
+        if idle:  # nobody takes what is in the queues, until somebody has waited too long
+            if slow:
+                self.work_is_slow(1.0)
+            self.it_is_time(True)
 
     # --- replicas
 
@@ -215,6 +225,11 @@ class Orchestration(RuleBasedStateMachine):
     def workers_come_and_go(self, kinds: set[str]) -> None:
         self.world.kinds = frozenset(kinds)
 
+    @rule(room=st.sampled_from([0, 1, 2]))
+    @may("full queues")
+    def queues_are_full(self, room: int) -> None:
+        self.world.room = room
+
     # --- time, people
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 1.0, 8.0, 60.0]))
@@ -223,6 +238,19 @@ class Orchestration(RuleBasedStateMachine):
         for name, at in list(self.world.timers.items()):
             if at + 30 < self.world.now:  # late, and no later
                 self.world.fire(name)
+
+    @rule(heard=st.booleans())
+    @precondition(lambda self: set(self.world.timers) - {join.JOIN, join.DEADLINE})
+    def it_is_time(self, heard: bool) -> None:
+        """The next timer that ends no task goes off when it should."""
+        timers = [(at, name) for name, at in self.world.timers.items() if name not in (join.JOIN, join.DEADLINE)]
+        if not timers:
+            return
+        at, name = min(timers)
+        self.world.now = max(self.world.now, at)
+        self.world.fire(name)
+        if heard:
+            self.settle_down()
 
     @rule(data=st.data())
     @may("early timers")
@@ -234,6 +262,11 @@ class Orchestration(RuleBasedStateMachine):
     @may("cancel")
     def cancel(self, reason: str) -> None:
         self.world.write("cancel", Cancel(reason=reason))
+
+    @rule(reason=st.sampled_from(["", "enough"]))
+    @may("finish")
+    def finish(self, reason: str) -> None:
+        self.world.write("finish", Finish(reason=reason))
 
     @rule(name=st.sampled_from(STRANGE_PLACES), data=st.sampled_from([b"", b"\xff", b"[]", b'{"status": 3}', b'{"work": 1}']))
     @may("strangers")
@@ -283,11 +316,37 @@ class Orchestration(RuleBasedStateMachine):
         event(f"{self.world.outcome.status} after {len(self.world.state.rounds)} rounds")
         if self.world.hedging != OFF and hedge.HEDGE in self.world.state.sent.values():
             event("hedged")
+        if self.world.state.finish:
+            event(f"finished after {len(self.world.state.rounds)} rounds")
+        if any(result.worker == COORDINATOR for result in self.world.state.results.values()):
+            event("ended by a limit")
+        self._check_told()
         ended = self.world.sequence
         newcomer = Replica(self.world)
         newcomer.begin(1)
         newcomer.finish()
         assert self.world.sequence == ended, "something happens after the end"
+
+    def _check_told(self) -> None:
+        """Nobody works for nothing: who was sent something that was still to be done at the end has been told of it."""
+        state = self.world.state
+        if self.lost and decide(state, self.world.now, self.world.kinds):
+            self._hear_again()  # whoever wrote the outcome may have died with the only trigger
+            state = self.world.state
+        order = {str(fact.name): fact.sequence for fact in self.world.log}
+        before = {
+            w for n, wave in state.dispatched.items() for w, _ in wave.work if order[f"dispatched.{n}"] < order["outcome"]
+        }
+        if before & state.unfinished:
+            assert state.halted, "the task is over, and its workers do not know"
+        if state.halted:
+            event("halted")
+            assert self.world.told, "who listened was not told"
+
+    def _hear_again(self) -> None:
+        healthy = Replica(self.world)
+        healthy.begin(1)
+        healthy.finish()
 
     def _good_days(self, replica: Replica) -> None:
         """Nothing was lost: with good workers the task ends without the clock."""
@@ -312,7 +371,7 @@ class Orchestration(RuleBasedStateMachine):
         assert self.world.outcome or not self.timed, "timers went off, and there is no end"
 
     def _hear_all(self, replica: Replica) -> None:
-        replica.lag = 0
+        replica.lag, self.world.room = 0, None
         for _ in range(200):
             if not self.world.triggers:
                 break

@@ -227,6 +227,7 @@ true
 - {name: CTN_REPLICAS, value: {{ $all.bus.replicas | quote }}}
 - {name: CTN_PROVISION, value: {{ not (or $all.provision.enabled (include "concertino.usersSecret" .root)) | quote }}}
 - {name: CTN_KEEP, value: {{ $all.bus.keep | int64 | quote }}}
+- {name: CTN_MAX_QUEUED, value: {{ $all.bus.maxQueued | default 100000 | int64 | quote }}}
 - {name: CTN_LEASE, value: {{ .values.lease | quote }}}
 - {name: CTN_ATTEMPTS, value: {{ .values.attempts | quote }}}
 {{- if eq .role "orchestrator" }}

@@ -14,7 +14,8 @@ from nats.aio.msg import Msg
 from concertino.bus import calls
 from concertino.bus.port import Headers
 from concertino.bus.requests import Requests
-from concertino.contracts.errors import BusUnavailable, MessageTooLarge, Refused
+from concertino.contracts.errors import BusUnavailable, MessageTooLarge, QueueFull, Refused
+from concertino.contracts.subjects import Header
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ _LIMIT_REACHED = 10077
 _NO_ROOM = {10002, 10023, 10028, 10047}
 
 _LONGEST_PAUSE = 0.8
+FULL_FOR = 2.0
+"""Seconds after which to look again whether a full queue has room."""
 
 
 class ApiError(Struct, frozen=True):
@@ -42,6 +45,12 @@ class ApiError(Struct, frozen=True):
 
 class StreamState(Struct, frozen=True):
     last_seq: int = 0
+    subjects: dict[str, int] = {}
+
+
+class StreamConfig(Struct, frozen=True):
+    max_msgs_per_subject: int = -1
+    discard_new_per_subject: bool = False
 
 
 class ConsumerInfo(Struct, frozen=True):
@@ -59,6 +68,7 @@ class Reply(Struct, frozen=True):
     num_pending: int = 0
     num_ack_pending: int = 0
     state: StreamState = StreamState()
+    config: StreamConfig = StreamConfig()
     total: int = 0
     consumers: tuple[ConsumerInfo, ...] | int = ()
     """In a list of consumers; elsewhere their number."""
@@ -119,6 +129,16 @@ class Api:
             raise BusUnavailable(f"reading {stream}: {status} {description}")
         return messages, headers.get("Nats-Num-Pending", "0") != "0"
 
+    async def newest(self, stream: str, subject: str) -> Msg | None:
+        """The newest message on ``subject``, from whichever replica answers."""
+        [message] = await self.requests.ask(calls.newest(stream, subject), b"")
+        headers = message.headers or {}
+        if Header.SEQUENCE in headers:
+            return message
+        if headers.get("Status") != "404":
+            raise BusUnavailable(f"reading {subject}: {headers.get('Status', '')} {headers.get('Description', '')}")
+        return None
+
     async def settle(self, reply: str, word: bytes) -> None:
         """The last word about a delivery, and the server's nod to it."""
 
@@ -152,7 +172,7 @@ def _refusal(subject: str, error: ApiError) -> Exception:
     if error.err_code == _MESSAGE_TOO_LARGE:
         return MessageTooLarge(f"{subject}: {error}: store it as a blob")
     if error.err_code == _LIMIT_REACHED:
-        return BusUnavailable(f"{subject}: the queue is full ({error}): try again later")
+        return QueueFull(f"{subject}: the queue is full ({error}): try again later", after=FULL_FOR)
     if error.err_code in _NO_ROOM:
         return BusUnavailable(f"{subject}: the NATS server has no room for it (a full disk, a limit of its account): {error}")
     if 400 <= error.code < 500 and error.code not in (408, 429):

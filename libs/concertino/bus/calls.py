@@ -9,8 +9,11 @@ from concertino.bus.topology import Consumer
 INFO: Final = "$JS.API.INFO"
 
 _DIRECT, _PULL = "$JS.API.DIRECT.GET.", "$JS.API.CONSUMER.MSG.NEXT."
-ANSWERED_BY_MANY: Final = (_DIRECT, _PULL)
-"""How those calls begin whose answer is any number of messages."""
+
+
+def answered_by_many(subject: str) -> bool:
+    """Whether the answer to that call is any number of messages."""
+    return subject.startswith(_PULL) or (subject.startswith(_DIRECT) and "." not in subject[len(_DIRECT) :])
 
 
 def create_stream(stream: str) -> str:
@@ -37,6 +40,12 @@ def message(stream: str) -> str:
 def direct(stream: str) -> str:
     """Messages, from whichever replica answers."""
     return _DIRECT + stream
+
+
+def newest(stream: str, subject: str) -> str:
+    """The newest message on exactly ``subject``: a permission can name what may be read so. It takes no arguments, so none can
+    ask for another."""
+    return f"{_DIRECT}{stream}.{subject}"
 
 
 def create_consumer(consumer: Consumer) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import functools
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ from concertino.bus.api import (
 )
 from concertino.bus.connection import ANYBODY, dial, hang_up, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
-from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Stored, Subscription
+from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Queued, Stored, Subscription
 from concertino.bus.puller import Puller
 from concertino.bus.topology import Consumer, Stream, Topology
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
@@ -131,6 +132,12 @@ class JetStream:
         config = msgspec.json.encode(stream.config())
         reply = await self._api.call(calls.create_stream(stream.name), config)
         if reply.error and reply.error.err_code in NAME_IN_USE:
+            if stream.max_each:
+                there = await self.queued(stream.name, ">")
+                fitting = stream.fitting(there.limit, there.messages.values())
+                if fitting != stream:
+                    log.warning("a queue holds too much for the new limit, so it keeps its old one: provision again later")
+                config = msgspec.json.encode(fitting.config())
             reply = await self._api.call(calls.update_stream(stream.name), config)
         expect_no_error(reply, f"stream {stream.name} cannot be provisioned")
 
@@ -165,9 +172,9 @@ class JetStream:
             return reply.seq
         if repeated:
             # The answer to an earlier attempt may have been lost: then what is there is what we wrote.
-            for stored in await self.last(reply.stream, subject):
-                if stored.data == data and expecting.items() <= stored.headers.items():
-                    return stored.sequence
+            stored = await self.newest(reply.stream, subject)
+            if stored and stored.data == data and expecting.items() <= stored.headers.items():
+                return stored.sequence
         return None
 
     async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
@@ -204,7 +211,23 @@ class JetStream:
 
         return await self._api.patiently(attempt)
 
-    async def last(self, stream: str, subjects: str) -> list[Stored]:
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        found = await self._api.patiently(lambda: self._api.newest(stream, subject))
+        return read_back(found) if found else None
+
+    async def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
+        start: dict[str, Any] = {"start_time": _rfc3339(since)}
+        pending = True
+        while pending:
+            messages, pending = await self._api.patiently(
+                functools.partial(self._api.direct, stream, {**start, "next_by_subj": subjects, **_BATCH})
+            )
+            if messages:
+                page = [read_back(message) for message in messages]
+                start = {"seq": page[-1].sequence + 1}
+                yield page
+
+    async def _newest_of_each(self, stream: str, subjects: str) -> list[Stored]:
         async def attempt() -> list[Stored] | None:
             try:
                 messages, _ = await self._api.direct(stream, {"multi_last": [subjects], "batch": 1024})
@@ -248,7 +271,15 @@ class JetStream:
             if not reply.consumers or listed >= reply.total:
                 return found
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
+    async def queued(self, stream: str, subjects: str) -> Queued:
+        reply = await self._api.call(calls.stream_info(stream), msgspec.json.encode({"subjects_filter": subjects}))
+        expect_no_error(reply, f"how full {stream} is cannot be read")
+        limit = reply.config.max_msgs_per_subject if reply.config.discard_new_per_subject else 0
+        return Queued(limit if limit > 0 else None, reply.state.subjects)
+
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
+        assert after is None or isinstance(after, Puller)
+
         async def handle(message: Msg) -> None:
             await handler(JetStreamDelivery(self, message))
 
@@ -258,7 +289,7 @@ class JetStream:
         async def restore() -> None:
             await self.provision(Topology(consumers=(consumer,)))
 
-        puller = Puller(self._nc, calls.pull(consumer), handle, hand_back, restore, slots, self._heartbeat)
+        puller = Puller(self._nc, calls.pull(consumer), handle, hand_back, restore, slots, self._heartbeat, after)
         self._pullers.add(puller)
         return puller
 
@@ -271,11 +302,11 @@ class JetStream:
 
     # --- blobs
 
-    async def put_blob(self, data: bytes) -> str:
-        return await blobs.put(self, self._subjects, data)
+    async def put_blob(self, owner: str, data: bytes) -> str:
+        return await blobs.put(self, self._subjects, owner, data)
 
-    async def get_blob(self, digest: str) -> bytes | None:
-        return await blobs.get(self, self._subjects, digest)
+    async def get_blob(self, owner: str, digest: str) -> bytes | None:
+        return await blobs.get(self, self._subjects, owner, digest)
 
     # --- buckets
 
@@ -287,14 +318,14 @@ class JetStream:
 
     async def keys(self, bucket: str) -> dict[str, bytes]:
         prefix = calls.key(bucket, "")
-        stored = await self.last(calls.bucket_stream(bucket), prefix + ">")
+        stored = await self._newest_of_each(calls.bucket_stream(bucket), prefix + ">")
         return {s.subject.removeprefix(prefix): s.data for s in stored if "KV-Operation" not in s.headers}
 
     async def get_key(self, bucket: str, key: str) -> Entry:
-        stored = await self.last(calls.bucket_stream(bucket), calls.key(bucket, key))
+        stored = await self.newest(calls.bucket_stream(bucket), calls.key(bucket, key))
         if not stored:
             return Entry(None, 0)
-        return Entry(None if "KV-Operation" in stored[0].headers else stored[0].data, stored[0].sequence)
+        return Entry(None if "KV-Operation" in stored.headers else stored.data, stored.sequence)
 
     async def swap_key(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
         return await self._store_after(revision, calls.key(bucket, key), value, {})

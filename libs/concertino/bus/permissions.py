@@ -22,8 +22,19 @@ from concertino.bus.puller import EXPIRES
 from concertino.bus.topology import Consumer
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BadSetting
-from concertino.contracts.messages import Subtask
-from concertino.contracts.subjects import CLIENT, INBOX, LANES, MONITOR, ORCHESTRATOR, PLAN, PROVISION, SYNTHESIZE, Subjects
+from concertino.contracts.subjects import (
+    CLIENT,
+    FINISH,
+    HALTED,
+    INBOX,
+    LANES,
+    MONITOR,
+    ORCHESTRATOR,
+    PLAN,
+    PROVISION,
+    SYNTHESIZE,
+    Subjects,
+)
 
 ANSWERED_WITHIN = EXPIRES + 10.0
 """Seconds for which the way back of a request that has many answers is kept at the border."""
@@ -49,27 +60,34 @@ class Role(Struct, frozen=True):
 
 
 def worker(subjects: Subjects, kind: str) -> Role:
-    """Takes the work of ``kind`` and writes what comes of it: in the log under its kind, so nobody else's results."""
+    """Takes the work of ``kind`` and writes what comes of it: in the log under its kind, so nobody else's results. It reads no
+    more than that, but for who writes reports: that one checks everybody's evidence, and knows whom another round may ask."""
+    own = tuple(calls.newest(subjects.blobs_stream, blob) for blob in _blobs(subjects, kind))
+    reading = (*_evidence(subjects), *_announcements(subjects)) if kind == SYNTHESIZE else own
     return Role(
         user=f"{subjects.prefix}-{'synthesizer' if kind == SYNTHESIZE else f'worker-{kind}'}",
         account=subjects.account_of(kind),
-        publish=_working(subjects, kind),
+        publish=(*_working(subjects, kind), *reading),
         subscribe=(_inbox(subjects, kind), *_signals(subjects, kind), *calls.DISCOVERY),
         responses=True,
     )
 
 
 def client(subjects: Subjects) -> Role:
-    """Submits, follows, cancels; reads logs and results, and who is there."""
+    """Submits, follows, finishes, cancels; reads logs and results, and who is there."""
     return Role(
         user=f"{subjects.prefix}-{CLIENT}",
         account=subjects.account_of(CLIENT),
         publish=(
             subjects.fact("*", "submitted"),
-            subjects.fact("*", "cancel"),
-            *_blobs(subjects),
-            *_reading(subjects),
+            *(subjects.fact("*", name) for name in ("cancel", FINISH, "again.*")),
+            *_blobs(subjects, CLIENT),
+            *_logs(subjects),
+            *_evidence(subjects),
+            *_announcements(subjects),
+            calls.INFO,
             calls.consumer_info(_any(subjects.work_stream)),
+            calls.stream_info(subjects.work_stream),
         ),
         subscribe=(_inbox(subjects, CLIENT), subjects.task("*"), subjects.progress("*")),
     )
@@ -82,14 +100,20 @@ def orchestrator(subjects: Subjects) -> Role:
         user=f"{subjects.prefix}-{ORCHESTRATOR}",
         account=subjects.account,
         publish=(
-            *(subjects.fact("*", name) for name in ("dispatched.*", "outcome")),
+            *(subjects.fact("*", name) for name in ("dispatched.*", subjects.work_of("*"), "outcome", HALTED)),
             subjects.timer("*", "*"),
             subjects.signal("*"),
-            subjects.signal("*", _work_of("*")),
+            subjects.signal("*", subjects.work_of("*")),
+            subjects.finish_signal("*"),
             subjects.work("*", "*"),
             *_taking(triggers),
             *_working(subjects, PLAN),
+            *_blobs(subjects, "*"),  # its own, and what is too large of the work of every kind
+            *_logs(subjects),
+            *_evidence(subjects),
+            *_announcements(subjects),
             calls.stream_info(tasks),
+            calls.stream_info(subjects.work_stream),
             calls.message(tasks),
             calls.purge(subjects.timers_stream),
             calls.consumers(subjects.work_stream),
@@ -109,6 +133,7 @@ def provisioner(subjects: Subjects) -> Role:
             calls.INFO,
             *(calls.create_stream(stream.name) for stream in made.streams),
             *(calls.update_stream(stream.name) for stream in made.streams),
+            *(calls.stream_info(stream.name) for stream in made.streams if stream.max_each),
             *(calls.create_consumer(consumer) for consumer in made.consumers),
             # A lane and a kind are one token of a consumer's name.
             calls.create_consumer(_any(subjects.work_stream, subjects.work("*", "*"))),
@@ -191,8 +216,8 @@ def accounts(subjects: Subjects, everybody: Iterable[Role]) -> dict[str, dict[st
 
 
 def _passes_by(subjects: Subjects, subject: str) -> bool:
-    """Whether it is not stored, and only those listen who import it."""
-    return matches(subjects.progress("*"), subject)
+    """Whether it is not stored, and only those listen who import it, or who live where it is said."""
+    return matches(subjects.progress("*"), subject) or matches(subjects.signal("*", ">"), subject)
 
 
 def _told(role: Role, others: Iterable[Role]) -> list[str]:
@@ -212,7 +237,7 @@ def _discovered(role: Role) -> list[str]:
 
 def _service(subject: str) -> dict[str, Any]:
     export: dict[str, Any] = {"service": subject}
-    return _many(export) if subject.startswith(calls.ANSWERED_BY_MANY) else export
+    return _many(export) if calls.answered_by_many(subject) else export
 
 
 def _many(export: dict[str, Any]) -> dict[str, Any]:
@@ -221,49 +246,60 @@ def _many(export: dict[str, Any]) -> dict[str, Any]:
 
 
 def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
-    """For whoever takes work of ``kind``."""
-    work = _work_of(kind)
+    """For whoever takes work of ``kind``: what it writes, and the same read by name."""
+    work = subjects.work_of(kind)
+    checkpoints = subjects.checkpoint("*", work, "*", "*")
     beside = (subjects.returned(work, "*"), subjects.begun(work, "*"), subjects.spent(work, "*"))
+    told = [HALTED] if kind in (PLAN, SYNTHESIZE) else [HALTED, FINISH]
+    facts = [subjects.fact("*", name) for name in (work, *beside)]
     return (
-        *(subjects.fact("*", name) for name in (work, *beside)),
+        *facts,
+        *(calls.newest(subjects.tasks_stream, fact) for fact in (*facts, *(subjects.fact("*", name) for name in told))),
+        calls.INFO,
         subjects.progress("*", work),
+        subjects.signal("*", work),  # that a lost lease was taken over
+        checkpoints,
+        calls.newest(subjects.checkpoints_stream, checkpoints),
         calls.key(subjects.workers_bucket, f"{kind}.*"),
         *_ledgers(subjects),
-        *_blobs(subjects),
-        *_reading(subjects),
+        *_blobs(subjects, kind),
         *(subject for lane in LANES for subject in _taking(topology.work(subjects, kind, lane))),
     )
 
 
-def _work_of(kind: str) -> str:
-    """The ids of its work."""
-    return {PLAN: "plan.*", SYNTHESIZE: "synthesis.*"}.get(kind) or Subtask(id="*", kind=kind, objective="").work_id
-
-
 def _signals(subjects: Subjects, kind: str) -> tuple[str, ...]:
-    """What whoever takes work of ``kind`` listens to. Plans and reports are not hedged."""
-    hedged = () if kind in (PLAN, SYNTHESIZE) else (subjects.signal("*", _work_of(kind)),)
-    return subjects.signal("*"), *hedged
+    """What whoever takes work of ``kind`` listens to. There is no plan and no report to finish."""
+    finish = () if kind in (PLAN, SYNTHESIZE) else (subjects.finish_signal("*"),)
+    return subjects.signal("*"), subjects.signal("*", subjects.work_of(kind)), *finish
 
 
 def _taking(consumer: Consumer) -> tuple[str, ...]:
     return calls.pull(consumer), calls.settle(consumer), calls.consumer_info(consumer)
 
 
-def _reading(subjects: Subjects) -> tuple[str, ...]:
-    """Logs, evidence, and who is there."""
-    buckets = (calls.bucket_stream(bucket) for bucket in (subjects.workers_bucket, subjects.kinds_bucket))
-    return (calls.INFO, *(calls.direct(stream) for stream in (subjects.tasks_stream, subjects.blobs_stream, *buckets)))
+def _logs(subjects: Subjects) -> tuple[str, ...]:
+    return calls.direct(subjects.tasks_stream), calls.newest(subjects.tasks_stream, subjects.task("*"))
+
+
+def _evidence(subjects: Subjects) -> tuple[str, ...]:
+    """All that is kept, whosever it is."""
+    return (calls.newest(subjects.blobs_stream, subjects.unowned_blob(">")),)
+
+
+def _announcements(subjects: Subjects) -> tuple[str, ...]:
+    """Who is there."""
+    return tuple(calls.direct(calls.bucket_stream(bucket)) for bucket in (subjects.workers_bucket, subjects.kinds_bucket))
 
 
 def _ledgers(subjects: Subjects) -> tuple[str, ...]:
     """What tasks have spent, for whoever calls a model for them."""
-    return calls.key(subjects.budget_bucket, "*"), calls.direct(calls.bucket_stream(subjects.budget_bucket))
+    ledger = calls.key(subjects.budget_bucket, "*")
+    return ledger, calls.newest(calls.bucket_stream(subjects.budget_bucket), ledger)
 
 
-def _blobs(subjects: Subjects) -> tuple[str, ...]:
-    """Of a blob and of its parts."""
-    return subjects.blob("*"), subjects.blob("*.*")
+def _blobs(subjects: Subjects, owner: str) -> tuple[str, ...]:
+    """Of an owner's blobs and of their parts."""
+    return subjects.blob(owner, "*"), subjects.blob(owner, "*.*")
 
 
 def _inbox(subjects: Subjects, role: str) -> str:

@@ -8,7 +8,7 @@ taken effect or not, and every call here may be repeated. What is too large for 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -35,6 +35,15 @@ class Entry(Struct, frozen=True):
     value: bytes | None
     revision: int
     """What :meth:`Bus.swap_key` is told, so that it replaces what was read and nothing newer."""
+
+
+class Queued(Struct, frozen=True):
+    """How full the subjects of a stream are."""
+
+    limit: int | None
+    """Messages that one of them holds at the most; None: any number."""
+    messages: Mapping[str, int]
+    """By subject, those that wait or are being handled."""
 
 
 class Delivery(Protocol):
@@ -68,6 +77,10 @@ class Consumption(Protocol):
     def alive(self) -> bool:
         """False where nothing, not even an idle heartbeat, came from the server for too long."""
 
+    @property
+    def running(self) -> int:
+        """Handlers at work."""
+
     async def stop(self) -> None:
         """Ask for nothing more; handlers that run go on. What was on its way and not handled yet goes back, at once."""
 
@@ -92,7 +105,10 @@ class Bus(Protocol):
         """
 
     async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
-        """Store ``data``; a repetition with the same ``message_id`` within the duplicate window is dropped."""
+        """Store ``data``; a repetition with the same ``message_id`` within the duplicate window is dropped.
+
+        Raises :class:`~concertino.contracts.errors.QueueFull`, at once, where ``subject`` holds as much as it may.
+        """
 
     async def schedule(self, subject: str, at: float, target: str) -> None:
         """Have the server store an empty message on ``target`` (of the same stream) at Unix time ``at``, once.
@@ -114,8 +130,12 @@ class Bus(Protocol):
         Unix time.
         """
 
-    async def last(self, stream: str, subjects: str) -> list[Stored]:
-        """The newest message of each subject that matches ``subjects``."""
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        """The newest message on ``subject``, one without wildcards: what a user may read who may not read the whole stream."""
+
+    def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
+        """What was stored on ``subjects`` from Unix time ``since`` on, in order, a part at a time: for what is too much to be
+        held at once."""
 
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
         """Messages waiting, and messages delivered and not settled. (0, 0) where there is no such consumer.
@@ -126,17 +146,23 @@ class Bus(Protocol):
     async def depths(self, stream: str) -> dict[str, tuple[int, int]]:
         """The same of every consumer of ``stream``, by name. Empty where there is no such stream."""
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
+    async def queued(self, stream: str, subjects: str) -> Queued:
+        """How full those ``subjects`` of ``stream`` are that hold anything, in the words of its leader."""
+
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         """Hand messages to ``handler``, at most ``slots`` at once, for as long as the process lives and whatever happens to
-        the connection, the server or the consumer in between. A handler settles its delivery itself."""
+        the connection, the server or the consumer in between. A handler settles its delivery itself.
+
+        ``after`` is a consumption of the same bus that shares these slots and goes first: only what it leaves free is asked for
+        here. What had been asked for before it filled them may still come, for a few seconds."""
 
     # --- blobs
 
-    async def put_blob(self, data: bytes) -> str:
-        """Keep ``data`` under its SHA-256, which is returned. Storing it twice is storing it once."""
+    async def put_blob(self, owner: str, data: bytes) -> str:
+        """Keep ``data`` for ``owner`` under its SHA-256, which is returned. Storing it twice is storing it once."""
 
-    async def get_blob(self, digest: str) -> bytes | None:
-        """The bytes, checked against ``digest``; None where there is no such blob (any more), or not all of it."""
+    async def get_blob(self, owner: str, digest: str) -> bytes | None:
+        """The bytes, checked against ``digest``; None where ``owner`` has no such blob (any more), or not all of it."""
 
     # --- buckets
 

@@ -6,6 +6,10 @@ the server serves them in order, and what drifts is put right when the request e
 the request's own inbox) closes it. While a request is open the server sends idle heartbeats; a request that heard nothing for
 two of them is dead (the server restarted, the leader moved, the consumer is gone) and is replaced. Never more is asked for
 than can be started now, so a busy replica hoards nothing that an idle one could do.
+
+A puller may come *after* another one, which shares its slots: it asks only for what that one leaves free. What it had asked for
+when the other filled the slots is taken back where they stay full: the server forgets requests to an inbox that nobody listens
+to, so it gets a new one, and what was on its way to the old one is still taken.
 """
 
 from __future__ import annotations
@@ -58,9 +62,14 @@ class Puller:
         restore: Callable[[], Awaitable[None]],
         slots: int,
         heartbeat: float,
+        after: Puller | None = None,
     ) -> None:
         self._nc, self._subject, self._slots, self._heartbeat = nc, subject, slots, heartbeat
         self._handle, self._hand_back, self._restore = handle, hand_back, restore
+        self._after = after
+        self._followers: list[Puller] = []
+        if after:
+            after._followers.append(self)
         self._requests: dict[str, _Request] = {}
         self._numbers = itertools.count(1)
         self._running: set[asyncio.Task[None]] = set()
@@ -70,6 +79,7 @@ class Puller:
         self._pause = 0.0
         self._inbox = nc.new_inbox() + "."
         self._subscription: Subscription | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self._clock = asyncio.get_running_loop().time
         self._heard = self._clock()
         self._loop = asyncio.create_task(self._run())
@@ -78,7 +88,21 @@ class Puller:
     @property
     def alive(self) -> bool:
         silent = self._clock() - self._heard
-        return not self._loop.done() and (silent < 4 * self._heartbeat or len(self._running) >= self._slots)
+        return not self._loop.done() and (silent < 4 * self._heartbeat or self._room <= 0)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
+    def _room(self) -> int:
+        """How many may be started now."""
+        return self._slots - len(self._running) - (self._after.running if self._after else 0)
+
+    @property
+    def _credits(self) -> int:
+        """How many were asked for and did not come yet."""
+        return sum(request.credits for request in self._requests.values())
 
     def reconnected(self) -> None:
         """The server may have forgotten every request: ask again at once."""
@@ -94,19 +118,28 @@ class Puller:
         await asyncio.wait([self._loop])
         if self._subscription and self._nc.is_connected:
             # No more from the server, a round trip, and what came before it goes through `_on_message`, which hands it back.
-            # In a task of its own, as cancelling nats-py in the middle of a round trip kills its read loop.
-            drained = asyncio.create_task(self._subscription.drain())  # type: ignore[no-untyped-call]
+            await asyncio.shield(self._leave(self._subscription))
+        if self._leaving:
+            await asyncio.shield(self._leaving)
+
+    def _leave(self, subscription: Subscription) -> asyncio.Task[None]:
+        """Listen no more to ``subscription``, once all that was on its way there has come.
+
+        In a task of its own, as cancelling nats-py in the middle of a round trip kills its read loop.
+        """
+
+        async def drain() -> None:
             with contextlib.suppress(nats.errors.Error, OSError):
-                await asyncio.shield(drained)
+                await subscription.drain()  # type: ignore[no-untyped-call]
+
+        return asyncio.create_task(drain())
 
     def _ended(self, loop: asyncio.Task[None]) -> None:
         if not loop.cancelled() and (error := loop.exception()):
             log.error("a consumer was given up", consumer=self._subject, exc_info=error)
 
     async def _run(self) -> None:
-        self._subscription = await self._nc.subscribe(
-            self._inbox + "*", cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
-        )
+        await self._listen()
         while not self._stopped:
             self._kick.clear()
             self._drop_dead()
@@ -115,12 +148,33 @@ class Puller:
             if self._pause:
                 await asyncio.sleep(self._pause)
                 self._pause = 0.0
-            wanted = self._slots - len(self._running) - sum(r.credits for r in self._requests.values())
+            wanted = self._room - self._credits
             if self._nc.is_connected and (wanted >= max(1, self._slots // 2) or (wanted > 0 and not self._requests)):
                 await self._pull(wanted)
-            with contextlib.suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(self._heartbeat / 2):
                     await self._kick.wait()
+            except TimeoutError:
+                # Only where it stays like this: quick work in the other lane fills the slots a thousand times a second.
+                if self._after and self._credits > max(self._room, 0) and not (self._leaving and not self._leaving.done()):
+                    await self._take_back()
+
+    async def _listen(self) -> None:
+        self._subscription = await self._nc.subscribe(
+            f"{self._inbox}{next(self._numbers)}.*", cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
+
+    async def _take_back(self) -> None:
+        """Others are to have what was asked for and cannot be started now."""
+        before = self._subscription
+        self._requests.clear()
+        try:
+            await self._listen()
+        except (nats.errors.Error, OSError) as e:
+            log.warning("what was asked for could not be taken back yet", consumer=self._subject, error=str(e))
+        else:
+            assert before is not None
+            self._leaving = self._leave(before)
 
     def _drop_dead(self) -> None:
         now = self._clock()
@@ -130,11 +184,12 @@ class Puller:
                 del self._requests[number]
 
     async def _pull(self, batch: int) -> None:
-        number = str(next(self._numbers))
+        assert self._subscription is not None
+        number = self._subscription.subject.removesuffix("*") + str(next(self._numbers))
         self._requests[number] = _Request(batch, self._clock())
         request = {"batch": batch, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(self._heartbeat * 1e9)}
         try:
-            await self._nc.publish(self._subject, msgspec.json.encode(request), reply=self._inbox + number)
+            await self._nc.publish(self._subject, msgspec.json.encode(request), reply=number)
         except (nats.errors.Error, OSError) as e:
             log.warning("pull request could not be sent", consumer=self._subject, error=str(e))
             self._requests.pop(number, None)
@@ -171,7 +226,7 @@ class Puller:
         task.add_done_callback(self._done)
 
     def _on_status(self, message: Msg, now: float) -> None:
-        number = message.subject[len(self._inbox) :]
+        number = message.subject
         headers = message.headers or {}
         status, description = headers.get("Status", ""), headers.get("Description", "")
         if status == "100":
@@ -210,4 +265,12 @@ class Puller:
             self._heard = self._clock()  # nothing was asked for until now, so nothing could be heard
         self._running.discard(task)
         if not self._requests or len(self._running) <= self._slots // 2:
+            self._kick.set()
+        for follower in self._followers:
+            follower._freed()
+
+    def _freed(self) -> None:
+        """There may be room that the puller before this one had taken."""
+        if not self._requests:
+            self._heard = self._clock()
             self._kick.set()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -14,7 +14,7 @@ from concertino.bus.port import Bus, Stored
 from concertino.contracts.codec import MAX_MESSAGE, decode, encode, schema_of
 from concertino.contracts.errors import BusUnavailable, Invalid, InvalidMessage
 from concertino.contracts.facts import Fact, read_fact, unreadable_fact
-from concertino.contracts.messages import Lane, Message, Outcome, Progress, Work
+from concertino.contracts.messages import Checkpoint, Lane, Message, Outcome, Progress, Work
 from concertino.contracts.subjects import Header, Subjects
 from concertino.telemetry import tracing
 
@@ -25,11 +25,16 @@ INLINE = 32 * 1024
 
 An outcome travels inline for as long as it fits a message: whoever has nothing but a NATS client reads it, too."""
 
+_INLINE: Mapping[type[Message], int] = {Outcome: MAX_MESSAGE, Checkpoint: MAX_MESSAGE // 2}
+"""A checkpoint is of no use for long, and a blob is kept for as long as the log."""
+
 _FIRST_PAUSE, _LOOK_AGAIN = 0.001, 2.0
 """Seconds between looks at the log: for a fact that just passed by, and where nothing happens."""
 
 _LAG = (0.05, 0.2, 0.75)
 """Seconds between looks for a blob that a replica may not have yet."""
+
+_SHA_256 = re.compile("[0-9a-f]{64}")
 
 
 class TaskLog:
@@ -40,12 +45,12 @@ class TaskLog:
 
     async def write(self, task: str, name: str, message: Message) -> bool:
         """Store the fact ``name``. False: there is one already, and it stays."""
-        data, headers = await self._pack(message)
+        data, headers = await self._pack(message, self._subjects.parse_fact(self._subjects.fact(task, name))[1].writer)
         return await self._bus.write_once(self._subjects.fact(task, name), data, headers) is not None
 
     async def enqueue(self, lane: Lane, work: Work) -> None:
         """Put ``work`` into the queue of its kind; the same attempt twice is once."""
-        data, headers = await self._pack(work)
+        data, headers = await self._pack(work, work.brief.kind)
         message_id = self._subjects.message_id(work.task, work.id, work.attempt)
         await self._bus.enqueue(self._subjects.work(lane, work.brief.kind), data, message_id, headers)
 
@@ -56,8 +61,16 @@ class TaskLog:
 
     async def read_one(self, task: str, name: str) -> Fact | None:
         """One fact, if it is there."""
-        stored = await self._bus.last(self._subjects.tasks_stream, self._subjects.fact(task, name))
-        return await self._fact(stored[0]) if stored else None
+        stored = await self._bus.newest(self._subjects.tasks_stream, self._subjects.fact(task, name))
+        return await self._fact(stored) if stored else None
+
+    async def read_known(self, task: str, name: str) -> Fact:
+        """One fact of which the server said that it is there. Raises :class:`BusUnavailable` where those that are read lag."""
+        for pause in (*_LAG, 0.0):
+            if fact := await self.read_one(task, name):
+                return fact
+            await asyncio.sleep(pause)
+        raise BusUnavailable(f"{name} of {task} is there, and the server that was read has not seen it yet: try again")
 
     async def read_all(self, subjects: str, since: float) -> list[tuple[str, Fact]]:
         """Facts of every task on ``subjects`` that were stored after Unix time ``since``, in order, each with its task."""
@@ -67,7 +80,18 @@ class TaskLog:
 
     async def work_in(self, message: Stored) -> Work:
         """The work in a delivery. Raises :class:`InvalidMessage` and :class:`UnknownSchema`."""
-        return decode(Work, await self._payload(message), message.headers.get(Header.SCHEMA))
+        payload = await self._payload(message, self._subjects.queue_of(message.subject))
+        return decode(Work, payload, message.headers.get(Header.SCHEMA))
+
+    async def write_checkpoint(self, subject: str, checkpoint: Checkpoint, life: int) -> bool:
+        """Store ``checkpoint`` for ``life`` seconds. False: there is one on that subject already, and it stays."""
+        data, headers = await self._pack(checkpoint, self._subjects.checkpoint_of(subject))
+        return await self._bus.write_once(subject, data, {**headers, Header.TTL: str(life)}) is not None
+
+    async def checkpoint_in(self, message: Stored) -> Checkpoint:
+        """The checkpoint in a message. Raises :class:`InvalidMessage` and :class:`UnknownSchema`."""
+        payload = await self._payload(message, self._subjects.checkpoint_of(message.subject))
+        return decode(Checkpoint, payload, message.headers.get(Header.SCHEMA))
 
     @asynccontextmanager
     async def follow(self, task: str, *, live: bool = True) -> AsyncIterator[AsyncIterator[Fact | Progress]]:
@@ -129,25 +153,25 @@ class TaskLog:
             except TimeoutError:
                 pause = min(pause * 2, _LOOK_AGAIN)
 
-    async def _pack(self, message: Message) -> tuple[bytes, dict[str, str]]:
+    async def _pack(self, message: Message, owner: str) -> tuple[bytes, dict[str, str]]:
         data = encode(message)
         packed = {Header.SCHEMA: schema_of(type(message)), **tracing.headers()}
-        if len(data) > (MAX_MESSAGE if isinstance(message, Outcome) else INLINE):
-            digest = await self._bus.put_blob(data)
+        if len(data) > _INLINE.get(type(message), INLINE):
+            digest = await self._bus.put_blob(owner, data)
             packed[Header.BLOB] = digest
             data = msgspec.json.encode({"blob": digest, "size": len(data)})
         return data, packed
 
-    async def _payload(self, message: Stored) -> bytes:
-        """The bytes of ``message``, wherever they are. Raises :class:`InvalidMessage` where they are nowhere."""
+    async def _payload(self, message: Stored, owner: str) -> bytes:
+        """The bytes of ``message``, or ``owner``'s blob in their place. Raises :class:`InvalidMessage` where there is none."""
         digest = message.headers.get(Header.BLOB)
         if digest is None:
             return message.data
-        if len(digest) != hashlib.sha256().digest_size * 2:
+        if not _SHA_256.fullmatch(digest):
             raise InvalidMessage(f"{message.subject}: the header {Header.BLOB} holds no SHA-256")
         # A blob is stored before whatever names it: one that is not there is lost, unless the replica that was asked lags.
         for pause in _LAG:
-            if (data := await self._bus.get_blob(digest)) is not None:
+            if (data := await self._bus.get_blob(owner, digest)) is not None:
                 return data
             await asyncio.sleep(pause)
         raise InvalidMessage(f"{message.subject}: its payload, blob {digest[:12]}…, is not there (any more)")
@@ -155,7 +179,7 @@ class TaskLog:
     async def _fact(self, stored: Stored) -> Fact:
         _, name = self._subjects.parse_fact(stored.subject)
         try:
-            data = await self._payload(stored)
+            data = await self._payload(stored, name.writer)
         except InvalidMessage as e:
             return unreadable_fact(name, e, stored.headers, stored.sequence, stored.time)
         return read_fact(name, data, stored.headers, stored.sequence, stored.time)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from concertino.contracts.codec import MAX_MESSAGE
 from concertino.contracts.messages import Lane
-from concertino.contracts.subjects import LANES, Subjects
+from concertino.contracts.subjects import FINISH, HALTED, LANES, Subjects
 
 DAY = 86_400.0
 LEASE = 15.0
@@ -25,6 +25,9 @@ COORDINATOR_LEASE = 5.0
 ANNOUNCEMENT_LIFE = 30.0
 """Seconds for which a worker's announcement stands unless renewed."""
 
+_ROOM = 0.9
+"""Of a new limit, what may be in use already: more may come while it is being set."""
+
 MAX_HEADERS = 64 * 1024
 """Bytes in the headers of one message, on top of :data:`~concertino.contracts.codec.MAX_MESSAGE`."""
 
@@ -32,16 +35,19 @@ BLOB_REFRESH = 3600.0
 """Seconds after which a blob that is put again is stored anew. Blobs are kept this much longer than the log of a task, so
 that what a task puts is there for as long as the task's log, whoever stored the same bytes before."""
 
+MAX_QUEUED = 100_000
+"""Pieces of work, waiting or under way, that one queue holds at the most."""
+
 FACTS = (
     *("submitted", "plan.*", "dispatched.*", "result.*.*", "synthesis.*"),
     # Of a plan or a report, and of a result.
     *("returned.*.*.*", "returned.*.*.*.*", "spent.*.*.*", "spent.*.*.*.*", "begun.*.*.*", "begun.*.*.*.*"),
-    *("cancel", "outcome"),
+    *("again.*", "cancel", FINISH, "outcome", HALTED),
 )
 TIMERS = ("timer.*", "due.*")
 """Facts, too, in a stream of their own, from which the log takes them. A stream with schedules lets whoever may write to any of
 its subjects write to all of them (by a schedule with that target), and delete everything (by a roll-up)."""
-TRIGGERS = ("submitted", "plan.*", "begun.*.*.*.*", "result.*.*", "synthesis.*", "cancel", "due.*")
+TRIGGERS = ("submitted", "plan.*", "begun.*.*.*.*", "result.*.*", "synthesis.*", "cancel", FINISH, "due.*")
 """Facts after which there may be something to do. (A subtask's work that goes on for long may be worth a second attempt.)"""
 
 
@@ -57,6 +63,8 @@ class Stream(Struct, frozen=True):
     duplicate_window: float = 120.0
     sources: tuple[str, ...] = ()
     """Streams whose messages it holds, too, under their own subjects."""
+    max_each: int = 0
+    """Messages on each subject at the most: the server refuses more, and keeps what is there. 0: any number."""
     options: dict[str, Any] = {}
 
     def config(self) -> dict[str, Any]:
@@ -73,9 +81,17 @@ class Stream(Struct, frozen=True):
             "max_msgs": -1,
             "max_bytes": -1,
             "max_consumers": -1,
+            **({"max_msgs_per_subject": self.max_each, "discard_new_per_subject": True} if self.max_each else {}),
             **({"sources": [{"name": name} for name in self.sources]} if self.sources else {}),
             **self.options,
         }
+
+    def fitting(self, limit: int | None, messages: Iterable[int]) -> Stream:
+        """This, for a stream that has ``limit`` now and so many ``messages`` on its subjects: with the limit that it has, where
+        one of them holds about as much as the new one allows. The server would delete the rest, which it had accepted."""
+        if max(messages, default=0) <= self.max_each * _ROOM:
+            return self
+        return structs.replace(self, max_each=max(limit, self.max_each) if limit else 0)
 
 
 class Consumer(Struct, frozen=True):
@@ -127,8 +143,9 @@ def work(subjects: Subjects, kind: str, lane: Lane, lease: float = LEASE) -> Con
     )
 
 
-def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY) -> Topology:
-    """Streams, the coordinators' consumer and the buckets of kinds. ``keep`` is how long a task's log stays."""
+def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY, max_queued: int = MAX_QUEUED) -> Topology:
+    """Streams, the coordinators' consumer and the buckets of kinds. ``keep`` is how long a task's log stays, ``max_queued``
+    how many pieces of work each queue holds."""
     return Topology(
         streams=(
             Stream(
@@ -157,14 +174,23 @@ def installation(subjects: Subjects, *, replicas: int = 1, keep: float = 7 * DAY
                 retention="workqueue",
                 max_age=keep,
                 replicas=replicas,
+                max_each=max_queued,
                 options={"allow_direct": True, "max_msg_size": MAX_MESSAGE + MAX_HEADERS},
             ),
             Stream(
                 name=subjects.blobs_stream,
-                subjects=(subjects.blob("*"), subjects.blob("*") + ".*"),
+                # Of a blob and of its parts; the first is what an earlier release kept, whose parts look like others' blobs.
+                subjects=(subjects.unowned_blob("*"), subjects.blob("*", "*"), subjects.blob("*", "*") + ".*"),
                 max_age=keep + BLOB_REFRESH,
                 replicas=replicas,
                 options={"allow_direct": True, "max_msgs_per_subject": 1},
+            ),
+            Stream(
+                name=subjects.checkpoints_stream,
+                subjects=tuple(subjects.checkpoint("*", work, "*", "*") for work in ("*.*", "*.*.*")),
+                max_age=keep,
+                replicas=replicas,
+                options={"allow_direct": True, "allow_msg_ttl": True, "max_msg_size": MAX_MESSAGE + MAX_HEADERS},
             ),
             Stream(
                 name=f"KV_{subjects.workers_bucket}",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from concertino.cli.plain import forgiving
 
-WRONG_USAGE, OTHER, INTERRUPTED, BROKEN_PIPE = 2, 1, 130, 141
+WRONG_USAGE, OTHER, TRY_LATER, INTERRUPTED, BROKEN_PIPE = 2, 1, 75, 130, 141
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     from cyclopts import CycloptsError
 
     from concertino.cli.app import app
-    from concertino.contracts.errors import ConcertinoError, Invalid
+    from concertino.contracts.errors import ConcertinoError, Invalid, QueueFull
 
     for argument in arguments:
         if not _utf8(argument):
@@ -57,6 +57,8 @@ def run(arguments: Sequence[str]) -> int:
         return _report(f"{_one_line(e)} See `{_help(arguments, app)}`.", WRONG_USAGE, e)
     except Invalid as e:
         return _report(_one_line(e), WRONG_USAGE, e)
+    except QueueFull as e:
+        return _report(f"{_one_line(e)}. --wait 5m tries for that long", TRY_LATER, e)
     except ConcertinoError as e:
         return _report(_one_line(e), OTHER, e)
     except BrokenPipeError:

@@ -9,7 +9,8 @@ from typing import Annotated, TypeAlias
 
 from cyclopts import App, Parameter
 
-from concertino.cli.question import TaskOptions, question
+from concertino.cli.question import RedriveOptions, TaskOptions, question
+from concertino.contracts.errors import BadSetting
 
 Nats: TypeAlias = Annotated[str | None, Parameter(name="--nats")]
 Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="")]
@@ -38,7 +39,8 @@ def ask(
     """Ask, watch the work, and print a report with its evidence.
 
     Without a bus, everything is started for this one question and taken down again. The exit status is
-    0 answered, 3 partial, 4 failed, 5 cancelled, 2 wrong usage, 1 anything else.
+    0 answered, 3 partial, 4 failed, 5 cancelled, 2 wrong usage, 75 where the queues are full (nothing was submitted: try again
+    later, or with `--wait`), 1 anything else.
 
     Parameters
     ----------
@@ -203,6 +205,26 @@ def cancel(task: str, /, *, reason: str = "", nats: Nats = None) -> int:
     return asyncio.run(looking.cancel(task, nats=nats, reason=reason))
 
 
+@app.command
+def finish(task: str, /, *, reason: str = "", nats: Nats = None) -> int:
+    """Have a task stop here and write up what there is. Harmless where it has ended.
+
+    Nothing is begun any more; what is at work has some seconds to write up what it has read. The report says what is missing.
+
+    Parameters
+    ----------
+    task
+        The id of the task.
+    reason
+        Why: it stands in the outcome.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import looking
+
+    return asyncio.run(looking.finish(task, nats=nats, reason=reason))
+
+
 @app.command(name="list")
 def list_(*, since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d", json: Json = False, nats: Nats = None) -> int:
     """List tasks, newest first.
@@ -220,6 +242,95 @@ def list_(*, since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d",
     from concertino.cli.durations import parse_duration
 
     return asyncio.run(looking.tasks(nats=nats, since=parse_duration(since, "--since"), as_json=json))
+
+
+@app.command
+def failures(
+    *,
+    since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d",
+    kind: str = "",
+    task: str = "",
+    limit: int = 100,
+    json: Json = False,
+    nats: Nats = None,
+) -> int:
+    """List work that failed, newest first, with its error, its attempts and what models took for it.
+
+    Parameters
+    ----------
+    since
+        How far back: `30m`, `12h`, `7d`.
+    kind
+        Of this kind of worker alone; `plan` and `synthesize` are kinds, too.
+    task
+        Of this task alone, however old.
+    limit
+        How much of it, at the most.
+    json
+        Print a JSON array.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import failing
+    from concertino.cli.durations import parse_duration
+
+    seconds = parse_duration(since, "--since")
+    return asyncio.run(failing.failures(nats=nats, since=seconds, kind=kind, task=task, limit=limit, as_json=json))
+
+
+@app.command
+def redrive(
+    task: str | None = None,
+    /,
+    *subtasks: str,
+    limits: RedriveOptions = RedriveOptions(),  # noqa: B008  (frozen)
+    all: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002
+    since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d",
+    kind: str = "",
+    detach: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    nats: Nats = None,
+) -> int:
+    """Run again what failed in a task, or is missing: as a new task, which begins with the results that are there.
+
+    It is followed like that of `ask`, and exits alike. Ctrl-C cancels it.
+
+    Parameters
+    ----------
+    task
+        The id of the task. It must be over.
+    subtasks
+        Run these of its subtasks again, whatever became of them, and what depends on them (default: all that failed).
+    all
+        Every task with failed work instead, but for those that were run again before. They are not followed.
+    since
+        With `--all`: how far back.
+    kind
+        With `--all`: tasks with failed work of this kind, and of them this work alone.
+    detach
+        Print the id of the new task, and do not wait for it.
+    json
+        Print one JSON object instead of the report.
+    quiet
+        No progress on standard error.
+    nats
+        The bus to use (default: `CTN_NATS_URL`, else nats://127.0.0.1:4222).
+    """
+    from concertino.cli import failing
+    from concertino.cli.durations import parse_duration
+
+    if all:
+        if task is not None:
+            raise BadSetting("redrive: name a task, or say --all: not both")
+        return asyncio.run(failing.redrive_all(limits, since=parse_duration(since, "--since"), kind=kind, nats=nats))
+    if task is None or kind:
+        raise BadSetting("redrive: name the task to run again (`concertino failures` lists them); --kind goes with --all")
+    if detach:
+        return asyncio.run(failing.redrive(task, subtasks, limits, nats=nats))
+    from concertino.cli import asking
+
+    return asyncio.run(asking.again(task, subtasks, limits, nats=nats, as_json=json, quiet=quiet))
 
 
 @app.command

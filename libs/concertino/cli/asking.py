@@ -7,16 +7,17 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from concertino.cli.display import Display, display
+from concertino.cli.failing import summary
 from concertino.cli.fleet.services import of_use
 from concertino.cli.following import follow
 from concertino.cli.host import host
 from concertino.cli.interrupts import Interrupts
 from concertino.cli.output import STATUS_EXITS, show_plan, show_report
-from concertino.cli.question import Question
+from concertino.cli.question import Question, RedriveOptions
 from concertino.cli.session import Session, configuration, connect, given_url, tracing
 from concertino.cli.show.text import one_line
 from concertino.client.asking import asking, told
@@ -65,6 +66,39 @@ async def watch(task: str, *, nats: str | None, as_json: bool, quiet: bool) -> i
     return code
 
 
+async def again(
+    task: str, subtasks: Sequence[str], options: RedriveOptions, *, nats: str | None, as_json: bool, quiet: bool
+) -> int:
+    """Run again what failed in ``task``, follow that, and print its report."""
+    given = options.given()
+    config = configuration(nats)
+    screen = display(quiet=quiet)
+    interrupts = Interrupts(screen.note)
+    interrupts.at_once.append(lambda: screen.__exit__(None, None, None))
+    interrupts.install()
+    new = task_id(time.time(), secrets.randbits)
+    try:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(tracing())
+            span = stack.enter_context(asking())
+            session = await stack.enter_async_context(connect(config))
+
+            async def begin() -> None:
+                found = await session.client.redrive(task, subtasks, new=new, **given)
+                screen.note(summary(found))
+                interrupts.cancel = lambda: session.client.cancel(new, "cancelled at the terminal")
+
+            with screen:
+                state = await follow(session, new, screen, begin)
+            told(span, new, view(state).status)
+            code = show_report(state, as_json=as_json)
+            _say_why(state)
+            interrupts.answered = True
+            return code
+    except asyncio.CancelledError:
+        return _interrupted(interrupts, new, goes_on=True)
+
+
 async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer, *, plan_only: bool) -> int:
     config = configuration(nats)
     screen = display(quiet=quiet)
@@ -94,6 +128,7 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
                         lane=question.lane,
                         plan_only=plan_only,
                         task=task,
+                        wait=question.wait,
                     )
                     interrupts.cancel = lambda: session.client.cancel(task, "cancelled at the terminal")
 
@@ -114,13 +149,17 @@ async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer
             raise
         return code  # what was killed in haste could not leave in order: the answer is out all the same
     except asyncio.CancelledError:
-        if interrupts.error:
-            raise interrupts.error from None
-        if interrupts.cancel is None:
-            print("concertino: interrupted before there was a task", file=sys.stderr)
-        elif given_url(nats):
-            print(f"concertino: task {task} goes on: concertino follow {task}", file=sys.stderr)
-        return interrupts.status
+        return _interrupted(interrupts, task, goes_on=bool(given_url(nats)))
+
+
+def _interrupted(interrupts: Interrupts, task: str, *, goes_on: bool) -> int:
+    if interrupts.error:
+        raise interrupts.error from None
+    if interrupts.cancel is None:
+        print("concertino: interrupted before there was a task", file=sys.stderr)
+    elif goes_on:
+        print(f"concertino: task {task} goes on: concertino follow {task}", file=sys.stderr)
+    return interrupts.status
 
 
 async def _look(session: Session, screen: Display, question: Question, *, plan_only: bool) -> None:

@@ -25,6 +25,7 @@ async def submit(question: Question, *, nats: str | None, task: str | None) -> i
                 plan=question.plan,
                 lane=question.lane,
                 task=task,
+                wait=question.wait,
             )
     write(f"{name}\n")
     return 0
@@ -64,6 +65,15 @@ async def cancel(task: str, *, nats: str | None, reason: str) -> int:
         async with connect(configuration(nats)) as session:
             cancelled = await session.client.cancel(task, reason)
     write(f"task {task} is being cancelled\n" if cancelled else f"task {task} has ended, or was cancelled, before\n")
+    return 0
+
+
+async def finish(task: str, *, nats: str | None, reason: str) -> int:
+    """Ask for what there is of a task."""
+    with tracing():
+        async with connect(configuration(nats)) as session:
+            asked = await session.client.finish(task, reason)
+    write(f"task {task} is being finished\n" if asked else f"task {task} has ended, or was asked to finish, before\n")
     return 0
 
 

@@ -58,6 +58,7 @@ def show_report(state: State, *, as_json: bool) -> int:
 
 def show_tree(state: State, now: float) -> None:
     """The tree of ``state`` as at ``now``, and what models took for it so far."""
+    from concertino.cli.show.bounds import of_task
     from concertino.cli.show.spending import prompts
     from concertino.cli.show.tables import spending
     from concertino.cli.show.tree import tree
@@ -65,6 +66,8 @@ def show_tree(state: State, now: float) -> None:
     console = _console()
     console.print(tree(state, {}, now, plain=console.options.ascii_only))
     task = view(state)
+    if bounds := of_task(task):
+        console.print(f"at most: {bounds}", style="dim", soft_wrap=True)
     if spent := spending(task):
         console.print()
         console.print(spent)

@@ -41,12 +41,43 @@ class TaskOptions:
     """The most subtasks, over all rounds."""
     max_rounds: int | None = None
     """The most rounds of planning and work, 1 to 10 (default: 2)."""
+    max_queued: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
+    """The most time that planning or a subtask may wait for a worker: `30s`, `2m`. What waits longer has failed."""
     effort: Effort | None = None
     """How much is worth spending on it (default: auto)."""
+    model: str | None = None
+    """The model to ask for all of it, as its provider names it (default: as each service is configured)."""
     plan: str | None = None
     """A JSON file with a plan of your own (`-`: standard input): nobody plans then."""
     lane: Lane | None = None
     """`batch` waits behind what people wait for (default: interactive)."""
+    wait: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
+    """Where the queues are full: for how long to try again, as `5m` (default: not at all)."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RedriveOptions:
+    """What a task that is run again is allowed, where it is not what the first was."""
+
+    deadline: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
+    """The most time it may take: `90s`, `2m`, `1h30m` (default: as before)."""
+    max_tokens: int | None = None
+    """The most tokens that models may read and write for it (default: as before; what was spent before does not count)."""
+    max_cost: float | None = None
+    """The same in US dollars."""
+    model: str | None = None
+    """The model to ask for all of it, as its provider names it (default: as before)."""
+    wait: str | None = None
+    """Where the queues are full: for how long to try again, as `5m` (default: not at all)."""
+
+    def given(self) -> dict[str, Any]:
+        """The arguments of :meth:`concertino.client.Client.redrive`. Raises :class:`BadSetting`, naming the option."""
+        given = {name: value for name in ("max_tokens", "max_cost", "model") if (value := getattr(self, name)) is not None}
+        for name in ("deadline", "wait"):
+            if (text := getattr(self, name)) is not None:
+                given[name] = parse_duration(text, f"--{name}")
+        return given
 
 
 class Question(Struct, frozen=True):
@@ -57,6 +88,7 @@ class Question(Struct, frozen=True):
     limits: Limits
     plan: Plan | None
     lane: Lane
+    wait: float = 0.0
 
     @property
     def kinds(self) -> set[str]:
@@ -104,6 +136,7 @@ def question(request: str, options: TaskOptions) -> Question:
         limits=_limits(given),
         plan=None if plan is None else read_plan(plan),
         lane=given("lane").value or "interactive",
+        wait=parse_duration(options.wait, "--wait") if options.wait is not None else 0.0,
     )
 
 
@@ -116,8 +149,7 @@ def _sources(given: Callable[[str], _Given]) -> Iterator[Source]:
 def _limits(given: Callable[[str], _Given]) -> Limits:
     fields = {name: found for name in Limits.__struct_fields__ if (found := given(name)).value is not None}
     values = {name: found.value for name, found in fields.items()}
-    if "deadline" in fields:
-        values["deadline"] = parse_duration(*fields["deadline"])
+    values |= {name: parse_duration(*fields[name]) for name in ("deadline", "max_queued") if name in fields}
     try:
         return msgspec.convert(values, Limits)
     except msgspec.ValidationError as e:

@@ -46,7 +46,9 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_cost: float | None = None
     max_subtasks: int | None = None
     max_rounds: int | None = None
+    max_queued: str | None = None
     effort: Effort | None = None
+    model: str | None = None
     plan: str | None = None
     lane: Lane | None = None
 

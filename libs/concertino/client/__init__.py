@@ -1,6 +1,20 @@
 """Submit a task from any service, follow it, and have its report."""
 
 from concertino.client.client import Client, TaskSummary, WorkerKind
+from concertino.client.failures import Failures
+from concertino.client.redriving import Redriven
+from concertino.contracts.failures import FailedWork
 from concertino.contracts.messages import Limits, Plan, Source, Subtask
 
-__all__ = ["Client", "Limits", "Plan", "Source", "Subtask", "TaskSummary", "WorkerKind"]
+__all__ = [
+    "Client",
+    "FailedWork",
+    "Failures",
+    "Limits",
+    "Plan",
+    "Redriven",
+    "Source",
+    "Subtask",
+    "TaskSummary",
+    "WorkerKind",
+]

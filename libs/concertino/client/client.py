@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,25 +19,33 @@ from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
 from concertino.client.asking import asking, told
+from concertino.client.failures import Failures, failures, failures_of
+from concertino.client.redriving import Redriven, refreshed
+from concertino.client.room import Room
 from concertino.contracts.codec import decode
-from concertino.contracts.errors import DeadlineExceeded, InvalidPlan, TaskExists, TaskNotFound
+from concertino.contracts.errors import DeadlineExceeded, InvalidPlan, QueueFull, TaskExists, TaskNotFound
 from concertino.contracts.facts import Fact
 from concertino.contracts.ids import task_id
 from concertino.contracts.messages import (
+    Again,
     Announcement,
     Cancel,
+    Finish,
     Lane,
     Limits,
+    Message,
     Plan,
     Progress,
     Source,
     Submitted,
 )
 from concertino.contracts.plans import problems
+from concertino.contracts.redrive import redrive
 from concertino.contracts.state import State, fold
-from concertino.contracts.subjects import CLIENT, LANES, Subjects, check_id
+from concertino.contracts.subjects import CLIENT, FINISH, LANES, Subjects, check_id
 from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
+from concertino.masking import masked
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import tracing
@@ -44,6 +53,9 @@ from concertino.telemetry.names import Attribute, Event
 
 OVERDUE = 10.0
 """Seconds after a task's deadline for which its outcome is still waited for."""
+
+FAILURES = 100
+"""Pieces of failed work that are listed where nobody says how many."""
 
 
 class WorkerKind(Struct, frozen=True):
@@ -88,6 +100,7 @@ class Client:
         self._clock = clock
         self._given = bus
         self._bus_: Bus | None = bus
+        self._room_: Room | None = None
 
     async def __aenter__(self) -> Client:
         if self._bus_ is None:
@@ -114,36 +127,59 @@ class Client:
         lane: Lane = "interactive",
         plan_only: bool = False,
         task: str | None = None,
+        wait: float = 0.0,
     ) -> str:
         """Put a task into the log; its id. With an id of your own, submitting again is harmless.
 
-        Raises :class:`InvalidMessage` and :class:`InvalidPlan` before anything is stored, and :class:`TaskExists` where another
-        request stands under ``task``.
+        Where queues are full, it is tried again for ``wait`` seconds. Raises :class:`InvalidMessage`, :class:`InvalidPlan` and
+        :class:`QueueFull` before anything is stored, and :class:`TaskExists` where another request stands under ``task``.
         """
         submitted = Submitted(
-            request=request,
+            request=masked(request),
             sources=tuple(sources),
             limits=limits or Limits(),
-            plan=plan,
+            plan=masked(plan),
             lane=lane,
             until="plan" if plan_only else "report",
         )
+        return await self._submit(submitted, task, wait)
+
+    async def _submit(self, submitted: Submitted, task: str | None, wait: float) -> str:
         # What would be refused by every reader is refused here, with the same words.
         submitted = decode(Submitted, msgspec.json.encode(submitted))
-        if plan is not None:
+        name = check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
+        if submitted.plan is not None:
             offers = [a for a in await kinds(self._bus, self._subjects) if not a.internal]
-            found = problems(plan, submitted, {a.kind for a in offers}, brought=True, offers=offers)
+            found = problems(submitted.plan, submitted, {a.kind for a in offers}, brought=True, offers=offers)
             if found:
                 raise InvalidPlan("the plan cannot be run: " + "; ".join(found))
-        name = check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
-        with tracing.sending(self._subjects.fact("{task}", "submitted"), name, {Attribute.LANE: lane}) as span:
+        try:
+            await self._have_room(submitted, wait)
+        except QueueFull:
+            if task is None or await self._log.read_one(name, "submitted") is None:
+                raise
+        with tracing.sending(self._subjects.fact("{task}", "submitted"), name, {Attribute.LANE: submitted.lane}) as span:
             if not await self._log.write(name, "submitted", submitted):
-                there = await self._log.read_one(name, "submitted")
-                if there is None or there.message != submitted:
+                there = await self._log.read_known(name, "submitted")
+                if there.message != submitted:
                     raise TaskExists(f"another task was submitted as {name!r}: take another id, or none")
                 span.event(Event.EXISTS)
                 span.link(there.trace)
         return name
+
+    async def _have_room(self, submitted: Submitted, wait: float) -> None:
+        clock = asyncio.get_running_loop().time
+        give_up = clock() + wait
+        while True:
+            try:
+                await self._room.take(submitted)
+                return
+            except QueueFull as e:
+                # Not all who wait are to come back at once.
+                pause = (e.after or 0.0) * random.uniform(0.75, 1.25)  # noqa: S311
+                if clock() + pause > give_up:
+                    raise
+                await asyncio.sleep(pause)
 
     async def ask(
         self,
@@ -154,13 +190,15 @@ class Client:
         plan: Plan | None = None,
         lane: Lane = "interactive",
         task: str | None = None,
+        wait: float = 0.0,
     ) -> TaskView:
-        """Submit, and wait for the outcome.
+        """Submit, with up to ``wait`` seconds for room in the queues, and wait for the outcome.
 
-        Raises :class:`DeadlineExceeded` where no orchestrator is there to end the task when its time is up.
+        Raises what :meth:`submit` does, and :class:`DeadlineExceeded` where no orchestrator is there to end the task when its
+        time is up.
         """
         with asking() as span:
-            name = await self.submit(request, sources=sources, limits=limits, plan=plan, lane=lane, task=task)
+            name = await self.submit(request, sources=sources, limits=limits, plan=plan, lane=lane, task=task, wait=wait)
             seen = await self.wait(name, (limits or Limits()).deadline + OVERDUE)
             told(span, seen.task, seen.status)
         return seen
@@ -186,7 +224,7 @@ class Client:
     async def facts(self, task: str) -> list[Fact]:
         """The log of ``task`` as it is now, in order. Raises :class:`TaskNotFound`."""
         facts = await self._log.read(check_id(task))
-        if not facts:
+        if all(fact.name.type == "again" for fact in facts):  # what was written last outlives the rest
             raise TaskNotFound(
                 f"no task {task!r} in this log: see `concertino list`. It may be on another bus (CTN_NATS_URL), older than the "
                 "log keeps, or of a `concertino ask` without a bus: what that brought up, its log included, ended with it"
@@ -203,15 +241,73 @@ class Client:
 
     async def cancel(self, task: str, reason: str = "") -> bool:
         """Ask for ``task`` to end now. False: it had ended, or was cancelled already. Raises :class:`TaskNotFound`."""
+        return await self._ask_for(task, "cancel", Cancel(reason=reason))
+
+    async def finish(self, task: str, reason: str = "") -> bool:
+        """Ask for ``task`` to stop here, and for what there is to be written up: nothing is begun any more, and what is at work
+        has a few seconds. False: it had ended, or that was asked for already. Raises :class:`TaskNotFound`."""
+        return await self._ask_for(task, FINISH, Finish(reason=reason))
+
+    async def _ask_for(self, task: str, name: str, message: Message) -> bool:
         state = await self.state(task)
         if state.outcome:
             return False
         # Part of what its caller is doing; where that is no trace, of the task's.
         parent = NO_TRACE if tracing.here() else state.trace
-        with tracing.sending(self._subjects.fact("{task}", "cancel"), task, parent=parent) as span:
+        with tracing.sending(self._subjects.fact("{task}", name), task, parent=parent) as span:
             if not parent:
                 span.link(state.trace)
-            return await self._log.write(task, "cancel", Cancel(reason=reason))
+            return await self._log.write(task, name, message)
+
+    async def failures(
+        self,
+        since: float = 86_400.0,
+        *,
+        kind: str = "",
+        task: str = "",
+        most: int = FAILURES,
+    ) -> Failures:
+        """Work that failed, newest first, and at most ``most`` of it: of all tasks that were submitted or ended in the last
+        ``since`` seconds, or of ``task`` alone; of workers of ``kind`` alone.
+
+        Reads all outcomes from then on: of a million facts that is half a minute, on a busy machine. Raises
+        :class:`TaskNotFound`.
+        """
+        if not task:
+            return await failures(self._bus, self._subjects, self._clock() - since, kind, most)
+        await self.facts(task)
+        found = [one for one in await failures_of(self._log, task) if kind in ("", one.kind)]
+        found.sort(key=lambda one: one.at, reverse=True)
+        return Failures(tuple(found[:most]), len(found) > most)
+
+    async def redrive(
+        self,
+        task: str,
+        subtasks: Sequence[str] = (),
+        *,
+        deadline: float | None = None,
+        max_tokens: int | None = None,
+        max_cost: float | None = None,
+        model: str | None = None,
+        wait: float = 0.0,
+        new: str | None = None,
+    ) -> Redriven:
+        """Run again what failed in ``task`` (or the ``subtasks`` that are named), and what depends on that, as a ``new`` task
+        that has the other results already. What is given replaces the limits of the old one.
+
+        Raises :class:`TaskNotFound`, :class:`CannotRedrive` and what :meth:`submit` does.
+        """
+        state = await self.state(task)
+        given = {"deadline": deadline, "max_tokens": max_tokens, "max_cost": max_cost, "model": model}
+        limits = msgspec.structs.replace(
+            state.submitted.limits if state.submitted else Limits(), **{k: v for k, v in given.items() if v is not None}
+        )
+        redrive(state, subtasks, (), limits)  # before anything is read that may be large
+        gone = await refreshed(self._bus, state)
+        found = redrive(state, subtasks, gone, limits)
+        name = await self._submit(found.submitted, new, wait)
+        await self._log.write(task, f"again.{name}", Again(subtasks=found.run))
+        return Redriven(name, found.run, found.kept, len(gone))
 
     async def tasks(self, since: float = 86_400.0) -> list[TaskSummary]:
         """Tasks submitted in the last ``since`` seconds, newest first."""
@@ -250,6 +346,11 @@ class Client:
         if self._bus_ is None:
             raise RuntimeError("use the client inside `async with Client() as client:`")
         return self._bus_
+
+    @property
+    def _room(self) -> Room:
+        self._room_ = self._room_ or Room(self._bus, self._subjects)
+        return self._room_
 
     @property
     def _log(self) -> TaskLog:

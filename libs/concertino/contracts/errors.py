@@ -11,18 +11,24 @@
     │   ├── InvalidPlan         a cycle, an unknown kind, too many subtasks, ...
     │   ├── TaskExists          the id names another task already
     │   ├── TaskNotFound        no task of that id on this bus
+    │   ├── CannotRedrive       the task is not over, or nothing of it failed
     │   ├── BadSetting          an environment variable or option that does not parse
     │   ├── SourceError         a source that does not exist, may not be read, or cannot be read
     │   └── ModelRejected       the model's API does not take the request: key, model's name, size
     ├── Refused            a rule of the installation or a limit of the task forbids it
     │   ├── LimitReached        what the brief allows is used up
     │   ├── BudgetSpent         what the task may spend on models is used up
+    │   ├── QueuedTooLong       nobody began it in the time that the task gives its queue
+    │   ├── NothingNew          research goes in circles
     │   ├── QuoteNotSeen        a quote that is in nothing the worker has read
     │   └── ModelRefused        the model declines to answer
+    ├── Finished           the caller asked to finish: what there is counts
+    ├── Unfit              a handler, or an adapter of a model, returned what no reader accepts
     ├── Unusable           the model answered, and not so that it can be used
     ├── Transient          the world was at fault; the same call may succeed later
     │   ├── BusUnavailable      no server, or no answer in time
     │   ├── DeadlineExceeded    the time was up
+    │   ├── QueueFull           a queue has as much work as it may hold
     │   └── ModelUnavailable    overloaded, out of quota for now, failing, silent, or cut off in mid-stream
     │       └── LedgerUnavailable   what the task has spent cannot be read or written, so no model is called
     └── Cancelled          the caller asked to stop
@@ -33,7 +39,10 @@ happened and what to do about it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+Category: TypeAlias = Literal["transient", "overloaded", "invalid", "refused", "bug"]
+"""How errors are told apart where it is decided whether to try again: see :func:`category`."""
 
 
 class ConcertinoError(Exception):
@@ -91,6 +100,12 @@ class TaskNotFound(Invalid):
     code = "task_not_found"
 
 
+class CannotRedrive(Invalid):
+    """The task is not over, or has no failed work: the text says what to do."""
+
+    code = "cannot_redrive"
+
+
 class BadSetting(Invalid):
     """A setting that does not parse. The text names the environment variable or option and what it takes."""
 
@@ -127,6 +142,18 @@ class BudgetSpent(Refused):
     code = "budget"
 
 
+class QueuedTooLong(Refused):
+    """Nobody began it within the time that the task allows (``max_queued``). Allow it more, or see that there are workers."""
+
+    code = "queued_too_long"
+
+
+class NothingNew(Refused):
+    """Turn after turn brought nothing that had not been read before. Ask for something else, or name other sources."""
+
+    code = "nothing_new"
+
+
 class QuoteNotSeen(Refused):
     """The quote stands in nothing that this worker has read, so it cannot be evidence."""
 
@@ -137,6 +164,18 @@ class ModelRefused(Refused):
     """The model declines to answer this, and so does the model to fall back on. Put the request differently."""
 
     code = "model_refused"
+
+
+class Finished(ConcertinoError):
+    """The caller asked to finish before it was done. Submit it again, if more is wanted than there was by then."""
+
+    code = "finished"
+
+
+class Unfit(ConcertinoError, TypeError):
+    """A handler, or the adapter of a model, returned what no reader accepts. Mend it: the same would come of it again."""
+
+    code = "bug"
 
 
 class Unusable(ConcertinoError):
@@ -168,6 +207,12 @@ class DeadlineExceeded(Transient):
     code = "deadline"
 
 
+class QueueFull(Transient):
+    """A queue holds as much work as it may. Nothing was stored: try again, in ``after`` seconds."""
+
+    code = "queue_full"
+
+
 class ModelUnavailable(Transient):
     """The model's API is overloaded, limits the rate, fails, does not answer in time, or breaks off in mid-stream."""
 
@@ -185,3 +230,20 @@ class Cancelled(ConcertinoError):
     """The task was cancelled, or has its outcome already."""
 
     code = "cancelled"
+
+
+def category(error: BaseException) -> Category:
+    """What kind of fault ``error`` is: of the world, for now (``transient``) or because it is asked for too much
+    (``overloaded``); of whoever asked (``invalid``); a rule or a limit (``refused``); or nobody's who foresaw it (``bug``)."""
+    match error:
+        case LedgerUnavailable():
+            return "transient"
+        case ModelUnavailable():
+            return "overloaded"
+        case ConcertinoError(retryable=True):
+            return "transient"
+        case Invalid():
+            return "invalid"
+        case ConcertinoError():
+            return "refused"
+    return "bug"

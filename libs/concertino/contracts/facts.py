@@ -12,6 +12,8 @@ from concertino.contracts.messages import (
     Cancel,
     Dispatched,
     Failure,
+    Finish,
+    Halted,
     Message,
     Outcome,
     OutcomeStatus,
@@ -59,8 +61,9 @@ def read_fact(name: FactName, data: bytes, headers: Mapping[str, str], sequence:
     """The fact in ``data``.
 
     What cannot be read holds its place in the log all the same, as nothing else can be written there. A result, plan or
-    synthesis counts as failed, so that the task goes on without it; a cancellation and an outcome count whatever they say; a
-    wave counts as one without work. Only a task that cannot be read, and a timer that is none, stay :class:`Unreadable`.
+    synthesis counts as failed, so that the task goes on without it; what says that a task is to end, or has ended, counts
+    whatever it says; a wave counts as one without work. Only a task that cannot be read, and a timer that is none, stay
+    :class:`Unreadable`.
     """
     type_ = TYPES.get(name.type)
     if type_ is None:
@@ -82,6 +85,10 @@ def unreadable_fact(name: FactName, error: ConcertinoError, headers: Mapping[str
 def _in_place_of(type_: type[Message] | None, error: Failure) -> Message | Unreadable:
     if type_ is Cancel:
         return Cancel()
+    if type_ is Finish:
+        return Finish()
+    if type_ is Halted:
+        return Halted()
     if type_ is Dispatched:
         return Dispatched(work=())
     if type_ is Outcome:

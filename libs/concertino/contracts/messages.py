@@ -19,12 +19,15 @@ Kind = Annotated[str, Meta(pattern="^[a-z][a-z0-9_-]{0,31}$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 Dollars = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=7 * 86400)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Severity = Literal["", "info", "low", "medium", "high", "critical"]
 """How much harm a finding points at; empty where that is not what the finding is about."""
 
 DEADLINE = 600.0
 """Seconds a task may take where the caller sets none: every task ends."""
+WRITING_UP = 20.0
+"""Seconds for whoever is at work on a subtask to write up what there is, once the caller has asked to finish."""
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,7 +49,7 @@ class Source(Message, frozen=True, kw_only=True):
 class Limits(Message, frozen=True, kw_only=True):
     """What a task may use. Nothing in a plan can widen them."""
 
-    deadline: Annotated[float, Meta(gt=0, le=7 * 86400)] = DEADLINE
+    deadline: Seconds = DEADLINE
     """Seconds from submission to outcome."""
     max_tokens: Count | None = None
     """Of all calls of models together, each token counted once, read or written. No call is made that might exceed it."""
@@ -55,7 +58,12 @@ class Limits(Message, frozen=True, kw_only=True):
     max_subtasks: Count | None = None
     """Over all rounds. Unset: 20 for a planner, 10,000 for a plan that the caller brings."""
     max_rounds: Annotated[int, Meta(ge=1, le=10)] = 2
+    max_queued: Seconds | None = None
+    """Seconds that planning or a subtask may wait for a worker, from when nothing else holds it. What nobody has begun by then
+    has failed, and the task goes on without it. Unset: until the time of the task is up."""
     effort: Effort = "auto"
+    model: Annotated[str, Meta(pattern="^[!-~]{0,128}$")] = ""
+    """The model to ask for all of the task, in the place of those that are configured, and of their fallbacks. Empty: those."""
 
 
 class Subtask(Message, frozen=True, kw_only=True):
@@ -81,6 +89,8 @@ class Subtask(Message, frozen=True, kw_only=True):
     """Of what the task may spend: the most that this subtask may."""
     max_cost: Dollars | None = None
     """The same in US dollars."""
+    max_seconds: Seconds | None = None
+    """From when a worker first begins it, other attempts included; what it waits in its queue does not count."""
     effort: Effort = "auto"
     depends_on: tuple[Name, ...] = ()
     params: dict[str, Any] = {}
@@ -117,6 +127,10 @@ class Submitted(Message, frozen=True, kw_only=True):
     close; ``limits.max_rounds`` of 1 rules that out."""
     until: Literal["plan", "report"] = "report"
     """Where to stop: with the plan alone, nothing run, or with the report."""
+    done: tuple[Done, ...] = ()
+    """Results that the task starts with: of subtasks of ``plan``, which are not run then. Others count for nothing."""
+    again: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{0,64}$")] = ""
+    """The task that this one runs again, and whose results ``done`` are."""
 
 
 # ------------------------------------------------------------------------------------------------------------ evidence
@@ -255,6 +269,10 @@ class Usage(Message, frozen=True, kw_only=True):
         """A sum stops at :data:`MOST`, so that it can be read where what it is made of can."""
         return Usage(**{name: min(getattr(self, name) + getattr(other, name), MOST) for name in self.__struct_fields__})
 
+    def __sub__(self, other: Usage) -> Usage:
+        """What is left, and nothing where it would be less than that."""
+        return Usage(**{name: max(getattr(self, name) - getattr(other, name), 0) for name in self.__struct_fields__})
+
 
 class Amount(Message, frozen=True, kw_only=True):
     """Of a budget."""
@@ -307,6 +325,10 @@ class ResultStatus(StrEnum):
     FAILED = "failed"
 
 
+COORDINATOR = "coordinator"
+"""The ``worker`` of what no worker ended, but a limit of time."""
+
+
 class Settled(Message, frozen=True, kw_only=True):
     """What all work has in common when it is done: how it ended, who did it, and what it took."""
 
@@ -342,6 +364,14 @@ class Result(Settled, frozen=True, kw_only=True):
     """What was looked for in vain."""
     notes: tuple[str, ...] = ()
     """What a reader of the report should know, such as material that could not be read."""
+
+
+class Done(Message, frozen=True, kw_only=True):
+    """A result of an earlier task, for one that begins with it."""
+
+    work: str
+    """The work id of its subtask, which is the same in both."""
+    result: Result
 
 
 class Synthesized(Settled, frozen=True, kw_only=True):
@@ -384,6 +414,10 @@ class Spent(Message, frozen=True, kw_only=True):
 
     worker: str = ""
     why: str = ""
+    code: str = ""
+    """Of the error that it ended in: :mod:`concertino.contracts.errors`. Empty where it ended in none."""
+    category: str = ""
+    """Of the error: transient, overloaded, invalid, refused or bug. It decides whether and when there is another attempt."""
     attempt: int = 0
     """0: the log of an older release, which did not say."""
     seconds: Measure = 0.0
@@ -393,10 +427,53 @@ class Spent(Message, frozen=True, kw_only=True):
     """``usage`` by model."""
 
 
+class Record(Message, frozen=True, kw_only=True):
+    """One step of a conversation with a model: what came of what was asked."""
+
+    key: str
+    """What was asked, digested. The same may be asked more than once: then the order counts."""
+    value: Any = None
+    """What came of it, in a form that only whoever wrote it needs to know."""
+    error: Failure | None = None
+    """Why nothing came of it. The conversation went on."""
+    answer: bool = False
+    """Whether a model said it."""
+    part: bool = False
+    """Whether it is a piece of an answer under way."""
+    spent: dict[str, Usage] = {}
+    """What was paid for it, by model."""
+
+
+class Checkpoint(Message, frozen=True, kw_only=True):
+    """``ctn.checkpoint.<task>.<work id>.<attempt>.<n>``, by a worker that asks a model: the next steps of its conversation, so
+    that whoever takes the work over goes on from there. Without any it says that a delivery goes on from what stands before."""
+
+    worker: str
+    delivery: int
+    records: tuple[Record, ...] = ()
+    left: Literal["", "handed_back", "tried_again"] = ""
+    """Whether that delivery ended with this, and how. What it paid for stands in the task's log then (``spent``)."""
+    doubted: bool = False
+    """Whether the last answer is what it failed of: it is not used again."""
+
+
 class Cancel(Message, frozen=True, kw_only=True):
     """``ctn.task.<task>.cancel``, by a client."""
 
     reason: str = ""
+
+
+class Finish(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.finish``, by a client: stop here, and write up what there is."""
+
+    reason: str = ""
+
+
+class Again(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.again.<other task>``, by a client: the other task runs again what failed in this one."""
+
+    subtasks: tuple[Name, ...] = ()
+    """Those that it runs. None where only planning or the report is made anew."""
 
 
 class OutcomeStatus(StrEnum):
@@ -412,11 +489,18 @@ class Outcome(Message, frozen=True, kw_only=True):
     status: OutcomeStatus
     reason: str
     report: Report | None = None
+    findings: tuple[Finding, ...] = ()
+    """What was found, where a report was wanted and there is none: as workers brought it. Nobody has checked its quotes."""
     usage: Usage = Usage()
     max_tokens: int | None = None
     """What the task was allowed to spend."""
     max_cost: float | None = None
     """The same in US dollars: what the caller or the installation set, whichever is less."""
+
+
+class Halted(Message, frozen=True, kw_only=True):
+    """``ctn.task.<task>.halted``, by a coordinator, after the outcome: work of the task that is not done yet is of no use any
+    more. It is what workers look at, who may not read an outcome; a task whose work is all done has none."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- work
@@ -428,6 +512,8 @@ class Input(Message, frozen=True, kw_only=True):
     subtask: Subtask
     result: Result | None
     """None: nothing came before the join closed."""
+    why: str = ""
+    """Why there is none, in words for the report."""
 
 
 class Work(Message, frozen=True, kw_only=True):
@@ -473,9 +559,12 @@ class Progress(Message, frozen=True, kw_only=True):
 
 class Signal(Message, frozen=True, kw_only=True):
     """``ctn.signal.<task>``: running work of this task is of no use any more; ``ctn.signal.<task>.<work id>``: attempts at this
-    piece of it are, as another has brought its result. Not stored."""
+    piece of it are, as another has brought its result, or as its time is up; ``ctn.signal.<task>.finish``: whoever works on a
+    subtask writes up what there is. Not stored."""
 
     reason: str
+    delivery: int = 0
+    """Of a piece of work: attempts of earlier deliveries than this one are of no use any more, as it was taken over. 0: all."""
 
 
 class Announcement(Message, frozen=True, kw_only=True):

@@ -44,8 +44,8 @@ def problems(
     ``offers`` what workers say of themselves, where that is to be held against the plan.
     A planner's plan may read no source that the caller did not name, and may not repeat a brief.
     """
-    done = list(earlier)
-    before = {subtask.id for subtask in done}
+    earlier = list(earlier)
+    before = {subtask.id for subtask in earlier}
     found: list[str] = []
     if not plan.subtasks:
         found.append("it has no subtasks")
@@ -55,7 +55,9 @@ def problems(
     counts = Counter(subtask.id for subtask in plan.subtasks)
     found += [f"subtask id {id_!r} stands {n} times" for id_, n in counts.items() if n > 1]
     found += [f"subtask id {id_!r} was used by an earlier round" for id_ in counts if id_ in before]
-    unknown = sorted({subtask.kind for subtask in plan.subtasks} - set(kinds))
+    # What is done needs no worker.
+    done = {one.work for one in task.done} if brought else set()
+    unknown = sorted({subtask.kind for subtask in plan.subtasks if subtask.work_id not in done} - set(kinds))
     if unknown:
         found.append(f"no worker does {', '.join(map(repr, unknown))}; on the bus: {', '.join(sorted(kinds)) or 'none'}")
     for subtask in plan.subtasks:
@@ -64,10 +66,12 @@ def problems(
             for needed in subtask.depends_on
             if needed not in counts and needed not in before
         ]
+    planned = {subtask.work_id for subtask in plan.subtasks}
+    found += [f"a result is given for {work!r}, which is no subtask of it" for work in sorted(done - planned)]
     if not brought:
         strange = {source.location for s in plan.subtasks for source in s.sources or () if source not in task.sources}
         found += [f"source {location!r} was not given by the caller" for location in sorted(strange)]
-        briefs = {brief(subtask) for subtask in done}
+        briefs = {brief(subtask) for subtask in earlier}
         found += [f"subtask {s.id!r} repeats an earlier brief" for s in plan.subtasks if brief(s) in briefs]
         found += [
             f"subtask {s.id!r} allows itself {s.max_calls} tool calls, and {PLANNED_CALLS} are the most"
@@ -86,7 +90,7 @@ def problems(
         for s in plan.subtasks
         if _mixes(s, offers)
     ]
-    found += _against(offers, plan)
+    found += _against(offers, [subtask for subtask in plan.subtasks if subtask.work_id not in done])
     try:
         TopologicalSorter({s.id: s.depends_on for s in plan.subtasks}).prepare()
     except CycleError as e:
@@ -112,12 +116,12 @@ def _mixes(subtask: Subtask, offers: Collection[Announcement]) -> bool:
     return bool(reaching or kinds & public) and bool(private or kinds - public)
 
 
-def _against(offers: Collection[Announcement], plan: Plan) -> Iterator[str]:
+def _against(offers: Collection[Announcement], subtasks: Iterable[Subtask]) -> Iterator[str]:
     """What a plan wants of workers that they do not have. Nothing is known of the tools of a kind that announces none."""
     tools: dict[str, set[str]] = {}
     for offer in offers:
         tools.setdefault(offer.kind, set()).update(offer.tools)
-    for subtask in plan.subtasks:
+    for subtask in subtasks:
         there = tools.get(subtask.kind)
         if there and (strange := sorted(set(subtask.tools or ()) - there)):
             yield (

@@ -41,11 +41,14 @@ PARAMETERS: Mapping[str, str] = {
     "round": "The round, counted from 0.",
     "wave": "The dispatch, counted from 0.",
     "subtask": "The subtask's id, as in the plan: 1 to 64 letters, digits, `_` or `-`.",
+    "other": "The id of the other task.",
     "timer": "The timer's name.",
     "lane": "`interactive` or `batch`.",
     "kind": "The kind of worker: `plan`, `synthesize`, `code`, `docs`, or one of your own.",
     "work": "The work's id, two or three tokens: `plan.<round>`, `result.<kind>.<subtask>` or `synthesis.<round>`.",
     "delivery": "How often the queue had delivered the work, counted from 1.",
+    "attempt": "The attempt in the message of the work.",
+    "number": "Counted from 1 for each piece of work and attempt.",
     "replica": "One process of a worker.",
     "digest": "SHA-256 of the bytes, in lower-case hexadecimal.",
 }
@@ -61,7 +64,7 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
     everyone = "coordinators, clients"
     return (
         fact("submitted", "submitted", "submitted", "clients", everyone, "A task: publish this to have a question answered."),
-        fact("plan", "plan.{round}", "plan", "planners", everyone, "The subtasks of a round, and why."),
+        fact("plan", "plan.{round}", "plan", "planners, coordinators", everyone, "The subtasks of a round, and why."),
         fact("dispatched", "dispatched.{wave}", "dispatched", "coordinators", everyone, "Work that is in its queues."),
         fact(
             "returned",
@@ -91,22 +94,26 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             "result",
             "result.{kind}.{subtask}",
             "result",
-            "workers",
+            "workers, coordinators",
             everyone,
-            "What a subtask yielded: the first attempt to end.",
+            "What a subtask yielded: the first attempt to end, or that its time was up.",
         ),
         fact("synthesis", "synthesis.{round}", "synthesis", "synthesizers", everyone, "The report of a round."),
+        fact("again", "again.{other}", "again", "clients", "clients", "Another task runs again what failed in this one."),
         fact("cancel", "cancel", "cancel", "clients", everyone, "The caller wants the task to end now."),
+        fact("finish", "finish", "finish", "clients", everyone, "The caller wants the report now, on what there is."),
         fact("timer", "timer.{timer}", None, "coordinators", "the server", "A message schedule: fires on `due.{timer}`."),
         fact("due", "due.{timer}", None, "the server", "coordinators", "A timer has fired."),
         fact("outcome", "outcome", "outcome", "coordinators", "clients", "How the task ended, with its report."),
+        fact("halted", "halted", "halted", "coordinators", "workers", "The task has ended, and work of it has not."),
         Channel(
             name="work",
             address=subjects.work("{lane}", "{kind}"),
             schema="work",
             writers="coordinators",
             readers="workers",
-            description="One attempt at one piece of work. A work queue: each message goes to one worker, until acknowledged.",
+            description="One attempt at one piece of work. A work queue: each message goes to one worker, until acknowledged. "
+            "One that is full takes no more: the server's error is 10077 then.",
             required=(Header.MESSAGE_ID,),
         ),
         Channel(
@@ -129,9 +136,28 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             name="superseded",
             address=subjects.signal("{task}", "{work}"),
             schema="signal",
+            writers="coordinators, workers",
+            readers="workers",
+            description="Attempts at this piece of work are of no use any more: another has brought its result, or "
+            "(`delivery`) a later delivery goes on with it. Not stored.",
+        ),
+        Channel(
+            name="checkpoint",
+            address=subjects.checkpoint("{task}", "{work}", "{attempt}", "{number}"),
+            schema="checkpoint",
+            writers="workers",
+            readers="workers of that kind",
+            description=f"The next steps of a conversation with a model: the stream `{subjects.checkpoints_stream}`. Kept "
+            "until the work is of no use any more.",
+            once=True,
+        ),
+        Channel(
+            name="finishing",
+            address=subjects.finish_signal("{task}"),
+            schema="signal",
             writers="coordinators",
             readers="workers",
-            description="Attempts at this piece of work are of no use any more: another has brought its result. Not stored.",
+            description="Whoever works on a subtask of the task is to write up what there is. Not stored.",
         ),
         Channel(
             name="announcement",
@@ -182,7 +208,7 @@ def asyncapi(subjects: Subjects, version: str, server: str = "127.0.0.1:4222") -
             "description": (
                 "The orchestrator-worker pattern on NATS JetStream. A task is a log of facts, each written once; publish "
                 "`submitted` (to JetStream) and read `outcome`. Payloads are JSON; what is larger than fits a message is a "
-                f"blob on `{subjects.blob('<sha256>')}` and travels by its digest in the header `{Header.BLOB}`."
+                f"blob on `{subjects.blob('<owner>', '<sha256>')}` and travels by its digest in the header `{Header.BLOB}`."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
@@ -251,7 +277,7 @@ def _headers(channel: Channel) -> Json:
             "description": f"The payload is the blob of this SHA-256. No message is larger than {MAX_MESSAGE} bytes.",
         },
     }
-    if channel.name not in ("progress", "signal", "superseded"):
+    if channel.name not in ("progress", "signal", "superseded", "finishing"):
         properties[Header.TRACEPARENT] = {"type": "string", "description": "The W3C trace context. The task goes on in it."}
         properties[Header.TRACESTATE] = {"type": "string", "description": "What tracing systems add to it."}
     if channel.once:

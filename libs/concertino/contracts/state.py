@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from concertino.contracts.facts import Fact, Unreadable
 from concertino.contracts.messages import (
+    Again,
     Begun,
     Cancel,
     Dispatched,
+    Done,
     Failure,
+    Finish,
+    Halted,
     Outcome,
     Plan,
     Planned,
@@ -61,11 +65,19 @@ class State:
     """Deliveries that were not over at once, named alike."""
     returned: dict[str, Returned] = field(default_factory=dict)
     """Deliveries that were no fault of the work's, named alike."""
+    done: set[str] = field(default_factory=set)
+    """Ids of the work whose results the task started with. What they took was paid by the task that they are from."""
+    again: set[str] = field(default_factory=set)
+    """The tasks that run again what failed in this one."""
     cancel: Cancel | None = None
+    finish: Finish | None = None
     timers: set[str] = field(default_factory=set)
     due: set[str] = field(default_factory=set)
     outcome: Outcome | None = None
+    halted: Halted | None = None
     times: dict[str, float] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+    """Sequences in the log, under the same names: what came before what. 0: who keeps this state wrote that fact itself."""
     sent: dict[str, int] = field(default_factory=dict)
     """Work id to the highest attempt that is in a queue."""
     hedge_after: dict[str, float] = field(default_factory=dict)
@@ -84,6 +96,7 @@ class State:
                 self.submitted = message
                 if message.plan is not None:
                     self.plans[0] = Planned(plan=message.plan)
+                    self._start_with(message.done, message.plan, fact)
             case Unreadable() if fact.name.type == "submitted":
                 self.unreadable = message.error
             case Planned() if is_number(about):
@@ -104,19 +117,34 @@ class State:
                 self.begun[about] = message
             case Returned():
                 self.returned[about] = message
+            case Again():
+                self.again.add(about)
             case Cancel():
                 self.cancel = message
+            case Finish():
+                self.finish = message
             case Outcome():
                 self.outcome = message
+            case Halted():
+                self.halted = message
             case None if fact.name.type == "timer":
                 self.timers.add(about)
             case None if fact.name.type == "due":
                 self.due.add(about)
             case _:
                 return
-        self.times[name] = fact.time
+        self.times[name], self.places[name] = fact.time, fact.sequence
         if fact.trace and name in _HEADS:
             self.heads[name] = fact.trace
+
+    def _start_with(self, done: Iterable[Done], plan: Plan, fact: Fact) -> None:
+        """Such a result stands, whatever is written in its place: the server cannot know that it is there."""
+        planned = {subtask.work_id for subtask in plan.subtasks}
+        for one in done:
+            if one.work in planned and one.work not in self.done:
+                self.done.add(one.work)
+                self.results[one.work] = structs.replace(one.result, usage=_NOTHING, spent={})
+                self.times[one.work], self.places[one.work] = fact.time, fact.sequence
 
     @property
     def trace(self) -> Trace:
@@ -139,6 +167,12 @@ class State:
     def subtasks(self) -> list[Subtask]:
         """Of all rounds, in the order of the plans."""
         return [subtask for round_ in self.rounds for subtask in round_.plan.subtasks]
+
+    @property
+    def unfinished(self) -> set[str]:
+        """The ids of work that was sent and has brought nothing yet."""
+        plans, syntheses = (f"plan.{n}" for n in self.plans), (f"synthesis.{n}" for n in self.syntheses)
+        return self.sent.keys() - {*plans, *self.results, *syntheses}
 
     @property
     def usage(self) -> Usage:

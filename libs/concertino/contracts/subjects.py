@@ -24,8 +24,17 @@ PLAN, SYNTHESIZE = "plan", "synthesize"
 INBOX = "_INBOX"
 """How every subject begins that answers come to."""
 
+FINISH = "finish"
+"""The fact that a caller wants what there is, and the signal of it."""
+
 CLIENT, ORCHESTRATOR, PROVISION, MONITOR = "client", "orchestrator", "provision", "monitor"
 """The users of an installation that are no workers. A worker's role is its kind."""
+
+HALTED = "halted"
+"""The fact that a task is over while work of it is not."""
+
+_ABOUT_WORK = ("returned", "begun", "spent")
+_BY_CLIENTS = ("submitted", "again", "cancel", FINISH)
 
 
 class Header:
@@ -41,6 +50,7 @@ class Header:
     EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
     SCHEDULE = "Nats-Schedule"
     SCHEDULE_TARGET = "Nats-Schedule-Target"
+    TTL = "Nats-TTL"
     SUBJECT = "Nats-Subject"
     SEQUENCE = "Nats-Sequence"
     TIME_STAMP = "Nats-Time-Stamp"
@@ -78,11 +88,26 @@ def parse_nth(text: str) -> tuple[int, int]:
     return int(attempt) if dash and known else 1, int(delivery) if known and is_number(delivery) else 0
 
 
+def kind_of(work: str) -> str:
+    """Which kind does the work of this id."""
+    type_, _, about = work.partition(".")
+    return {"plan": PLAN, "synthesis": SYNTHESIZE}.get(type_) or about.partition(".")[0]
+
+
 class FactName(NamedTuple):
     """The part of a fact's subject after the task: its type and what it is about (``result``, ``web.s1``)."""
 
     type: str
     about: str
+
+    @property
+    def writer(self) -> str:
+        """The role that writes it, and owns its payload where that is a blob."""
+        if self.type in _BY_CLIENTS:
+            return CLIENT
+        if self.type in _ABOUT_WORK:
+            return kind_of(self.about)
+        return kind_of(str(self)) if self.type in ("plan", "result", "synthesis") else ORCHESTRATOR
 
     def __str__(self) -> str:
         return f"{self.type}.{self.about}" if self.about else self.type
@@ -119,6 +144,10 @@ class Subjects(Struct, frozen=True):
     @property
     def blobs_stream(self) -> str:
         return f"{self.prefix.upper()}_BLOBS"
+
+    @property
+    def checkpoints_stream(self) -> str:
+        return f"{self.prefix.upper()}_CHECKPOINTS"
 
     @property
     def workers_bucket(self) -> str:
@@ -164,7 +193,14 @@ class Subjects(Struct, frozen=True):
 
     def lane_of(self, subject: str) -> str:
         """The lane in the subject of work."""
-        return subject[len(self.prefix) + len(".work.") :].partition(".")[0]
+        return self._work_parts(subject)[0]
+
+    def queue_of(self, subject: str) -> str:
+        """The kind in the subject of work."""
+        return self._work_parts(subject)[2]
+
+    def _work_parts(self, subject: str) -> tuple[str, str, str]:
+        return subject[len(self.prefix) + len(".work.") :].partition(".")
 
     def work_consumer(self, lane: str, kind: str) -> str:
         """The durable consumer of one kind and lane."""
@@ -178,6 +214,10 @@ class Subjects(Struct, frozen=True):
     @property
     def coordinator_consumer(self) -> str:
         return "coordinator"
+
+    def work_of(self, kind: str) -> str:
+        """The ids of the work of ``kind``, with wildcards."""
+        return {PLAN: "plan.*", SYNTHESIZE: "synthesis.*"}.get(kind) or f"result.{kind}.*"
 
     def message_id(self, task: str, work: str, attempt: int) -> str:
         return f"{task}.{work}.{attempt}"
@@ -200,6 +240,15 @@ class Subjects(Struct, frozen=True):
         """The name of the fact what a delivery of ``work`` cost that brought no result."""
         return f"spent.{work}.{delivery}"
 
+    def checkpoint(self, task: str, work: str, attempt: int | str, number: int | str) -> str:
+        """A piece of the conversation with a model about one piece of work. ``number`` counts from 1."""
+        return f"{self.prefix}.checkpoint.{task}.{work}.{attempt}.{number}"
+
+    def checkpoint_of(self, subject: str) -> str:
+        """The kind in the subject of a checkpoint."""
+        _, _, work = subject[len(self.prefix) + len(".checkpoint.") :].partition(".")
+        return kind_of(work)
+
     # --- not stored
 
     def progress(self, task: str, work: str = "") -> str:
@@ -209,6 +258,11 @@ class Subjects(Struct, frozen=True):
     def signal(self, task: str, work: str = "") -> str:
         """Where it is said that a task, or (with ``work``) one piece of its work, is of no use any more."""
         return f"{self.prefix}.signal.{task}.{work}" if work else f"{self.prefix}.signal.{task}"
+
+    def finish_signal(self, task: str) -> str:
+        """Where it is said that what works on subtasks of a task is to write up what there is. A subject of its own: an older
+        release takes whatever is said of a task for its end."""
+        return self.signal(task, FINISH)
 
     def parse_signal(self, subject: str) -> tuple[str, str]:
         """Task and work id; the latter is empty where all of the task is meant."""
@@ -223,5 +277,10 @@ class Subjects(Struct, frozen=True):
 
     # --- blobs
 
-    def blob(self, digest: str) -> str:
+    def blob(self, owner: str, digest: str) -> str:
+        """``owner`` is the role that it is kept for: who wrote it or, of work, the kind that is to do it."""
+        return f"{self.prefix}.blob.{owner}.{digest}"
+
+    def unowned_blob(self, digest: str) -> str:
+        """Where earlier releases kept it, whosever it was."""
         return f"{self.prefix}.blob.{digest}"

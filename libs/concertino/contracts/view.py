@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from concertino.contracts.messages import Finding, Locator, Report, Result, Settled, Subtask, Usage
+from concertino.contracts.messages import Finding, Limits, Locator, Report, Result, Settled, Subtask, Usage
 from concertino.contracts.state import State
 from concertino.contracts.subjects import PLAN, SYNTHESIZE
 
@@ -112,6 +112,8 @@ class SubtaskView(Struct, frozen=True):
     model: str
     prompt: str
     usage: UsageView
+    earlier: str
+    """The task that brought this result, where it was an earlier one; ``usage`` is nothing then, as that one paid."""
 
 
 class TaskView(Struct, frozen=True):
@@ -132,6 +134,12 @@ class TaskView(Struct, frozen=True):
     """What it may spend; None: as much as it takes."""
     max_cost: float | None
     """The same in US dollars."""
+    limits: Limits | None
+    """As its caller set them. None: not known."""
+    again: str
+    """The task that this one runs again, of which it has results; empty where there is none."""
+    redriven: tuple[str, ...]
+    """The tasks that run this one again."""
 
     def to_json(self) -> bytes:
         """Indented JSON, every field present."""
@@ -166,6 +174,9 @@ def view(state: State) -> TaskView:
         by_model=_summed((model, usage) for _, model, usage in spending),
         max_tokens=max_tokens,
         max_cost=max_cost,
+        limits=state.submitted.limits if state.submitted else None,
+        again=state.submitted.again if state.submitted else "",
+        redriven=tuple(sorted(state.again)),
     )
 
 
@@ -259,6 +270,7 @@ def _subtask(state: State, subtask: Subtask) -> SubtaskView:
         model=done.model,
         prompt=done.prompt,
         usage=usage_view(done.usage),
+        earlier=state.submitted.again if state.submitted and subtask.work_id in state.done else "",
     )
 
 

@@ -6,13 +6,28 @@ no model at all (:mod:`concertino.model.extractive`); the services cannot tell, 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
 from concertino.contracts.budget import Line
-from concertino.contracts.messages import Announcement, Conflict, Evidence, Failure, Plan, Severity, Share, Usage, Work
+from concertino.contracts.messages import (
+    Announcement,
+    Conflict,
+    Evidence,
+    Failure,
+    Passage,
+    Plan,
+    Record,
+    Severity,
+    Share,
+    Usage,
+    Work,
+)
+from concertino.model.wish import Wish
 
 T = TypeVar("T")
 
@@ -91,8 +106,54 @@ class Purse(Protocol):
         """
 
 
+class Journal(Protocol):
+    """The conversation of a job with a model, kept step by step, so that whoever takes the work over pays for nothing twice.
+
+    Each step has a key that says what was asked. Before it is taken, :meth:`recall` says what came of it before; after it,
+    :meth:`keep` writes that down. What is taken in the same order from the same words has the same keys.
+    """
+
+    def recall(self, key: str) -> Record | None:
+        """What came of this step when it was taken before, once for each time; None where it is to be taken now."""
+
+    async def turn(self) -> None:
+        """A step is about to be taken. Does not return where the work is to be handed back instead: it is cancelled."""
+
+    def step(self) -> AbstractContextManager[None]:
+        """Around a step, to what it came to being kept: nothing interrupts it because the worker leaves."""
+
+    async def keep(self, record: Record) -> None:
+        """Write ``record`` down, and what was noted before it."""
+
+    def note(self, record: Record) -> None:
+        """Have ``record`` written down with what is kept next: of what costs nothing to be found out again."""
+
+
+class _Forgetful:
+    """Keeps nothing."""
+
+    def recall(self, _: str) -> Record | None:
+        return None
+
+    async def turn(self) -> None:
+        return None
+
+    def step(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    async def keep(self, record: Record) -> None:
+        return None
+
+    def note(self, record: Record) -> None:
+        return None
+
+
 async def _silent(_: str) -> None:
     """For whoever does not want to hear it."""
+
+
+_UNASKED = Wish()
+"""Of who never asks."""
 
 
 class Hooks(Struct, frozen=True):
@@ -104,8 +165,12 @@ class Hooks(Struct, frozen=True):
     """Each piece of a report as it is written."""
     progress: Callable[[str], Awaitable[None]] = _silent
     """What is happening, in a few words."""
+    wish: Wish = _UNASKED
+    """To finish: whoever researches then reads no more, and writes up what was read."""
     purse: Purse | None = None
     """What calls are paid from. None: nothing limits them; a task that has a budget is then refused."""
+    journal: Journal = _Forgetful()
+    """Where the conversation is kept."""
 
 
 class ToolSpec(Struct, frozen=True):
@@ -134,6 +199,9 @@ class Tools(Protocol):
         Raises :class:`~concertino.contracts.errors.Invalid` for an unknown name or bad arguments, and
         :class:`~concertino.contracts.errors.Refused` where the brief allows no more calls, or this one was made before.
         """
+
+    def again(self, name: str, arguments: dict[str, Any], seen: Sequence[Passage], *, failed: bool) -> None:
+        """Count a call as made that was made in an earlier attempt, and returned the passages ``seen``, or failed."""
 
     def forget(self) -> None:
         """Let calls be made again: their results are out of the model's sight."""

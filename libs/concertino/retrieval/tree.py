@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,6 +17,8 @@ from concertino.retrieval.leftout import VERSION_CONTROL, enters, is_left_out
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
 MAX_FILES = 50_000
+MOST_ENTRIES, MOST_DEEP = 100_000, 200
+"""Of one folder, and folders in folders."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -94,7 +97,9 @@ class Tree:
             below: list[tuple[str, ...]] = []
             for name, status in self._entries(folder):
                 path = "/".join((*folder, name))
-                if stat.S_ISDIR(status.st_mode):
+                if stat.S_ISDIR(status.st_mode) and len(folder) >= MOST_DEEP:
+                    self.skipped.append((path, f"over {MOST_DEEP} folders deep: name it as a source of its own"))
+                elif stat.S_ISDIR(status.st_mode):
                     below.append((*folder, name))
                 elif stat.S_ISLNK(status.st_mode):
                     self._judge_link(path)
@@ -108,9 +113,12 @@ class Tree:
         """Names and status of a folder's entries, sorted, without those never entered."""
         try:
             with _closing(self._open(folder, _FOLDER)) as fd, os.scandir(fd) as scan:
-                entries = list(_there(scan))
+                entries = list(islice(_there(scan), MOST_ENTRIES + 1))
         except OSError as e:
             self.skipped.append(("/".join(folder) or ".", _reason(e)))
+            return []
+        if len(entries) > MOST_ENTRIES:
+            self.skipped.append(("/".join(folder) or ".", f"over {MOST_ENTRIES} files in one folder: name smaller ones"))
             return []
         names = {name for name, _ in entries}
         if folder and not enters(folder[-1], names):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Protocol
@@ -17,10 +19,14 @@ from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.topology import installation
 from concertino.contracts.errors import BadSetting, ConcertinoError
+from concertino.masking import learn
 from concertino.runtime.probes import Probes
 from concertino.runtime.settings import MISCONFIGURED, Settings, settings
 from concertino.telemetry import logs, metrics
 from concertino.telemetry.export import exporting
+
+LAST_WORDS = 5.0
+"""Seconds for threads and tasks of a service that has stopped: for spans and metrics that are still to be sent, above all."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +49,7 @@ def serve(name: str, start: Callable[[Bus, Settings], Awaitable[Running]], role:
     """
     try:
         config = settings()
+        learn(config.secrets(), forever=True)
         logs.configure(name, config.log_level, config.log_format)
         with exporting(name):
             uvloop.run(_serve(name, config, start, role or name))
@@ -66,7 +73,9 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
         config.nats_url, name, config.subjects, closed=closed, access=config.access(role), provisions=config.provision
     )
     if config.provision:
-        await bus.provision(installation(config.subjects, replicas=config.replicas, keep=config.keep))
+        await bus.provision(
+            installation(config.subjects, replicas=config.replicas, keep=config.keep, max_queued=config.max_queued)
+        )
     service = await start(bus, config)
     release = version("concertino")
     await bus.answer_discovery(name, release)
@@ -85,6 +94,22 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
     await bus.close()
     await probes.stop()
     log.info("stopped")
+    _leave_within(LAST_WORDS)
+
+
+def _leave_within(seconds: float) -> None:
+    """End the process in any case: a thread that never ends would keep it for ever, and so would a task that cannot be
+    cancelled. What they were at was handed back."""
+
+    def leave() -> None:
+        threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
+        log.warning("something does not end; leaving without it", threads=threads)
+        logging.shutdown()
+        os._exit(0)
+
+    leaving = threading.Timer(seconds, leave)
+    leaving.daemon = True
+    leaving.start()
 
 
 def _missing(bus: Bus, service: Running, stop: asyncio.Event) -> str:

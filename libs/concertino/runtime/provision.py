@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 async def provision(bus: Bus, config: Settings, file: Config) -> None:
     """Streams, consumers and buckets, and which kinds are served on demand."""
     subjects = config.subjects
-    await bus.provision(installation(subjects, replicas=config.replicas, keep=config.keep))
+    await bus.provision(installation(subjects, replicas=config.replicas, keep=config.keep, max_queued=config.max_queued))
     await bus.provision(queues(subjects, [PLAN, SYNTHESIZE, *file.kinds], config.lease))
     await provide(bus, subjects, [_announcement(kind, config, file) for kind in file.kinds])
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from concertino.bus.access import Access
+from concertino.bus.topology import MAX_QUEUED
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.subjects import Subjects
 
@@ -90,6 +91,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Copies of each stream, in a cluster."""
     keep: Annotated[float, Meta(ge=60)] = 7 * 86_400.0
     """How long the log of a task, its evidence and its results stay."""
+    max_queued: Annotated[int, Meta(ge=1, le=100_000_000)] = MAX_QUEUED
+    """Pieces of work that each queue (of one kind, in one lane) holds at the most, waiting or under way. Where one is full,
+    tasks that need it are refused until there is room. It is for whoever provisions."""
     lease: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
     """After which work of a worker that fell silent goes to another."""
     attempts: Annotated[int, Meta(ge=1, le=50)] = 4
@@ -117,6 +121,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     link-local and metadata addresses are refused."""
     cache: str = msgspec.field(default_factory=default_cache)
     """Where indexes, clones and fetched documents are kept."""
+    clone_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    """Of one repository: what is fetched of it, and again its files. What is larger is not cloned."""
     source_roots: str = "/"
     """Folders (separated by ``:``) that a task's local sources must lie in."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
@@ -129,6 +135,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def subjects(self) -> Subjects:
         return Subjects(self.prefix)
+
+    def secrets(self) -> list[str]:
+        """What must be told to nobody, wherever it was given: for :func:`concertino.masking.learn`."""
+        values = (getattr(self, name) for name in self.__struct_fields__)
+        return [value.reveal() for value in values if isinstance(value, Secret)]
 
     def access(self, role: str) -> Access:
         """How ``role`` (``client``, ``orchestrator``, a kind of worker, ...) connects to the bus."""

@@ -99,6 +99,7 @@ def _start(service: str) -> Callable[[], None]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
         from concertino.telemetry.stamp import Stamp
+        from concertino.telemetry.veil import Veil
     except ImportError as e:
         raise BadSetting(
             f"an endpoint for traces is set, and what sends them is not installed ({e}): "
@@ -114,7 +115,7 @@ def _start(service: str) -> Callable[[], None]:
         resource = Resource.create({**own, **OTELResourceDetector().detect().attributes})
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(Stamp())
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        provider.add_span_processor(BatchSpanProcessor(Veil(OTLPSpanExporter())))
     trace.set_tracer_provider(provider)
     return provider.shutdown
 

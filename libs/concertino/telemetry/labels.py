@@ -18,7 +18,6 @@ OTHER: Final = "other"
 CODES: Final = (
     *sorted(e.code for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.ConcertinoError)),
     "abandoned",
-    "bug",
 )
 """Of failures: what errors say on the wire, and what the runtime itself says of work that has none."""
 STOPS: Final = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 from contextvars import ContextVar
 from typing import Any, Literal, TextIO
@@ -15,12 +16,17 @@ import structlog
 from msgspec import Struct
 from structlog.typing import ExcInfo
 
+from concertino.masking import learn_environment, masked
 from concertino.telemetry import tracing
 from concertino.telemetry.names import Field
 
 
 def configure(service: str, level: str = "info", format_: Literal["auto", "human", "json"] = "auto") -> None:
-    """Set up logging for this process. ``auto`` is human on a terminal and JSON elsewhere."""
+    """Set up logging for this process. ``auto`` is human on a terminal and JSON elsewhere.
+
+    What its environment holds that is secret is masked from now on, here and in all that it writes.
+    """
+    learn_environment(os.environ)
     colors = sys.stderr.isatty()
     human = _human(format_)
 
@@ -34,6 +40,10 @@ def configure(service: str, level: str = "info", format_: Literal["auto", "human
                 event[Field.TRACE], event[Field.SPAN] = trace.trace_id, trace.span_id
         return event
 
+    def secretless(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        """Without secrets: what libraries log, and errors, may repeat what was read. The last before it is written."""
+        return masked(event)
+
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -42,9 +52,9 @@ def configure(service: str, level: str = "info", format_: Literal["auto", "human
     ]
     last: list[Any] = (
         # The renderer's own tracebacks show local variables: what workers read, and secrets, would be in the log.
-        [_harmless, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, exception_formatter=_traceback)]
+        [secretless, _harmless, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, exception_formatter=_traceback)]
         if human
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else [structlog.processors.format_exc_info, secretless, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, *last],
@@ -85,7 +95,7 @@ def _harmless(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 def _traceback(out: TextIO, raised: ExcInfo) -> None:
     text = io.StringIO()
     structlog.dev.plain_traceback(text, raised)
-    out.write(_shown(text.getvalue()))
+    out.write(_shown(masked(text.getvalue())))
 
 
 def _shown(text: str) -> str:

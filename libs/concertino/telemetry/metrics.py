@@ -35,6 +35,11 @@ class _Bounded(MetricWrapperBase):
             known[values] = found
         return found
 
+    def clear(self) -> None:
+        """Forget every series, also those that are found at once."""
+        self.__dict__.pop("_by_values", None)
+        super().clear()
+
 
 class Counter(_Bounded, prometheus_client.Counter):
     """Only grows; from 0 again when its process starts anew, as ``rate()`` takes into account."""
@@ -69,6 +74,14 @@ PENDING = Gauge(
 ACK_PENDING = Gauge(
     "concertino_ack_pending", "Work that a worker has, or that waits for another try. As above: take the max.", ["kind", "lane"]
 )
+QUEUE_LIMIT = Gauge(
+    "concertino_queue_limit", "Work that one queue holds at the most, waiting or taken. 0: any amount. As above: take the max."
+)
+QUEUE_FULL = Counter(
+    "concertino_queue_full",
+    "Times that work of a task was not put into its queue, as that was full. It is tried again.",
+    ["kind", "lane"],
+)
 TRIGGERS = Gauge(
     "concertino_triggers", "Facts that no orchestrator is done with: waiting or taken. As above: take the max.", ["state"]
 )
@@ -97,6 +110,11 @@ HEDGES_ENDED = Counter(
 )
 
 MODEL_CALLS = Counter("concertino_model_calls", "Calls of a model, by how they ended.", ["kind", "model", "ended"])
+RECALLED = Counter(
+    "concertino_recalled_answers",
+    "Answers of models that an earlier attempt had: they are not asked for again.",
+    ["kind"],
+)
 MODEL_SECONDS = Histogram("concertino_model_call_seconds", "One call of a model.", ["kind", "model"], buckets=_LONG)
 TOKENS = Counter("concertino_tokens", "Tokens: input, output, cache_write or cache_read.", ["kind", "model", "type"])
 COST = Counter("concertino_cost_dollars", "What model calls cost, by the table of prices.", ["kind", "model"])
@@ -124,7 +142,7 @@ def seen(kind: str, model: str) -> None:
 
     What is 1 when a process is looked at first has not grown, as far as ``rate()`` can tell.
     """
-    for metric in (IN_FLIGHT, ATTEMPTS, REDELIVERIES, HANDED_BACK, LATE):
+    for metric in (IN_FLIGHT, ATTEMPTS, REDELIVERIES, HANDED_BACK, LATE, RECALLED):
         metric.labels(kind)
     for status in ResultStatus:
         RESULTS.labels(kind, status)

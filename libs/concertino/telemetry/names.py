@@ -61,6 +61,7 @@ class Event:
 
     TRIED_AGAIN = "tried again"
     HANDED_BACK = "handed back"
+    TAKEN_OVER = "another worker took it over"
     OVER = "the task ended"
     LATE = "another attempt was first"
     DROPPED = "nobody waits for it"

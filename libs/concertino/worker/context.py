@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from concertino.bus.announcements import kinds
+from concertino.bus.blobs import evidence
 from concertino.bus.port import Bus
 from concertino.contracts.budget import budget_of
 from concertino.contracts.errors import (
@@ -19,12 +21,15 @@ from concertino.contracts.errors import (
     ModelRefused,
     ModelRejected,
     ModelUnavailable,
+    Unfit,
     Unusable,
 )
-from concertino.contracts.messages import Announcement, Input, Source, Usage, Work
+from concertino.contracts.messages import Announcement, Input, Record, Source, Usage, Work
 from concertino.contracts.plans import GENERAL, PUBLIC
+from concertino.masking import credentials, learn, masked
 from concertino.model import prompts
 from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
+from concertino.model.wish import Wish
 from concertino.retrieval.wanted import shown
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -32,6 +37,7 @@ from concertino.telemetry import metrics
 from concertino.telemetry.export import captured
 from concertino.worker import meter
 from concertino.worker.evidence import EvidenceLog
+from concertino.worker.journal import Journal
 from concertino.worker.mcp import Servers
 from concertino.worker.purse import Purse
 from concertino.worker.quoting import ANOTHER_TRY, quoted
@@ -40,6 +46,7 @@ from concertino.worker.tools import Toolbox
 Say = Callable[[str, str], Awaitable[None]]
 """What is being done, and the next piece of text if that is writing."""
 
+_KINDS = "once:kinds"
 _RESEARCH = Path(__file__).with_name("research.md")
 
 
@@ -62,8 +69,10 @@ class Context:
         last_attempt: bool = False,
         servers: Servers | None = None,
         clock: Clock = time.time,
+        journal: Journal | None = None,
     ) -> None:
-        self.work = work
+        learn(secret for source in work.sources for secret in credentials(source.location))
+        self.work = structs.replace(work, request=masked(work.request), brief=masked(work.brief))
         self.last_attempt = last_attempt
         """Whether what fails now is not tried again."""
         self.model = model
@@ -72,23 +81,29 @@ class Context:
         """MCP servers that this kind may use. Their tools are offered by :meth:`research`, as far as the brief allows them."""
         self.notes: list[str] = []
         """What a reader of the result should know besides."""
-        self.evidence = EvidenceLog(bus)
+        self.journal = journal or Journal(None, work.brief.kind, "", delivery, clock)
+        """What is kept of its conversations with a model."""
+        self.evidence = EvidenceLog(bus, work.brief.kind)
         self.tools = Toolbox(
             allowed=work.brief.tools,
             max_calls=work.brief.max_calls,
             on_call=self._on_call,
-            on_seen=self.evidence.saw,
+            on_seen=self.evidence.admit,
             on_ended=self._on_tool_ended,
             captures=captured(os.environ),
         )
+        self.wish = Wish()
+        """To finish, of the caller of the task."""
         self.hooks = Hooks(
             on_call=self._on_model_call,
             on_text=self._on_text,
             progress=self.progress,
+            wish=self.wish,
             purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
+            journal=self.journal,
         )
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
-        self.spent: dict[str, Usage] = {}
+        self.spent: dict[str, Usage] = dict(self.journal.unbooked)
         """What models took so far, by name."""
         self._bus, self._say, self._clock = bus, say, clock
         self.doing = ""
@@ -97,6 +112,12 @@ class Context:
         """Why the model did not bring what it was asked for, once that is so."""
         self.cancelled = False
         """True once nobody wants the result any more. A handler that awaits is interrupted anyway; a thread has to look."""
+
+    @property
+    def finishing(self) -> bool:
+        """True once the caller has asked to finish: whatever is returned within a few seconds counts, and nothing after that.
+        :meth:`research` then has the model write up what it has read; a handler of its own looks here."""
+        return self.wish.asked
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -138,12 +159,17 @@ class Context:
             return await self._without_model(job, e)
 
     async def kinds(self) -> list[Announcement]:
-        """Whom a plan may ask: who is announced on the bus, and who would be woken by work."""
-        return await kinds(self._bus, self.settings.subjects)
+        """Whom a plan may ask: who is announced on the bus, and who would be woken by work. For a later attempt at this work
+        that is who was there for the first: what a model was told is not to change."""
+        if held := self.hooks.journal.recall(_KINDS):
+            return msgspec.convert(held.value, list[Announcement])
+        found = await kinds(self._bus, self.settings.subjects)
+        self.hooks.journal.note(Record(key=_KINDS, value=msgspec.to_builtins(found)))
+        return found
 
-    async def blob(self, digest: str) -> bytes | None:
-        """What is kept under ``digest``."""
-        return await self._bus.get_blob(digest)
+    async def blob(self, kind: str, digest: str) -> bytes | None:
+        """The evidence of workers of ``kind`` under ``digest``. Where users are kept apart, only a synthesizer may read it."""
+        return await evidence(self._bus, kind, digest)
 
     async def _without_model(self, job: Research, why: ConcertinoError) -> Answer[Findings]:
         self.setback = str(why)
@@ -180,8 +206,8 @@ class Context:
 
 
 def _check(call: Call) -> None:
-    """Raises :class:`TypeError` where a model says that it took what nothing can take: no reader would accept that."""
+    """Raises :class:`Unfit` where a model says that it took what nothing can take: no reader would accept that."""
     try:
         msgspec.convert(msgspec.structs.asdict(call.usage), Usage)
     except msgspec.ValidationError as e:
-        raise TypeError(f"the usage of a call of {call.model}: {e}") from e
+        raise Unfit(f"the usage of a call of {call.model}: {e}") from e

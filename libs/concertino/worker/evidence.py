@@ -12,22 +12,31 @@ from msgspec import structs
 from concertino.bus.port import Bus
 from concertino.contracts.errors import QuoteNotSeen
 from concertino.contracts.messages import Evidence, Finding, Locator, Passage
+from concertino.masking import without_known
 from concertino.model.port import Claim, Findings, Quote
+from concertino.worker.door import cleaned
 
 _NAMED = 80
 """Characters that an error repeats of a name or a quote."""
 
 
 class EvidenceLog:
-    """The passages that were seen while one piece of work was done."""
+    """The passages that were seen while one piece of work of ``kind`` was done."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, bus: Bus, kind: str) -> None:
+        self._bus, self._kind = bus, kind
         self._seen: dict[str, dict[tuple[str, str], Passage]] = {}
         self._cited: dict[str, str] = {}
 
     def saw(self, passage: Passage) -> None:
-        """Remember ``passage``. Tools that return passages need not call this: their toolbox does."""
+        """Remember ``passage``. Tools that return passages need not call this: their toolbox does.
+
+        It is remembered, quoted and kept without what looks like a secret in it.
+        """
+        self.admit(cleaned(passage))
+
+    def admit(self, passage: Passage) -> None:
+        """The same for what is clean already."""
         self._seen.setdefault(passage.source, {}).setdefault((passage.root, passage.text), passage)
 
     def quote(self, source: str, text: str, root: str = "") -> Evidence:
@@ -39,11 +48,19 @@ class EvidenceLog:
         found = next(self._places(source, text, root), None)
         if found is None:
             raise QuoteNotSeen(self._not_seen(source, text, root))
-        return self._cite(*found)
+        passage, start, quote = found
+        # Something in it may have turned out to be secret since it was seen: beside its name, elsewhere.
+        if (kept := without_known(passage.text)) is not passage.text:
+            quote = without_known(quote)
+            start = kept.find(quote)
+            passage = structs.replace(passage, text=kept)
+        if start < 0:
+            raise QuoteNotSeen(self._not_seen(source, quote, root))
+        return self._cite(passage, start, quote)
 
     def _places(self, source: str, text: str, root: str) -> Iterator[tuple[Passage, int, str]]:
         """Each passage in which ``text`` stands, where it begins, and how it stands there."""
-        literal = text.strip("\r\n")
+        literal = cleaned(text.strip("\r\n"))
         for quote in dict.fromkeys((literal, literal.replace("\r\n", "\n"), re.sub("\r?\n", "\r\n", literal))):
             for passage in self._seen.get(source, {}).values():
                 start = passage.text.find(quote) if quote.strip() and root in {"", passage.root} else -1
@@ -122,7 +139,7 @@ class EvidenceLog:
     async def keep(self) -> None:
         """Store every passage that was quoted, under its digest. To be done before the result is written."""
         for text in self._cited.values():
-            await self._bus.put_blob(text.encode())
+            await self._bus.put_blob(self._kind, text.encode())
 
 
 def _locate(passage: Passage, start: int, quote: str) -> Locator:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from msgspec import structs
 
 from concertino.contracts.codec import decode, encode
-from concertino.contracts.errors import InvalidMessage
+from concertino.contracts.errors import InvalidMessage, Unfit
 from concertino.contracts.messages import Finding, Plan, Planned, Report, Result, ResultStatus, Settled, Subtask, Synthesized
 from concertino.model.port import Answer, Findings
 from concertino.worker.context import Context
@@ -31,9 +31,17 @@ async def call(handler: Handler, context: Context, threads: Executor) -> Settled
         returned = await asyncio.get_running_loop().run_in_executor(threads, run, handler, context.work.brief, context)
         if isinstance(returned, Awaitable):
             returned = await returned
-    settled = _checked(_noted(settle(returned, context), context.notes), context.work.id)
+    settled = settle(returned, context)
+    settled = _checked(_noted(settled, [*context.notes, *_another(settled, context.work.limits.model)]), context.work.id)
     await context.evidence.keep()
     return settled
+
+
+def _another(settled: Settled, asked: str) -> list[str]:
+    """Said where the task ``asked`` for a model, and another one (or none) did the thinking."""
+    if not asked or not settled.model or asked in settled.model.split("+"):
+        return []
+    return [f"the task asked for the model {asked}, which was not to be had here: {settled.model} did it"]
 
 
 def _noted(settled: Settled, notes: list[str]) -> Settled:
@@ -43,7 +51,7 @@ def _noted(settled: Settled, notes: list[str]) -> Settled:
 def settle(returned: Any, context: Context) -> Settled:
     """What goes into the log for what a handler returned; quotes become evidence here, or are dropped and named.
 
-    Raises :class:`TypeError` for what is none of the things that a handler may return.
+    Raises :class:`Unfit` for what is none of the things that a handler may return.
     """
     match returned:
         case Settled():
@@ -63,7 +71,7 @@ def settle(returned: Any, context: Context) -> Settled:
         case list() | tuple() if all(isinstance(item, Finding) for item in returned):
             return Result(findings=tuple(returned))
         case _:
-            raise TypeError(
+            raise Unfit(
                 f"a handler returns findings (a list of Finding, or Findings), a Result or None, not {_named(returned)}"
             )
 
@@ -80,11 +88,11 @@ def _checked(settled: Settled, work: str) -> Settled:
     """``settled``, if whoever reads the log can read it and finds there what belongs there. Structs do not check themselves."""
     wanted = settled_type(work)
     if type(settled) is not wanted:
-        raise TypeError(f"{work} ends with a {wanted.__name__}, and the handler returned a {type(settled).__name__}")
+        raise Unfit(f"{work} ends with a {wanted.__name__}, and the handler returned a {type(settled).__name__}")
     try:
         decode(wanted, encode(settled))
     except (InvalidMessage, TypeError, ValueError) as e:
-        raise TypeError(f"the handler returned what no reader accepts: {e}") from e
+        raise Unfit(f"the handler returned what no reader accepts: {e}") from e
     return settled
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -11,14 +13,16 @@ from concertino.bus.port import Bus, Delivery, Stored
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.errors import Invalid, InvalidId
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Begun, Failure, Planned, Result, Returned, Settled, Synthesized, Work
-from concertino.contracts.subjects import Header, Subjects, check_id, check_work_id, nth, parse_nth
+from concertino.contracts.messages import Begun, Failure, Planned, Result, Returned, Settled, Spent, Synthesized, Work
+from concertino.contracts.subjects import FINISH, HALTED, Header, Subjects, check_id, check_work_id, nth, parse_nth
 from concertino.contracts.trace import NO_TRACE, Trace, trace_of
 from concertino.runtime.clock import Clock
 from concertino.worker import policy
 
 QUEUED_LONG = 1.0
 """Seconds in a queue after which it is worth asking whether the work is still wanted."""
+
+_IN_A_ROW = 8
 
 _FACTS: dict[str, type[Settled]] = {"plan": Planned, "result": Result, "synthesis": Synthesized}
 
@@ -75,56 +79,80 @@ class Intake:
         except Invalid as e:
             return self._unreadable(delivery, e)
         if work.attempt > 1:
-            return await self._judge_hedge(work)
-        returned: list[Stored] = []
+            return await self._judge_hedge(work, delivery.attempt)
         before: Before | None = None
-        if delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG:
-            done, over, handed_back = await asyncio.gather(
-                self._there(work.task, work.id),
-                self._there(work.task, "outcome"),
-                self._there(work.task, self._subjects.returned(work.id, "*")),
-            )
-            if done or over:
-                return Drop()
-            returned = [stored for stored in handed_back if _delivery(stored)[0] == work.attempt]
+        attempt = delivery.attempt
+        waited = delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG
+        if waited and await self._of_no_use(work):
+            return Drop()
         if delivery.attempt > 1:
+            names = (self._subjects.returned(work.id, number) for number in range(1, delivery.attempt))
+            returned = await self._those_of(work.task, names)
             before = await self._before(work, delivery.attempt - 1, returned)
-        attempt = delivery.attempt - len(returned)
+            attempt -= len(returned)
         abandoned = policy.poisoned(attempt, self._attempts)
         if abandoned:
             return Fail(work.task, work.id, abandoned, self._attempts)
         return Run(work, attempt, before)
 
-    async def _judge_hedge(self, work: Work) -> Run | Drop:
+    async def _judge_hedge(self, work: Work, delivery: int) -> Run | Drop:
         """It is begun once. One that dies with its worker is no loss: the attempt beside it goes on, and is tried again."""
-        done, over, begun = await asyncio.gather(
-            self._there(work.task, work.id),
-            self._there(work.task, "outcome"),
-            self._there(work.task, self._subjects.begun(work.id, "*")),
-        )
-        slow = [stored for stored in begun if _delivery(stored)[0] == 1]
-        if done or over or len(begun) > len(slow):
+        names = (self._subjects.begun(work.id, nth(work.attempt, number)) for number in range(1, delivery + 1))
+        if await self._of_no_use(work) or await self._those_of(work.task, names):
             return Drop()
-        last = max(slow, key=_delivery, default=None)
-        return Run(work, 1, Before("slow", trace_of(last.headers) if last else NO_TRACE))
+        return Run(work, 1, Before("slow", await self._slow(work)))
+
+    async def _slow(self, work: Work) -> Trace:
+        """The span of the attempt that is slow: of the last delivery that told that it had begun."""
+        last = await self._last_begun(work.task, work.id)
+        return trace_of(last.headers) if last else NO_TRACE
+
+    async def since(self, work: Work, delivery: Delivery) -> float | None:
+        """Unix time at which ``work`` was first begun by what the log says; None: it is begun now."""
+        earlier = max(delivery.attempt - 1, 1 if work.attempt > 1 else 0)
+        names = (self._subjects.begun(work.id, number) for number in range(1, earlier + 1))
+        facts = await asyncio.gather(*(self._log.read_one(work.task, name) for name in names))
+        return min((f.time - f.message.seconds for f in facts if f and isinstance(f.message, Begun)), default=None)
 
     async def begin_hedge(self, work: Work, delivery: Delivery, worker: str) -> bool:
         """Say at once that it is begun. False: that was said before, so somebody else has it, or had."""
         name = self._subjects.begun(work.id, nth(work.attempt, delivery.attempt))
         return await self._log.write(work.task, name, Begun(worker=worker))
 
+    async def newest_begun(self, task: str, work: str, after: int) -> int:
+        """The newest delivery of ``work``, of those that came ``after`` that one, that says it has begun; 0: none does."""
+        last = await self._last_begun(task, work, after)
+        return parse_nth(last.subject.rpartition(".")[2])[1] if last else 0
+
+    async def _last_begun(self, task: str, work: str, after: int = 0) -> Stored | None:
+        """How many deliveries there were is not known: so many in a row that tell nothing are those that there were not."""
+        last = None
+        for first in itertools.count(after + 1, _IN_A_ROW):
+            names = (self._subjects.begun(work, number) for number in range(first, first + _IN_A_ROW))
+            begun = await self._those_of(task, names)
+            if not begun:
+                break
+            last = begun[-1]
+        return last
+
     async def _before(self, work: Work, number: int, returned: list[Stored]) -> Before:
         """Of one that told nothing at its end, what it told when it had gone on for a while may still be there."""
         last = self._subjects.fact(work.task, self._subjects.returned(work.id, number))
+        if found := [stored for stored in returned if stored.subject == last]:
+            return Before("handed_back", trace_of(found[0].headers))
         spent, begun = await asyncio.gather(
             self._there(work.task, self._subjects.spent(work.id, number)),
             self._there(work.task, self._subjects.begun(work.id, number)),
         )
-        if found := [stored for stored in returned if stored.subject == last]:
-            return Before("handed_back", trace_of(found[0].headers))
         if spent:
-            return Before("tried_again", trace_of(spent[0].headers))
-        return Before("lost", trace_of(begun[0].headers) if begun else NO_TRACE)
+            return Before("tried_again", trace_of(spent.headers))
+        return Before("lost", trace_of(begun.headers) if begun else NO_TRACE)
+
+    async def in_vain(self, task: str, work: str, before: int) -> list[Spent]:
+        """What the log says of attempts that ended without a result, in order: of the deliveries that came ``before`` this."""
+        names = (self._subjects.spent(work, number) for number in range(1, before))
+        facts = await asyncio.gather(*(self._log.read_one(task, name) for name in names))
+        return [fact.message for fact in facts if fact and isinstance(fact.message, Spent)]
 
     async def hand_back(self, work: Work, delivery: Delivery, worker: str) -> None:
         """Have another replica do it, now. That this one leaves is not the work's fault, so the log says not to count it."""
@@ -141,10 +169,15 @@ class Intake:
             return Drop(f"a hedge that cannot be read is thrown away; the attempt beside it goes on: {error}")
         return Fail(task, work, failure(error), delivery.attempt)
 
-    async def _there(self, task: str, name: str) -> list[Stored]:
-        return await self._bus.last(self._subjects.tasks_stream, self._subjects.fact(task, name))
+    async def _of_no_use(self, work: Work) -> bool:
+        """Whether it has its result, or the task its end, or its caller wants no more results."""
+        names = (work.id, HALTED, *([FINISH] if work.id.startswith("result.") else []))
+        return bool(await self._those_of(work.task, names))
 
+    async def _those_of(self, task: str, names: Iterable[str]) -> list[Stored]:
+        """The facts of these names that there are, in this order. Each is asked for by name: a worker may read no others."""
+        found = await asyncio.gather(*(self._there(task, name) for name in names))
+        return [stored for stored in found if stored is not None]
 
-def _delivery(stored: Stored) -> tuple[int, int]:
-    """Attempt and delivery that a fact is about."""
-    return parse_nth(stored.subject.rpartition(".")[2])
+    async def _there(self, task: str, name: str) -> Stored | None:
+        return await self._bus.newest(self._subjects.tasks_stream, self._subjects.fact(task, name))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from concertino.contracts.messages import Work
 from concertino.contracts.subjects import nth
 from concertino.contracts.trace import NO_TRACE, Trace
 from concertino.worker.context import Context
+from concertino.worker.journal import Journal
+from concertino.worker.lease import Hold
 
 
 @dataclass(slots=True)
@@ -27,8 +30,28 @@ class Job:
     """When it got a slot, by a clock that never jumps. What has none when a replica leaves is handed back at once."""
     told: bool = False
     """Whether the log says that it has begun."""
+    hold: Hold | None = None
+    """On the work's lease."""
+    since: float | None = None
+    """Unix seconds at which it was first begun, where that was another delivery and matters."""
+    scope: asyncio.Timeout | None = None
+    """What ends it when its time is up, while it runs."""
     trace: Trace = NO_TRACE
     """The span of all that is done about this delivery."""
+
+    def finish(self, seconds: float) -> None:
+        """Its caller wants what there is, within ``seconds``."""
+        self.context.wish.voice()
+        if self.scope is None or self.scope.expired():
+            return
+        at, before = asyncio.get_running_loop().time() + seconds, self.scope.when()
+        if before is None or at < before:
+            self.scope.reschedule(at)
+
+    @property
+    def journal(self) -> Journal:
+        """What is kept of its conversation with a model."""
+        return self.context.journal
 
     @property
     def hedge(self) -> bool:

@@ -8,10 +8,45 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from concertino.bus.port import Delivery
+from concertino.bus.port import Delivery, Stored
 from concertino.contracts.errors import ConcertinoError
 
 log = structlog.get_logger(__name__)
+
+
+class Hold:
+    """A delivery that may come again while its work is being done: to the same process, as its lease was lost for a while and
+    nobody else took it. The newest one counts then."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._newest = delivery
+        self._ended = asyncio.Event()
+
+    @property
+    def message(self) -> Stored:
+        return self._newest.message
+
+    @property
+    def attempt(self) -> int:
+        return self._newest.attempt
+
+    async def ack(self, *, confirm: bool = False) -> None:
+        await self._newest.ack(confirm=confirm)
+
+    async def nak(self, delay: float = 0) -> None:
+        await self._newest.nak(delay)
+
+    async def in_progress(self) -> None:
+        await self._newest.in_progress()
+
+    async def renew(self, delivery: Delivery) -> None:
+        """Hold it by ``delivery`` from now on. Returns when the work is settled: its lease is kept until then."""
+        self._newest = delivery
+        await self._ended.wait()
+
+    def end(self) -> None:
+        """Nothing is to be done about the work any more."""
+        self._ended.set()
 
 
 @asynccontextmanager

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from concertino.contracts.errors import Transient
+from concertino.contracts.errors import Category, Transient, category
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Failure
+from concertino.contracts.messages import Failure, Spent
 
-_FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 _FIRST_ELSEWHERE, _LONGEST_ELSEWHERE = 0.1, 5.0
 
 
+class Backoff(Struct, frozen=True):
+    """Up to ``first`` seconds after the first attempt, twice as many after each further one, ``longest`` at the most.
+    ``attempts``: no more than so many, whatever the installation allows."""
+
+    first: float
+    longest: float
+    attempts: int | None = None
+
+    def most(self, attempt: int) -> float:
+        """The longest wait after attempt number ``attempt``."""
+        return min(self.longest, self.first * 2.0 ** min(attempt - 1, 30))
+
+
+BACKOFF: Mapping[Category, Backoff] = {
+    "transient": Backoff(first=1.0, longest=30.0),
+    "overloaded": Backoff(first=4.0, longest=40.0),
+    # Most of them come again. But what a handler did not foresee may be a connection that broke.
+    "bug": Backoff(first=1.0, longest=30.0, attempts=2),
+}
+"""By category of error. What is not here (``invalid``, ``refused``) would end as before: it is never tried again."""
+
+
 class Retry(Struct, frozen=True):
-    """Deliver again after ``delay`` seconds, because of an error of this code."""
+    """Deliver again after ``delay`` seconds, because of an error of this code and category."""
 
     delay: float
     code: str
+    category: Category
 
 
 class GiveUp(Struct, frozen=True):
@@ -33,16 +55,23 @@ def after(
     """What to do after attempt number ``attempt`` of at most ``attempts`` ended in ``error``, ``left`` seconds before the
     result is of no use any more.
 
-    Only errors that say so are worth another try: exponential back-off, capped, with half of it left to ``chance`` (0 to 1),
-    so that workers that failed together do not come back together. It begins when the error says that another try may succeed;
-    where that is too late, there is none.
+    Exponential back-off by the category of ``error``, capped, with half of it left to ``chance`` (0 to 1), so that workers that
+    failed together do not come back together. It begins when the error says that another try may succeed; where it would end
+    too late, there is no other try.
     """
-    found = failure(error)
-    asked = (error.after or 0.0) if isinstance(error, Transient) else 0.0
-    if not found.retryable or attempt >= attempts or (asked > 0 and asked >= left):
+    found, of = failure(error), category(error)
+    backoff = BACKOFF.get(of)
+    if backoff is None or attempt >= min(attempts, backoff.attempts or attempts):
         return GiveUp(found)
-    delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (attempt - 1))
-    return Retry(asked + delay * (0.5 + chance() / 2), found.code)
+    asked = (error.after or 0.0) if isinstance(error, Transient) else 0.0
+    delay = asked + backoff.most(attempt) * (0.5 + chance() / 2)
+    return Retry(delay, found.code, of) if delay < left else GiveUp(found)
+
+
+def with_history(found: Failure, earlier: Sequence[Spent]) -> Failure:
+    """``found``, the failure of the last attempt, with what the ``earlier`` ones ended in."""
+    told = "; ".join(f"{spent.attempt}: {spent.code} ({spent.category})" for spent in earlier if spent.category)
+    return structs.replace(found, message=f"{found.message} [earlier attempts: {told}]") if told else found
 
 
 def elsewhere(delivery: int) -> float:

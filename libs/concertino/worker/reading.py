@@ -12,6 +12,7 @@ from msgspec import structs
 from concertino.contracts.errors import SourceError
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Result, ResultStatus, Settled, Source
+from concertino.masking import without_credentials
 from concertino.model.port import Prompt
 from concertino.retrieval.tree import Tree
 from concertino.worker.context import Context
@@ -39,7 +40,7 @@ class Reading:
         read."""
         allowed, refused = _allowed(sources, context.settings.source_roots)
         if allowed:
-            await context.progress(f"opening {', '.join(source.location for source in allowed)}")
+            await context.progress(f"opening {', '.join(without_credentials(source.location) for source in allowed)}")
         return cls(*await _open(context, toolset, allowed, refused))
 
     @property

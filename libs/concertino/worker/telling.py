@@ -50,11 +50,19 @@ class Telling:
         while True:
             await asyncio.sleep(self._after / 4)
             for job in list(self._running()):
-                if job.began is not None and not job.told and self._monotonic() - job.began >= self._after:
-                    await self._tell(job, job.began)
+                if job.began is not None and self._monotonic() - job.began >= self._patience(job):
+                    await self.tell(job)
 
-    async def _tell(self, job: Job, began: float) -> None:
-        """Where the bus is away it is told at one of the next looks, and still says since when."""
+    def _patience(self, job: Job) -> float:
+        """Where it is bounded how long work may wait, what has begun says so before anybody takes it for waiting."""
+        return self._after if job.work.limits.max_queued is None else 0.0
+
+    async def tell(self, job: Job) -> None:
+        """Tell of ``job`` now, if it has begun and nobody has. Where the bus is away it is told at one of the next looks, and
+        still says since when."""
+        if job.told or job.began is None:
+            return
+        began = job.began
         seconds = round(self._monotonic() - began, 4)
         begun = Begun(worker=job.replica, attempt=job.attempt, seconds=seconds, hedge=self._hedge())
         try:

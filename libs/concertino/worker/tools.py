@@ -21,6 +21,7 @@ from concertino.model.observation import Checked
 from concertino.model.port import ToolSpec
 from concertino.telemetry import tracing
 from concertino.telemetry.names import Attribute
+from concertino.worker import door
 from concertino.worker.passages import passages
 
 ToolFunction = Callable[..., Awaitable[Any]]
@@ -37,6 +38,14 @@ class _Tool(Struct, frozen=True):
     spec: ToolSpec
     arguments: type[Struct] | None
     function: ToolFunction
+
+
+class _Admitted(Struct, frozen=True):
+    """A call that may be made. ``call`` says which it is."""
+
+    tool: _Tool
+    arguments: dict[str, Any]
+    call: tuple[str, bytes]
 
 
 class Toolbox:
@@ -130,7 +139,20 @@ class Toolbox:
                 self._on_ended(ended)
         return returned
 
-    async def _called(self, name: str, arguments: dict[str, Any]) -> Any:
+    def again(self, name: str, arguments: dict[str, Any], seen: Sequence[Passage], *, failed: bool) -> None:
+        """Count a call as made that was made in an earlier attempt, and returned the passages ``seen``, or failed."""
+        try:
+            admitted = self._admitted(name, arguments)
+        except ConcertinoError:
+            return  # nor was it then
+        if failed:
+            self._made.discard(admitted.call)
+        if self._on_seen:
+            for passage in seen:
+                self._on_seen(passage)
+
+    def _admitted(self, name: str, arguments: dict[str, Any]) -> _Admitted:
+        """The call of ``name``, counted."""
         if name not in self._tools:
             raise Invalid(f"there is no tool {name!r} here; there are: {', '.join(self._tools) or 'none'}")
         if self._max_calls is not None and self.calls >= self._max_calls:
@@ -147,12 +169,18 @@ class Toolbox:
             raise Refused(f"{name} was called with just these arguments before: its result stands above; ask something else")
         self.calls += 1
         self._made.add(call)  # at once: calls may be made side by side
+        return _Admitted(tool, checked, call)
+
+    async def _called(self, name: str, arguments: dict[str, Any]) -> Any:
+        admitted = self._admitted(name, arguments)
         try:
             if self._on_call:
-                await self._on_call(name, checked)
-            returned = await tool.function(**checked)
-        except BaseException:
-            self._made.discard(call)
+                await self._on_call(name, admitted.arguments)
+            returned = await door.admitted(await admitted.tool.function(**admitted.arguments))
+        except BaseException as e:
+            self._made.discard(admitted.call)
+            if isinstance(e, ConcertinoError):
+                door.clean(e)
             raise
         if self._on_seen:
             for passage in passages(returned):

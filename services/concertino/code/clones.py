@@ -26,12 +26,16 @@ MOST_SECONDS = 300.0
 MOST_BYTES = 1 << 30
 """Of what is fetched, and again of the files."""
 MOST_FILES = 200_000
-KEPT_SECONDS = 86_400.0
-"""An older commit's copy stays this long after its last use."""
+MOST_DEEP = 200
+"""Folders in folders: no code is nested deeper, and to walk what is takes for ever."""
+KEPT_SECONDS, UNUSED_SECONDS = 86_400.0, 7 * 86_400.0
+"""An older commit's copy stays this long after its last use; and that of a repository that nobody asks for any more."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,63}")
 _PRIVATE = re.compile(r"could not read (username|password)|authentication failed|permission denied|host key", re.IGNORECASE)
+_TOO_LARGE = re.compile(r"signal 25|File too large|invalid index-pack output")
+"""Who writes the pack is ended where it is over the limit of a file."""
 _NOT_SHALLOW = re.compile(r"shallow|not our ref|unadvertised|does not allow", re.IGNORECASE)
 
 _SERVED_HERE = "--upload-pack=git -c 'safe.directory=*' upload-pack"
@@ -169,6 +173,10 @@ async def _judge(repository: Repository, commit: str, here: dict[str, str], limi
             continue
         about, path = entry.split("\t", 1)
         mode, _, _, length = about.split()
+        if path.count("/") > MOST_DEEP:
+            raise SourceError(
+                f"{repository} nests over {MOST_DEEP} folders: clone it yourself and give the folder that matters"
+            )
         if mode == "160000":
             submodules.append(path)
         else:
@@ -193,7 +201,7 @@ async def _remote(repository: Repository, *arguments: str, limits: Limits, envir
     except DeadlineExceeded as e:
         raise Transient(f"{repository} cannot be cloned now: {e}") from e
     except GitFailed as e:
-        if "signal 25" in str(e) or "File too large" in str(e):
+        if _TOO_LARGE.search(str(e)):
             raise SourceError(
                 f"{repository} is larger than {limits.bytes} bytes: clone it yourself and give the folder that matters"
             ) from e
@@ -221,10 +229,21 @@ def _mark_used(home: Path, folder: Path) -> None:
     with tempfile.NamedTemporaryFile("w", dir=home, prefix="last-", delete=False) as file:
         file.write(folder.name)
     Path(file.name).replace(home / "last")
-    for other in home.iterdir():
+    _remove_unused(home, KEPT_SECONDS, folder)
+    for other in home.parent.iterdir():
+        if other != home:
+            _remove_unused(other, UNUSED_SECONDS)
+
+
+def _remove_unused(home: Path, seconds: float, used: Path | None = None) -> None:
+    try:
+        folders = list(home.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for folder in folders:
         try:
-            about = other.stat()
+            about = folder.stat()
         except FileNotFoundError:  # renamed or removed meanwhile, by whoever makes or removes copies beside us
             continue
-        if stat.S_ISDIR(about.st_mode) and other != folder and about.st_mtime < time.time() - KEPT_SECONDS:
-            shutil.rmtree(other, ignore_errors=True)  # another process may be doing the same
+        if stat.S_ISDIR(about.st_mode) and folder != used and about.st_mtime < time.time() - seconds:
+            shutil.rmtree(folder, ignore_errors=True)  # another process may be doing the same

@@ -18,10 +18,9 @@ from concertino.code import symbols as definitions
 from concertino.code.base import Base
 from concertino.code.bases import Bases, Find, Root
 from concertino.code.checks.tools import Checks
-from concertino.code.clones import clone
+from concertino.code.clones import Limits, clone
 from concertino.code.globs import matches
 from concertino.code.grep import Matches
-from concertino.code.hiding import hiding
 from concertino.code.history import History
 from concertino.code.installed import Distribution, is_installed
 from concertino.code.location import Repository, locate
@@ -29,6 +28,7 @@ from concertino.code.pieces import LONGEST_LINE
 from concertino.code.symbols import Outline
 from concertino.contracts.errors import Invalid
 from concertino.contracts.messages import Locator, Passage, Source
+from concertino.masking import without_credentials
 from concertino.retrieval.index import index_path
 from concertino.retrieval.search import SearchResult, merge
 from concertino.worker.passages import rooted
@@ -78,8 +78,8 @@ class Code:
         """Path, and why it is not read or not as it should be."""
 
     @classmethod
-    async def open(cls, sources: Sequence[Source], cache: Path) -> Code:
-        """Clone what must be cloned, and bring each index up to date, kept below ``cache``.
+    async def open(cls, sources: Sequence[Source], cache: Path, limits: Limits = Limits()) -> Code:  # noqa: B008  (frozen)
+        """Clone what must be cloned within ``limits``, and bring each index up to date, kept below ``cache``.
 
         Raises :class:`SourceError` where a source cannot be read at all, and
         :class:`~concertino.contracts.errors.Transient` where trying again may help.
@@ -88,7 +88,7 @@ class Code:
         problems: list[tuple[str, str]] = []
         try:
             for source in dict.fromkeys(sources):
-                base = await _open(source, cache, problems)
+                base = await _open(source, cache, limits, problems)
                 bases.append(base)
                 await asyncio.to_thread(base.refresh)
                 problems.extend(base.problems)
@@ -100,11 +100,11 @@ class Code:
 
     def tools(self) -> list[Callable[..., Awaitable[Any]]]:
         """All of them, for a :class:`~concertino.worker.tools.Toolbox`."""
-        own: list[Callable[..., Awaitable[Any]]] = [
+        return [
             *(self.search, self.grep, self.structural, self.symbols, self.references, self.outline),
             *(self.read, self.list_files, self.history, self.blame, self.dependencies),
+            *Checks(self._bases).tools(),
         ]
-        return [hiding(tool) for tool in (*own, *Checks(self._bases).tools())]
 
     async def close(self) -> None:
         for base in self._bases:
@@ -231,14 +231,16 @@ def _dependencies(bases: Sequence[Base]) -> Dependencies:
     return Dependencies(tuple(found), tuple(problems))
 
 
-async def _open(source: Source, cache: Path, problems: list[tuple[str, str]]) -> Base:
+async def _open(source: Source, cache: Path, limits: Limits, problems: list[tuple[str, str]]) -> Base:
     place = await asyncio.to_thread(locate, source)
     cache.mkdir(parents=True, exist_ok=True)
     if isinstance(place, Repository):
-        copy = await clone(place, cache)
+        copy = await clone(place, cache, limits)
         problems.extend(copy.problems)
         reason = f"{place} was cloned without its past: clone it yourself and give the directory"
-        return Base(source.location, copy.tree, copy.folder / "index.sqlite", history=None, no_history=reason)
+        return Base(
+            without_credentials(source.location), copy.tree, copy.folder / "index.sqlite", history=None, no_history=reason
+        )
     index = index_path(place, cache, "code")
     if is_installed(place):
         return Base(source.location, Distribution(place), index, history=None, no_history="it was installed from an archive")

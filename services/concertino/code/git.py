@@ -10,6 +10,7 @@ import signal
 from collections.abc import Mapping
 
 from concertino.contracts.errors import DeadlineExceeded, SourceError
+from concertino.masking import without_credentials
 
 _TRANSPORTS = "https:http:ssh:git:file"
 _KEPT = frozenset(
@@ -24,6 +25,7 @@ _SETTINGS = {
     "core.autocrlf": "false",
     "credential.interactive": "false",
     "fetch.recurseSubmodules": "false",
+    "fetch.unpackLimit": "1",
     "gc.auto": "0",
     "log.showSignature": "false",
     "maintenance.auto": "false",
@@ -31,19 +33,14 @@ _SETTINGS = {
     "safe.directory": "*",
     "submodule.recurse": "false",
 }
-"""``safe.directory``: git asks whether a repository's own configuration may be obeyed; here none of it ever is."""
+"""``fetch.unpackLimit``: what is fetched stays one pack, so that the limit of a file is one of it all. ``safe.directory``: git
+asks whether a repository's own configuration may be obeyed; here none of it ever is."""
 
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 _CHUNK = 1 << 16
 
 
 class GitFailed(Exception):
     """Git said no. The text is its reason, in one line, without passwords. Callers say what that means: it goes no further."""
-
-
-def without_password(text: str) -> str:
-    """``text`` with what stands before the ``@`` of a URL left out."""
-    return _PASSWORD.sub("", text)
 
 
 async def git(
@@ -153,7 +150,7 @@ def _reason(errors: bytes) -> str:
     text = errors.decode("utf-8", "replace").replace("\r", "\n").strip()
     said = _SAYS.search(text)
     line = said[1] if said else text.rpartition("\n")[2]
-    return without_password(line)[:300]
+    return without_credentials(line)[:300]
 
 
 _PASSING = re.compile(

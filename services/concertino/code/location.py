@@ -7,9 +7,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from concertino.code.git import without_password
 from concertino.contracts.errors import SourceError
 from concertino.contracts.messages import Source
+from concertino.masking import without_credentials
 
 _SCHEMES = ("https", "http", "ssh", "git", "file")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
@@ -24,7 +24,7 @@ class Repository(Struct, frozen=True):
     ref: str | None
 
     def __str__(self) -> str:
-        return without_password(self.url) + (f" at {self.ref}" if self.ref else "")
+        return without_credentials(self.url) + (f" at {self.ref}" if self.ref else "")
 
 
 def locate(source: Source) -> Path | Repository:
@@ -37,7 +37,7 @@ def locate(source: Source) -> Path | Repository:
     bad = re.search(r"[\x00-\x20\x7f]", location)
     if bad or location.startswith("-") or re.search(r"(^|[@/:])-", location.partition("://")[2].partition("/")[0] or location):
         raise SourceError(
-            f"{without_password(location)!r} cannot be cloned: it has a blank or a part that git takes for an option"
+            f"{without_credentials(location)!r} cannot be cloned: it has a blank or a part that git takes for an option"
         )
     if source.ref is not None and not _REF.fullmatch(source.ref):
         raise SourceError(f"{source.ref!r} is no branch, tag or commit: give its name as `git branch` or `git log` shows it")

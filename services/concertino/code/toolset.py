@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from concertino.code.clones import Limits
 from concertino.code.code import Code
 from concertino.contracts.messages import Source
 from concertino.worker import Context
@@ -31,7 +32,8 @@ ABILITIES = {
 
 
 async def _open(context: Context, sources: Sequence[Source]) -> Code:
-    return await Code.open(sources, Path(context.settings.cache))
+    settings = context.settings
+    return await Code.open(sources, Path(settings.cache), Limits(bytes=settings.clone_bytes))
 
 
 CODE = Toolset("code", sources=("code",), open=_open, abilities=lambda *_: ABILITIES)

@@ -13,6 +13,7 @@ from concertino.documents.addresses import Networks
 from concertino.documents.fetch import fetch
 from concertino.documents.material import Material, Page, local
 from concertino.documents.readers.text import text_of
+from concertino.masking import without_credentials
 from concertino.retrieval.index import Index, index_path
 from concertino.retrieval.search import SearchResult
 from concertino.retrieval.tree import File
@@ -50,6 +51,11 @@ class Corpus:
         except asyncio.CancelledError:
             stop.set()  # a thread cannot be cancelled: it looks at this between two documents
             raise
+
+    @property
+    def name(self) -> str:
+        """How it is called: its location, without credentials."""
+        return without_credentials(self.location)
 
     @property
     def root(self) -> str:

@@ -111,9 +111,9 @@ class Docs:
 
     def _of(self, root: str) -> Sequence[Corpus]:
         """The source called ``root``; all where that is empty. :class:`Invalid` where none is."""
-        named = [corpus for corpus in self._corpora if root in {"", corpus.location}]
+        named = [corpus for corpus in self._corpora if root in {"", corpus.name}]
         if not named and self._corpora:
-            raise Invalid(f"no source is called {root!r}; there are: {', '.join(corpus.location for corpus in self._corpora)}")
+            raise Invalid(f"no source is called {root!r}; there are: {', '.join(corpus.name for corpus in self._corpora)}")
         return named
 
     def _search(self, query: str, limit: int, root: str) -> SearchResult:

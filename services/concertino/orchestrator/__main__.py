@@ -17,8 +17,8 @@ from concertino.worker.runtime import Runtime
 class Orchestrator:
     """Both halves at work."""
 
-    def __init__(self, triggers: Consumption, planner: Runtime, queues: QueueWatch) -> None:
-        self._triggers, self._planner, self._queues = triggers, planner, queues
+    def __init__(self, coordinator: Coordinator, triggers: Consumption, planner: Runtime, queues: QueueWatch) -> None:
+        self._coordinator, self._triggers, self._planner, self._queues = coordinator, triggers, planner, queues
 
     @property
     def alive(self) -> bool:
@@ -26,18 +26,19 @@ class Orchestrator:
 
     async def drain(self, grace: float) -> None:
         """Take nothing new; a plan in the making is finished, or handed back after ``grace`` seconds."""
-        await asyncio.gather(self._triggers.stop(), self._planner.drain(grace), self._queues.stop())
+        await asyncio.gather(self._coordinator.stop(), self._planner.drain(grace), self._queues.stop())
 
 
 async def start(bus: Bus, settings: Settings) -> Orchestrator:
     """Coordinate first, then announce: whoever sees the planner on the bus can submit."""
     stragglers = Stragglers(parse(settings.hedge))
     await bus.provision(Topology(consumers=(coordinator(settings.subjects),)))
-    triggers = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None, stragglers).start()
+    coordinating = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None, stragglers)
+    triggers = coordinating.start()
     running = await planner.start(bus, settings)
     queues = QueueWatch(bus, settings.subjects)
     queues.start()
-    return Orchestrator(triggers, running, queues)
+    return Orchestrator(coordinating, triggers, running, queues)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from concertino.model.port import Answer, Planning
 from concertino.runtime.clock import Clock
 from concertino.worker import Context, Worker
 from concertino.worker.handlers import settle
+from concertino.worker.quoting import ANOTHER_TRY
 
 SHARE = 0.5
 """Of the time that is left: what a model may take to plan. The rest is for the work."""
@@ -90,7 +91,7 @@ async def _asked(job: Planning, context: Context, seconds: float, clock: Clock) 
         return await _by_rule(job, e, e)
     except Transient as e:
         left = context.work.deadline - clock() - (e.after or 0.0)
-        if context.last_attempt or left < PATIENCE * job.work.limits.deadline:
+        if context.last_attempt or left < max(PATIENCE * job.work.limits.deadline, ANOTHER_TRY):
             return await _by_rule(job, e, e)
         raise
 

@@ -46,14 +46,17 @@ class QueueWatch:
     async def look(self) -> None:
         """Set the gauges. A queue that is gone is no longer told of."""
         depths = await self._bus.depths(self._subjects.work_stream)
+        limit = (await self._bus.queued(self._subjects.work_stream, self._subjects.work("*", "*"))).limit
         waiting, taken = await self._bus.depth(topology.coordinator(self._subjects))
         _forget()
+        metrics.QUEUE_LIMIT.set(limit or 0)
         metrics.TRIGGERS.labels("waiting").set(waiting)
         metrics.TRIGGERS.labels("taken").set(taken)
         for name, (waiting, running) in depths.items():
             lane, kind = self._subjects.parse_work_consumer(name)
             metrics.PENDING.labels(kind, lane).inc(waiting)  # of kinds that are one to us, the sum
             metrics.ACK_PENDING.labels(kind, lane).inc(running)
+            metrics.QUEUE_FULL.labels(kind, lane)  # seen as 0 before the first
 
 
 def _forget() -> None:

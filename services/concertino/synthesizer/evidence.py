@@ -103,7 +103,7 @@ def missing(inputs: Iterable[Input]) -> tuple[str, ...]:
     for item in inputs:
         what = f"“{item.subtask.objective}” ({item.subtask.kind})"
         if item.result is None:
-            found.append(f"{what}: no result came in time")
+            found.append(f"{what}: no result came in time{f': {item.why}' if item.why else ''}")
         elif item.result.status == ResultStatus.FAILED:
             found.append(f"{what} failed: {item.result.error.message if item.result.error else 'no reason was given'}")
         elif item.result.error:

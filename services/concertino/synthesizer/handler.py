@@ -59,11 +59,14 @@ async def synthesize(_: Subtask, context: Context, clock: Clock = time.time) -> 
 
 
 async def _material(context: Context) -> Material:
-    digests = list({e.digest for i in context.inputs if i.result for f in i.result.findings for e in f.evidence})
-    if digests:
-        await context.progress(f"checking {len(digests)} pieces of evidence")
-    blobs = await asyncio.gather(*(context.blob(digest) for digest in digests))
-    texts = {digest: evidence.text_of(digest, blob) for digest, blob in zip(digests, blobs, strict=True)}
+    results = [(i.subtask.kind, i.result) for i in context.inputs if i.result]
+    kept = list({(kind, e.digest) for kind, result in results for f in result.findings for e in f.evidence})
+    if kept:
+        await context.progress(f"checking {len(kept)} pieces of evidence")
+    blobs = await asyncio.gather(*(context.blob(kind, digest) for kind, digest in kept))
+    texts: dict[str, str | None] = {}
+    for (_, digest), blob in zip(kept, blobs, strict=True):
+        texts[digest] = texts.get(digest) or evidence.text_of(digest, blob)
     exhibits, failed = evidence.exhibits(context.inputs, texts)
     return Material(tuple(exhibits), texts, failed)
 

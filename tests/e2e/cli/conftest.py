@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -147,8 +147,9 @@ def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     (tmp_path / "guide.md").write_text(GUIDE)
     started: list[Up] = []
 
-    def start(*arguments: str) -> Up:
+    def start(*arguments: str, extra: Mapping[str, str] | None = None) -> Up:
         cli = Cli(tmp_path)
+        cli.extra = dict(extra or {})
         running = cli.start("up", "--port", "0", "--store", "store", "--worker", "slow.py", *arguments)
         url = running.until("nats://", running.process.stdout).split()[1].rstrip(",")
         # The worker of a user's own is not waited for by `up`: nobody knows its kind.

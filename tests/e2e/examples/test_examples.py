@@ -153,15 +153,15 @@ async def test_an_outcome_is_inline_for_as_long_as_it_fits_a_message(url: str) -
     for task, size in (("inline", MAX_MESSAGE - 1000), ("large", MAX_MESSAGE * 2)):
         outcome = Outcome(status=OutcomeStatus.ANSWERED, reason="so", report=Report(text="é" * (size // 2)))
         await log.write(task, "outcome", outcome)
-    [inline] = await bus.last("CTN_TASKS", "ctn.task.inline.outcome")
-    [large] = await bus.last("CTN_TASKS", "ctn.task.large.outcome")
+    [inline] = await bus.read("CTN_TASKS", "ctn.task.inline.outcome")
+    [large] = await bus.read("CTN_TASKS", "ctn.task.large.outcome")
     assert json.loads(inline.data)["status"] == "answered"
     digest = large.headers["Ctn-Blob"]
     # As the example reads it, with nothing but a NATS client.
     script = f"import asyncio, nats, sys; sys.path.insert(0, {str(EXAMPLES)!r}); from raw_nats import blob\n" + (
         "async def main():\n"
         f"    nc = await nats.connect({url!r})\n"
-        f"    sys.stdout.buffer.write(await blob(nc.jetstream(), {digest!r}))\n"
+        f"    sys.stdout.buffer.write(await blob(nc.jetstream(), 'orchestrator', {digest!r}))\n"
         "    await nc.close()\n"
         "asyncio.run(main())\n"
     )

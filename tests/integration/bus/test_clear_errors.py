@@ -82,16 +82,20 @@ async def test_an_error_while_reading_is_not_taken_for_absence(
     nats_server: NatsServer, subjects: Subjects, status: str, description: str
 ) -> None:
     """A responder in the place of a stream whose store is failing."""
-    failing, broken = await nats.connect(nats_server.url), f"BROKEN_{subjects.prefix}"
+    failing, bucket = await nats.connect(nats_server.url), f"BROKEN_{subjects.prefix}"
 
     async def answer(message: Msg) -> None:
         await failing.publish(message.reply, headers={"Status": status, "Description": description})
 
-    await failing.subscribe(f"$JS.API.DIRECT.GET.{broken}", cb=answer)
+    await failing.subscribe(f"$JS.API.DIRECT.GET.KV_{bucket}", cb=answer)
+    await failing.subscribe(f"$JS.API.DIRECT.GET.KV_{bucket}.a", cb=answer)
     await failing.flush()
     bus = await JetStream.connect(nats_server.url, "test", subjects, patience=0.1)
     with pytest.raises(BusUnavailable):
-        await bus.last(broken, "a")
+        await bus.keys(bucket)
+    if status != "404":  # of one message it says the same where there is none
+        with pytest.raises(BusUnavailable):
+            await bus.newest(f"KV_{bucket}", "a")
     await bus.close()
     await failing.close()
 

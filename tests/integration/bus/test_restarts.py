@@ -262,6 +262,55 @@ async def test_a_replica_whose_slots_are_all_busy_is_alive(nats_server: NatsServ
     await bus.close()
 
 
+async def test_what_was_asked_for_is_taken_back_when_another_lane_fills_the_slots(
+    nats_server: NatsServer, subjects: Subjects
+) -> None:
+    """A replica at rest asks for work of both lanes. Busy with the one, it must not be given what others could do of the other;
+    and it asks again when it is free."""
+    bus, gate = await connected(nats_server.url, subjects, heartbeat=0.2), asyncio.Event()
+    other, batch = await connected(nats_server.url, subjects), work(subjects, "web", "batch", lease=60)
+
+    async def hold(delivery: Delivery) -> None:
+        await gate.wait()
+        await delivery.ack()
+
+    here, there = Deliveries(ack), Deliveries(ack)
+    first = bus.consume(work(subjects, "web", "interactive", lease=60), hold, 2)
+    second = bus.consume(batch, here, 2, first)
+    admin = await nats.connect(nats_server.url)
+
+    async def asked() -> int:
+        return (await admin.jetstream().consumer_info(batch.stream, batch.name)).num_waiting or 0
+
+    async def asks() -> bool:
+        return await asked() == 1
+
+    async def asks_nothing() -> bool:
+        return await asked() == 0
+
+    await until(asks)
+    for name in "ab":
+        await bus.enqueue(subjects.work("interactive", "web"), name.encode(), name)
+    await until(lambda: first.running == 2)
+    await until(asks_nothing)
+    silence = asyncio.get_running_loop().time() + 1.0
+    await until(lambda: asyncio.get_running_loop().time() > silence)
+    assert second.alive, "who may ask for nothing hears nothing"
+    takes = other.consume(batch, there, 1)
+    for name in "cdef":
+        await bus.enqueue(subjects.work("batch", "web"), name.encode(), name)
+    await until(lambda: len(there.seen) == 4)
+    assert here.seen == []
+
+    await takes.stop()
+    gate.set()
+    await bus.enqueue(subjects.work("batch", "web"), b"g", "g")
+    assert (await here.next()).message.data == b"g"
+    await admin.close()
+    await bus.close()
+    await other.close()
+
+
 async def test_a_writer_whose_answer_was_lost_learns_that_it_won(nats_server: NatsServer, subjects: Subjects) -> None:
     watcher = await connected(nats_server.url, subjects)
     async with Proxy(nats_server.url) as proxy:

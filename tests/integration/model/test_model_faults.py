@@ -131,13 +131,15 @@ async def models(api: MessagesApi, kind: str, stall: float) -> AsyncIterator[Cal
         await one.close()
 
 
-async def ask(api: MessagesApi, role: Role, sources: list[Source], tmp_path: Path, stall: float) -> TaskView:
+async def ask(
+    api: MessagesApi, role: Role, sources: list[Source], tmp_path: Path, stall: float, asked_for: str = ""
+) -> TaskView:
     settings = Settings(cache=str(tmp_path / "cache"), attempts=2)
     async with (
         models(api, KINDS[role], stall) as model,
         Team(in_memory(settings), settings, [docs, code], model) as client,
     ):
-        return await client.ask(REQUEST, sources=sources, limits=Limits(deadline=60, max_rounds=1))
+        return await client.ask(REQUEST, sources=sources, limits=Limits(deadline=60, max_rounds=1, model=asked_for))
 
 
 def stall(reply: Reply, seconds: float) -> float:
@@ -237,3 +239,32 @@ async def test_a_task_that_is_cancelled_lets_go_of_the_model_at_once(sources: li
                 while (await client.show(task)).usage.model_calls < 3:
                     await asyncio.sleep(0)
     assert view.status == "cancelled"
+
+
+async def test_a_task_has_the_model_that_it_asks_for(sources: list[Source], tmp_path: Path) -> None:
+    async with MessagesApi() as api:
+        a_good_day(api)
+        view = await ask(api, "plan", sources, tmp_path, stall=5.0, asked_for="claude-haiku-4-5")
+    assert (view.status, quotes(view)) == ("answered", {IN_DOCS, IN_CODE})
+    assert {asked.model for asked in api.asked} == {"claude-haiku-4-5"} == set(view.by_model)
+    assert not any(subtask.notes for subtask in view.subtasks)
+
+
+async def test_a_model_that_the_api_does_not_know_is_named_with_its_option(sources: list[Source], tmp_path: Path) -> None:
+    async with MessagesApi() as api:
+        api.on(lambda asked: asked.model == "claude-nobody", every=Fault(404, message="model: claude-nobody"))
+        a_good_day(api)
+        view = await ask(api, "plan", sources, tmp_path, stall=5.0, asked_for="claude-nobody")
+    assert {asked.model for asked in api.asked} == {"claude-nobody"}, "another model was asked in its place"
+    assert view.status == "partial"
+    assert all(re.search(r"claude-nobody: there is no such model.*--model", subtask.error) for subtask in view.subtasks)
+
+
+async def test_where_no_model_is_a_result_says_that_one_was_asked_for(sources: list[Source], tmp_path: Path) -> None:
+    settings = Settings(cache=str(tmp_path / "cache"), model="extractive")
+    async with Team(in_memory(settings), settings, [docs, code]) as client:
+        limits = Limits(deadline=60, max_rounds=1, model="claude-haiku-4-5")
+        view = await client.ask(REQUEST, sources=sources, limits=limits)
+    assert view.report is not None
+    assert view.subtasks
+    assert all("asked for the model claude-haiku-4-5" in " ".join(subtask.notes) for subtask in view.subtasks)

@@ -59,6 +59,7 @@ class Orchestra:
     """``conduct()`` adds a coordinator, ``play()`` the workers."""
 
     def __init__(self, subjects: Subjects) -> None:
+        self.max_queued = topology.MAX_QUEUED
         self.subjects, self.server = subjects, MemoryServer(clock=lambda: 1e9)
         self.buses: list[MemoryBus] = []
         self.delivered: list[str] = []
@@ -67,7 +68,7 @@ class Orchestra:
     async def connect(self) -> MemoryBus:
         bus = MemoryBus(self.subjects, server=self.server)
         self.buses.append(bus)
-        await bus.provision(topology.installation(self.subjects))
+        await bus.provision(topology.installation(self.subjects, max_queued=self.max_queued))
         return bus
 
     async def conduct(

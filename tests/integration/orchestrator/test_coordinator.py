@@ -118,7 +118,7 @@ async def test_the_deadline_closes_the_join_and_the_missing_part_is_named(orches
 
     outcome = await orchestra.outcome("t")
 
-    assert outcome.reason == "1 of 2 subtasks came to something: b (web) did not come in time"
+    assert outcome.reason == "1 of 2 subtasks came to something: b (web) did not come in time: no worker had begun it"
     assert outcome.report == Report(text="It is so.")
 
 
@@ -146,7 +146,7 @@ async def test_a_task_for_which_nobody_works_ends_at_its_deadline(orchestra: Orc
 
     await orchestra.advance(80.5)
 
-    assert (await orchestra.outcome("t")).reason == "no plan came before the deadline"
+    assert (await orchestra.outcome("t")).reason == "no plan came before the deadline: no worker had begun it"
 
 
 async def test_work_that_is_never_written_up_ends_at_the_deadline_with_its_findings(orchestra: Orchestra) -> None:
@@ -161,7 +161,7 @@ async def test_work_that_is_never_written_up_ends_at_the_deadline_with_its_findi
 
     outcome = await orchestra.outcome("t")
     assert outcome.status == "partial"
-    assert outcome.reason.endswith("the deadline came before the findings were written up")
+    assert outcome.reason.endswith("the deadline came before the findings were written up: no worker had begun it")
 
 
 async def test_cancelling_ends_a_task_at_once_and_tells_whoever_works_on_it(orchestra: Orchestra) -> None:
@@ -176,8 +176,9 @@ async def test_cancelling_ends_a_task_at_once_and_tells_whoever_works_on_it(orch
 
     outcome = await orchestra.outcome("t")
     assert (outcome.status, outcome.reason) == ("cancelled", "changed my mind")
-    await until(lambda: told.data == [b'{"reason":"changed my mind"}'])
+    await until(lambda: told.data == [b'{"reason":"the task is over"}'])
     await orchestra.quiet()
+    assert (await orchestra.names("t"))[-1] == "halted"
     assert await orchestra.timers("t") == []
 
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from concertino.bus.memory import MemoryBus
 from concertino.bus.topology import COORDINATOR_LEASE
 from concertino.contracts.errors import BusUnavailable, Refused
-from concertino.contracts.messages import Submitted
+from concertino.contracts.messages import Cancel, Submitted
 from concertino.contracts.state import State
 from concertino.orchestrator import coordinator as module
 from concertino.orchestrator.core.decide import decide
@@ -70,6 +70,39 @@ async def test_another_coordinator_takes_over_wherever_one_dies(orchestra: Orche
     assert len(orchestra.delivered) == len(set(orchestra.delivered)) == 5
     names = await orchestra.names("t")
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("call", "suffix", "times"),
+    [
+        ("unschedule", ".timer.join", 1),  # the task has ended, and nobody was told
+        ("publish", ".signal.t", 1),
+        ("write_once", ".halted", 2),  # whoever works was told, and whoever looks later would not be
+    ],
+)
+async def test_workers_hear_of_the_end_wherever_a_coordinator_dies(
+    orchestra: Orchestra, call: str, suffix: str, times: int
+) -> None:
+    told = Heard()
+    await orchestra.play(lambda work: None)
+    await (await orchestra.connect()).subscribe(orchestra.subjects.signal("t"), told)
+    crash = Crash(orchestra, call, suffix)
+    await crash.conduct()
+    await orchestra.submit("t", brought(subtask("a")))
+    await until(lambda: len(orchestra.delivered) == 1)
+    await orchestra.write("t", "cancel", Cancel())
+    await crash.bury()
+    assert "halted" not in await orchestra.names("t")
+
+    await orchestra.conduct()
+    await orchestra.advance(COORDINATOR_LEASE + 1)
+
+    async def known() -> bool:
+        return "halted" in await orchestra.names("t")
+
+    await until(known, "workers that look at the log see that the task is over")
+    await orchestra.quiet()
+    assert len(told.data) == times
 
 
 async def test_a_bus_that_refuses_reads_for_a_while_costs_time_and_nothing_else(orchestra: Orchestra) -> None:

@@ -6,83 +6,25 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
-from nats.aio.client import Client
+from break_in import CODE, KINDS, SUBJECTS, WEB, taken_over
 from nats.aio.msg import Msg
 
 from concertino.bus import calls, topology
-from concertino.bus.connection import dial
 from concertino.bus.jetstream import JetStream
 from concertino.bus.permissions import roles
 from concertino.bus.port import Delivery
-from concertino.bus.topology import installation, queues
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import Refused
-from concertino.contracts.subjects import CLIENT, MONITOR, ORCHESTRATOR, PLAN, PROVISION, SYNTHESIZE, Header, Subjects
-from kit.secured import INSPECTOR, Secured, secured
+from concertino.contracts.subjects import CLIENT, MONITOR, ORCHESTRATOR, PROVISION, SYNTHESIZE, Header
+from kit.secured import INSPECTOR, Secured
 from kit.waiting import until
 
 pytestmark = pytest.mark.nats
 
-SUBJECTS, KINDS = Subjects("sec"), ("web", "code")
 ROLES = roles(SUBJECTS, KINDS)
-WEB, CODE = KINDS
 _numbers = itertools.count()
-
-
-@dataclass
-class Attacker:
-    """A plain client with the credentials of a role."""
-
-    nc: Client
-    denied: list[str] = field(default_factory=list)
-
-    async def is_denied(self, subject: str, data: bytes = b"x") -> bool:
-        await self.nc.publish(subject, data)
-        await self.settled()
-        return subject.lower() in self.denied
-
-    async def settled(self) -> None:
-        """The server has seen what was sent before, and said what it had to say about it."""
-        await self.nc.flush()  # nats-py sends the ping of the first ahead of what waits to be sent
-        await self.nc.flush()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """Everything is there that ``provision`` makes."""
-    with secured(tmp_path_factory.mktemp("secured"), SUBJECTS, KINDS) as server:
-        asyncio.run(_provision(server))
-        yield server
-
-
-async def _provision(server: Secured) -> None:
-    bus = await JetStream.connect(server.url, INSPECTOR, SUBJECTS, access=server.access(INSPECTOR))
-    await bus.provision(installation(SUBJECTS))
-    await bus.provision(queues(SUBJECTS, [PLAN, SYNTHESIZE, *KINDS]))
-    await bus.close()
-
-
-@pytest.fixture
-async def inspector(server: Secured) -> AsyncIterator[JetStream]:
-    bus = await JetStream.connect(server.url, INSPECTOR, SUBJECTS, access=server.access(INSPECTOR))
-    yield bus
-    await bus.close()
-
-
-@asynccontextmanager
-async def taken_over(server: Secured, role: str) -> AsyncIterator[Attacker]:
-    """Everything that ``role`` has."""
-    denied: list[str] = []
-    nc = await dial(server.url, role, patience=5.0, denied=denied.append, access=server.access(role))
-    try:
-        yield Attacker(nc, denied)
-    finally:
-        await nc.close()
 
 
 def a_task() -> str:
@@ -98,6 +40,9 @@ def forbidden(task: str) -> list[str]:
         SUBJECTS.progress(task, "result.code.s1"),
         SUBJECTS.progress(task, "synthesis.0"),
         SUBJECTS.signal(task),
+        SUBJECTS.signal(task, "result.code.s1"),
+        SUBJECTS.checkpoint(task, "result.code.s1", 1, 1),
+        SUBJECTS.checkpoint(task, "plan.0", 1, 1),
         SUBJECTS.work("interactive", CODE),
         SUBJECTS.work("interactive", WEB),
         calls.key(SUBJECTS.workers_bucket, "code.me"),
@@ -113,6 +58,8 @@ def forbidden(task: str) -> list[str]:
         f"$JS.API.STREAM.MSG.DELETE.{SUBJECTS.tasks_stream}",
         f"$JS.API.STREAM.MSG.GET.{SUBJECTS.work_stream}",
         calls.direct(SUBJECTS.work_stream),
+        calls.direct(SUBJECTS.checkpoints_stream),
+        calls.newest(SUBJECTS.checkpoints_stream, SUBJECTS.checkpoint(task, "result.code.s1", 1, 1)),
         calls.create_consumer(topology.work(SUBJECTS, WEB, "interactive")),
         f"$JS.API.CONSUMER.CREATE.{SUBJECTS.tasks_stream}",
         f"$JS.API.CONSUMER.DELETE.{SUBJECTS.work_stream}.interactive-web",
@@ -173,7 +120,7 @@ async def test_nobody_listens_to_the_answers_of_others(server: Secured, role: st
 async def test_no_answer_can_be_sent_to_where_it_would_be_a_fact(server: Secured, inspector: JetStream, role: str) -> None:
     """The server does not ask who may write to the subject that its answer is to go to."""
     task = a_task()
-    blob = SUBJECTS.blob("f" * 64 if role == WEB else ("e" if role == CLIENT else "d") * 64)
+    blob = SUBJECTS.blob(role, "f" * 64)
     own = {WEB: "result.web.s1", SYNTHESIZE: "synthesis.0", CLIENT: "submitted"}[role]
     heard: list[str] = []
 
@@ -187,12 +134,10 @@ async def test_no_answer_can_be_sent_to_where_it_would_be_a_fact(server: Secured
         await asyncio.gather(other.settled(), client.settled())
         forged = {Header.SCHEMA: "outcome/1", Header.MESSAGE_ID: f"{task}.result.code.s1.1"}
         await thief.nc.publish(blob, b'{"status": "answered", "reason": "forged"}', headers=forged)
-        newest = json.dumps({"last_by_subj": blob}).encode()
-        several = json.dumps({"multi_last": [blob], "batch": 1}).encode()
         targets = [subject for subject in forbidden(task) if not subject.startswith(("$JS", "$SRV"))]
         for target in targets:
-            await thief.nc.publish(calls.direct(SUBJECTS.blobs_stream), newest, reply=target)
-            await thief.nc.publish(calls.direct(SUBJECTS.blobs_stream), several, reply=target)
+            await thief.nc.publish(calls.newest(SUBJECTS.blobs_stream, blob), b"", reply=target)
+            await thief.nc.publish(calls.direct(SUBJECTS.tasks_stream), b'{"seq": 1}', reply=target)  # of clients alone
             await thief.nc.publish(calls.INFO, b"", reply=target)
             await thief.nc.publish(SUBJECTS.fact(task, own), b"{}", reply=target)
         await thief.settled()
@@ -211,11 +156,10 @@ async def test_no_answer_can_be_sent_to_where_it_would_be_a_fact(server: Secured
 
 async def test_within_one_account_it_could(server: Secured, inspector: JetStream) -> None:
     """Why there are several. Once this fails, a newer server asks, and one account with permissions is enough."""
-    task, blob = a_task(), SUBJECTS.blob("b" * 64)
+    task, blob = a_task(), SUBJECTS.blob(WEB, "b" * 64)
     async with taken_over(server, INSPECTOR) as insider:
         await insider.nc.request(blob, b"{}", timeout=5)
-        newest = json.dumps({"last_by_subj": blob}).encode()
-        await insider.nc.publish(calls.direct(SUBJECTS.blobs_stream), newest, reply=SUBJECTS.fact(task, "outcome"))
+        await insider.nc.publish(calls.newest(SUBJECTS.blobs_stream, blob), b"", reply=SUBJECTS.fact(task, "outcome"))
 
         async def stored() -> bool:
             return bool(await inspector.read(SUBJECTS.tasks_stream, SUBJECTS.fact(task, "outcome")))
@@ -239,7 +183,7 @@ async def test_no_message_can_become_another_s_later_or_delete_what_is_there(
         for code, headers in attempts.items():
             answer = await thief.nc.request(SUBJECTS.fact(task, own), b"{}", headers=headers, timeout=5)
             assert json.loads(answer.data)["error"]["err_code"] == code
-        answer = await thief.nc.request(SUBJECTS.blob("a" * 64), b"x", headers={"Nats-Rollup": "all"}, timeout=5)
+        answer = await thief.nc.request(SUBJECTS.blob(role, "a" * 64), b"x", headers={"Nats-Rollup": "all"}, timeout=5)
         assert json.loads(answer.data)["error"]["err_code"] == 10111
 
     assert await inspector.read(SUBJECTS.tasks_stream, SUBJECTS.task("other")) == before

@@ -107,6 +107,15 @@ async def test_a_whole_installation_runs_on_exactly_its_permissions(stage: Stage
         assert "five times" in found.report.citations[0].quote
         assert {subtask.kind for subtask in found.subtasks} == {"code", "docs"}
 
+        # One part is run again, with the result of the other, whose evidence is found; and nothing failed.
+        again = await client.redrive("asked", [found.subtasks[0].id], max_tokens=100_000)
+        seen = await client.wait(again.task, 60)
+        assert (seen.status, len(again.run), len(again.kept)) == ("answered", 1, 1), seen.reason
+        assert seen.report is not None
+        assert seen.report.dropped == 0
+        assert (await client.failures()).work == ()
+        assert (await client.show("asked")).redriven == (again.task,)
+
         # What is too large for a message, both ways, and what depends on it; a worker that dies in the middle.
         long = "x" * 19_000
         parts = [Subtask(id=f"s{i}", kind="echo", objective=f"{i} {long}") for i in range(40)]
@@ -127,7 +136,7 @@ async def test_a_whole_installation_runs_on_exactly_its_permissions(stage: Stage
         await _begun(client, task, "result.echo.endless")
         assert await client.cancel(task, "enough")
         assert (await client.wait(task, 30)).status == "cancelled"
-        assert len(await client.tasks()) == 3
+        assert len(await client.tasks()) == 4
 
         async def nobody_works() -> bool:
             return sum(kind.running for kind in await client.workers()) == 0

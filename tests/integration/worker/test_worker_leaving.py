@@ -58,7 +58,7 @@ async def test_a_signal_that_was_missed_is_read_from_the_log_after_a_reconnect(s
     await stage.submit()
     await stage.submit(task="t2")
     await gate.until_begun(2)
-    await stage.bus.write_once(stage.subjects.fact("t1", "outcome"), b'{"status":"cancelled","reason":"enough"}')
+    await stage.bus.write_once(stage.subjects.fact("t1", "halted"), b"{}")
     for callback in wire.reconnected:
         callback()
     await until(lambda: gate.interrupted == 1)
@@ -101,9 +101,9 @@ async def test_what_has_no_slot_yet_goes_back_without_waiting_for_one(stage: Sta
     slow, other = Gate(), Gate()
     other.open.set()
     leaving = await stage.replica(slow, slots=1)
-    await stage.submit("result.echo.s1", lane="interactive")
+    await stage.submit("result.echo.s1", lane="batch")
     await slow.until_begun()
-    await stage.submit("result.echo.s2", lane="batch")
+    await stage.submit("result.echo.s2", lane="interactive")
 
     async def taken() -> bool:
         return await stage.queue() == (0, 2)

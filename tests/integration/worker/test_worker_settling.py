@@ -71,7 +71,7 @@ async def test_a_crash_between_fact_and_ack_costs_a_look_and_no_second_run(stage
 async def test_work_whose_task_is_over_is_not_begun(stage: Stage) -> None:
     gate = Gate()
     await stage.submit()
-    await stage.bus.write_once(stage.subjects.fact("t1", "outcome"), b'{"status":"cancelled","reason":"enough"}')
+    await stage.bus.write_once(stage.subjects.fact("t1", "halted"), b"{}")
     await stage.elapse(2)
     await stage.replica(gate)
     await stage.settled()
@@ -104,7 +104,7 @@ async def test_where_the_lease_is_lost_another_replica_runs_it_and_the_first_res
     other.open.set()
     result = await stage.result()
     lost.open.set()
-    await until(lambda: lost.ended == 1)
+    await until(lambda: lost.interrupted == 1)
     await stage.settled()
     assert (result.worker, result.attempts) == ("r2", 2)
     assert (await stage.result()).worker == "r2"
@@ -138,8 +138,27 @@ async def test_the_last_attempt_ends_in_a_failed_result(stage: Stage) -> None:
     await stage.elapse(30)
     result = await stage.result()
     assert result.error is not None
-    assert (result.status, result.error.code, result.error.message) == (ResultStatus.FAILED, "bus_unavailable", "never")
+    assert (result.status, result.error.code) == (ResultStatus.FAILED, "bus_unavailable")
+    assert result.error.message == "never [earlier attempts: 1: bus_unavailable (transient)]"
     assert (result.attempts, result.error.retryable) == (2, True)
+    await stage.settled()
+
+
+async def test_what_nobody_foresaw_is_tried_once_more_and_its_end_tells_both(stage: Stage) -> None:
+    """Most of it comes again; but it may have been a connection that broke."""
+    errors = [ConnectionResetError("gone"), KeyError("never there"), AssertionError("a third attempt")]
+
+    async def fail(_: Subtask, __: Context) -> None:
+        raise errors.pop(0)
+
+    with capture_logs():
+        await stage.replica(fail)
+        await stage.submit()
+        await stage.elapse(5)
+        result = await stage.result()
+    assert result.error is not None
+    assert (result.error.code, result.attempts, len(errors)) == ("bug", 2, 1)
+    assert result.error.message == "KeyError: 'never there' [earlier attempts: 1: bug (bug)]"
     await stage.settled()
 
 

@@ -93,9 +93,16 @@ async def test_an_attempt_that_is_tried_again_is_booked_beside_the_result(stage:
     await stage.submit()
     booked = await spent(stage)
     assert booked == Spent(
-        worker="r1", why="overloaded", attempt=1, seconds=booked.seconds, usage=SMALL, spent={"small": SMALL}
+        worker="r1",
+        why="overloaded",
+        code="model_unavailable",
+        category="overloaded",
+        attempt=1,
+        seconds=booked.seconds,
+        usage=SMALL,
+        spent={"small": SMALL},
     )
-    await stage.elapse(2)
+    await stage.elapse(5)
     assert (await stage.result()).usage == SMALL
     assert await total(stage) == SMALL + SMALL
 
@@ -150,7 +157,9 @@ async def test_where_no_model_was_asked_an_attempt_in_vain_is_booked_with_its_ti
     await until(tried_again)
     result = await stage.result()
     booked = await spent(stage)
-    assert booked == Spent(worker="r1", why="away", attempt=1, seconds=booked.seconds)
+    assert booked == Spent(
+        worker="r1", why="away", code="model_unavailable", category="overloaded", attempt=1, seconds=booked.seconds
+    )
     assert 0.02 <= booked.seconds < 5
     assert result.seconds < booked.seconds
     assert [str(fact.name) for fact in await stage.log.read("t1")] == ["spent.result.echo.s1.1", "result.echo.s1"]

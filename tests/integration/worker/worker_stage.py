@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from concertino.bus import topology
 from concertino.bus.memory import MemoryBus, MemoryServer
-from concertino.bus.port import Consumption, Delivery, Handler
+from concertino.bus.port import Consumption, Delivery, Handler, Listener, Stored, Subscription
 from concertino.bus.tasklog import TaskLog
 from concertino.bus.topology import Consumer
 from concertino.contracts.codec import decode
@@ -31,6 +31,9 @@ class Wire(MemoryBus):
 
     acks_are_lost = False
     leases_are_lost = False
+    hears_nothing = False
+    newest_read = 0
+    """How often a message was read by its subject."""
     refuses_writes = 0
     """The next so many facts cannot be written."""
 
@@ -39,17 +42,28 @@ class Wire(MemoryBus):
         self.renewals = 0
         self.reconnected: list[Callable[[], None]] = []
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         async def handle(delivery: Delivery) -> None:
             await handler(_Frayed(self, delivery))
 
-        return super().consume(consumer, handle, slots)
+        return super().consume(consumer, handle, slots, after)
 
     async def write_once(self, subject: str, data: bytes, headers: Any = None) -> int | None:
         if self.refuses_writes:
             self.refuses_writes -= 1
             raise BusUnavailable("the wire is broken")
         return await super().write_once(subject, data, headers)
+
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        self.newest_read += 1
+        return await super().newest(stream, subject)
+
+    async def subscribe(self, subject: str, listener: Listener) -> Subscription:
+        async def hear(message: Stored) -> None:
+            if not self.hears_nothing:
+                await listener(message)
+
+        return await super().subscribe(subject, hear)
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         self.reconnected.append(callback)
@@ -171,6 +185,17 @@ class Stage:
 
     async def elapse(self, seconds: float) -> None:
         await self.server.advance(seconds)
+
+    async def kill(self, runtime: Runtime) -> None:
+        """End it without a word, as SIGKILL does."""
+        self.runtimes.remove(runtime)
+        for consumption in runtime._consumptions:
+            await consumption.stop()
+        for signals in runtime._signals:
+            await signals.stop()
+        runtime._telling.end()
+        for delivery in list(runtime._deliveries):
+            delivery.cancel()
 
     async def take_and_die(self, times: int) -> None:
         """What a replica does that the work kills: take it, and never be heard of again."""

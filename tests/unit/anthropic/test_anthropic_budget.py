@@ -41,7 +41,7 @@ class Paying:
         self.claude, self.bus, self.subjects = claude, MemoryBus(), Subjects()
         self.work: Work = work(limits=limits)
         self.read = read
-        log = EvidenceLog(MemoryBus())
+        log = EvidenceLog(MemoryBus(), "web")
         self.box = Toolbox(on_seen=log.saw)
         self.box.add(self.search)
         self.check = log.problems

@@ -13,6 +13,7 @@ import pytest
 from concertino.bus.memory import MemoryBus
 from concertino.contracts.errors import ModelRefused, ModelUnavailable, SourceError, Unusable
 from concertino.contracts.messages import Finding, Input, Limits, Locator, Passage, Result, Source, Subtask
+from concertino.model.anthropic.budget import MOST_IDLE
 from concertino.model.observation import Checked, Observation
 from concertino.model.port import Answer, Claim, Findings, Prompt, Quote, Research
 from concertino.runtime.config import Config, ModelChoice
@@ -61,7 +62,7 @@ class Bench:
 
     def __init__(self, max_calls: int | None = None) -> None:
         self.called: list[str] = []
-        self.log = EvidenceLog(MemoryBus())
+        self.log = EvidenceLog(MemoryBus(), "web")
         self.box = Toolbox(max_calls=max_calls, on_seen=self.log.saw)
         self.box.add(self.search, self.read, self.broken)
         self.together = asyncio.Barrier(2)
@@ -156,7 +157,7 @@ async def test_what_was_read_stands_between_marks_that_it_cannot_know(api: Messa
     bench.box.add(search)
     api.on("", FOUND)
     await researched(claude(), bench)
-    secret = re.search(r"<\.\.\.-([0-9a-f]{8})>", api.asked[0].text)
+    secret = re.search(r"<\.\.\.-([0-9a-f]{16})>", api.asked[0].text)
     assert secret
     head, text = api.asked[1].results[0].split("\n", 1)
     assert head == f"<passage-{secret[1]}>"
@@ -613,3 +614,37 @@ async def test_the_brief_its_sources_and_what_came_before_are_told_as_data(api: 
         assert part in text
     assert text.count("</earlier>") == 2
     assert "about 10 minutes" in text
+
+
+# -------------------------------------------------------------------------------------------------------------- in circles
+
+
+CIRCLES = {
+    "the same call again": [SEARCH] * 20,
+    "other calls, and always the same results": [UseTools(Tool("search", query=f"port {i}")) for i in range(20)],
+    "calls that fail": [UseTools(Tool("read", path="none"), Tool("search", wrong=i)) for i in range(20)],
+}
+
+
+@pytest.mark.parametrize("turns", CIRCLES.values(), ids=CIRCLES)
+async def test_research_that_goes_in_circles_is_written_up_and_says_so(
+    api: MessagesApi, claude: Make, turns: list[UseTools]
+) -> None:
+    api.on("The last calls brought nothing new", FOUND)
+    api.on("", UseTools(Tool("search", query="host")), *turns)
+    bench = Bench(max_calls=30)
+    answer = await researched(claude(), bench)
+    assert answer.value == EXPECTED
+    assert answer.shortfall is not None
+    assert (answer.shortfall.code, answer.shortfall.retryable) == ("nothing_new", False)
+    assert "went in circles" in answer.shortfall.message
+    assert len(api.asked) == 1 + MOST_IDLE + 1
+    assert api.asked[-1].body["tool_choice"] == {"type": "none"}
+
+
+async def test_what_is_new_now_and_then_goes_in_no_circle(api: MessagesApi, claude: Make) -> None:
+    again, news = [SEARCH] * (MOST_IDLE - 1), [UseTools(Tool("read", path=f"page{i}")) for i in range(3)]
+    api.on("", SEARCH, *(turn for new in news for turn in (*again, new)), *again, FOUND)
+    answer = await researched(claude(), Bench(max_calls=40))
+    assert (answer.value, answer.shortfall) == (EXPECTED, None)
+    assert len(api.asked) == 1 + 3 * MOST_IDLE + (MOST_IDLE - 1) + 1

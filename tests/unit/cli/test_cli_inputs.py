@@ -162,14 +162,18 @@ def test_plans_that_are_none(tmp_path: Path, written: str, said: str) -> None:
 
 
 def test_limits() -> None:
-    asked = question("Why?", TaskOptions(deadline="2m", max_tokens=5, max_cost=0.5, max_rounds=1, effort="low"))
+    asked = question(
+        "Why?", TaskOptions(deadline="2m", max_tokens=5, max_cost=0.5, max_rounds=1, max_queued="1m30s", effort="low")
+    )
     assert (asked.limits.deadline, asked.limits.max_tokens, asked.limits.max_rounds) == (120, 5, 1)
-    assert asked.limits.max_cost == 0.5
+    assert (asked.limits.max_cost, asked.limits.max_queued) == (0.5, 90)
     for options, said in (
         (TaskOptions(max_tokens=0), "--max-tokens"),
         (TaskOptions(max_cost=0.0), "--max-cost"),
         (TaskOptions(max_rounds=11), "--max-rounds"),
         (TaskOptions(deadline="8d"), "--deadline"),
+        (TaskOptions(max_queued="8d"), "--max-queued"),
+        (TaskOptions(max_queued="0s"), "--max-queued"),
     ):
         with pytest.raises(BadSetting, match=said):
             question("Why?", options)

@@ -10,9 +10,9 @@ from code_repositories import Files
 
 from concertino.code.base import Base
 from concertino.code.checks import credentials
-from concertino.code.hiding import hidden
-from concertino.code.secrets import MARK, masked, scan
+from concertino.code.secrets import scan
 from concertino.contracts.messages import Locator, Passage
+from concertino.masking import MARK, masked
 
 Make = Callable[[Files], Base]
 KEY = "AKIA" + "IOSFODNN7EXAMPLA"
@@ -98,5 +98,5 @@ def test_a_passage_without_any_stays_the_very_same() -> None:
     plain = passage("def keys(self):\n    return list(self)")
     assert masked(plain) is plain
     wrapped = {"a": [plain, (plain, 3)]}
-    assert hidden(wrapped) is wrapped
-    assert hidden([plain, passage(f'key = "{KEY}"')])[1].text == f'key = "{MARK}"'
+    assert masked(wrapped) is wrapped
+    assert masked([plain, passage(f'key = "{KEY}"')])[1].text == f'key = "{MARK}"'

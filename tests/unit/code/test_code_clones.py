@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from code_repositories import Repo
 
-from concertino.code.clones import KEPT_SECONDS, Clone, Limits, clone
+from concertino.code.clones import KEPT_SECONDS, UNUSED_SECONDS, Clone, Limits, clone
 from concertino.code.location import Repository
 from concertino.contracts.errors import SourceError, Transient
 
@@ -245,3 +246,67 @@ async def test_odd_names(repo: Make, cache: Path) -> None:
     odd = {"-rf", "new\nline.py", "glob*[a].py", "ümlaut.py", "sp ace"}
     origin.commit(dict.fromkeys(odd, "x"))
     assert names(await clone(Repository(origin.url, None), cache)) == odd
+
+
+async def test_no_name_in_a_tree_leads_out_of_the_copy(repo: Make, cache: Path, tmp_path: Path) -> None:
+    """Trees that no git makes, and that a hostile server may send."""
+    origin = repo("origin")
+    origin.commit({"a": "1"})
+    blob = origin.git("hash-object", "-w", "a")
+    outside = tmp_path / "outside"
+    inside = {"100755 post-checkout": blob}
+    for entries in (
+        {"100644 ..": blob},
+        {"100644 ../../../../../outside": blob},
+        {f"100644 {outside}": blob},
+        {"40000 .git": tree(origin, {"40000 hooks": tree(origin, inside)})},
+        {"40000 .GIT": tree(origin, inside)},
+        {"40000 git~1": tree(origin, inside)},
+    ):
+        commit = origin.git("commit-tree", tree(origin, entries), "-m", "x")
+        origin.git("update-ref", "refs/heads/evil", commit)
+        with pytest.raises(SourceError, match="cannot be cloned"):
+            await clone(Repository(origin.url, "evil"), cache)
+        assert not outside.exists()
+        assert not list(cache.rglob("new-*"))
+
+
+async def test_what_is_nested_too_deep_is_refused_before_it_is_written(repo: Make, cache: Path) -> None:
+    origin = repo("origin")
+    origin.commit({"a": "1"})
+    deep = tree(origin, {"100644 a": origin.git("hash-object", "-w", "a")})
+    for _ in range(250):
+        deep = tree(origin, {"40000 d": deep})
+    origin.git("update-ref", "refs/heads/deep", origin.git("commit-tree", deep, "-m", "x"))
+    with pytest.raises(SourceError, match="nests over 200 folders"):
+        await clone(Repository(origin.url, "deep"), cache)
+    assert not list(cache.rglob("new-*"))
+
+
+async def test_a_few_large_files_are_measured_together(repo: Make, cache: Path) -> None:
+    """Git would unpack so few, each into a file of its own, and none of those is over the limit."""
+    origin = repo("origin")
+    origin.commit({f"f{n}": os.urandom(300_000) for n in range(20)})
+    with pytest.raises(SourceError, match="larger than 2000000 bytes"):
+        await clone(Repository(origin.url, None), cache, Limits(bytes=2_000_000))
+    assert not list(cache.rglob("new-*"))
+
+
+async def test_copies_of_repositories_that_nobody_asks_for_any_more_go(repo: Make, cache: Path) -> None:
+    first, second = repo("first"), repo("second")
+    for origin in (first, second):
+        origin.commit({"a": "1"})
+    old, young = await clone(Repository(first.url, None), cache), await clone(Repository(first.url, "main"), cache)
+    long_ago = old.folder.stat().st_mtime - UNUSED_SECONDS - 60
+    os.utime(old.folder, (long_ago, long_ago))
+    await clone(Repository(second.url, None), cache)
+    assert (old.folder.exists(), young.folder.exists()) == (False, True)
+    assert names(await clone(Repository(first.url, None), cache)) == {"a"}
+
+
+def tree(origin: Repo, entries: dict[str, str]) -> str:
+    """The id of a tree that is written as it is: mode and name to object."""
+    data = b"".join(entry.encode() + b"\0" + bytes.fromhex(id_) for entry, id_ in entries.items())
+    command = ["git", "hash-object", "-w", "-t", "tree", "--stdin", "--literally"]
+    done = subprocess.run(command, cwd=origin.root, input=data, capture_output=True, check=True)
+    return done.stdout.decode().strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concertino.contracts.codec import encode
 from concertino.contracts.facts import read_fact
 from concertino.contracts.messages import (
+    Begun,
     Dispatched,
     Failure,
     Finding,
@@ -82,6 +83,9 @@ class Story:
 
     def due(self, name: str) -> Story:
         return self.raw(f"due.{name}", b"", {})
+
+    def begun(self, work: str, nth: str = "1", at: float = START, seconds: float = 1.0) -> Story:
+        return self.then(f"begun.{work}.{nth}", Begun(worker="w1", seconds=seconds), at)
 
     def effects(self, now: float = START, kinds: set[str] = KINDS) -> list[Effect]:
         effects = decide(self.state, now, kinds, self.hedging)

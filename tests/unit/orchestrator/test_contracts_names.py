@@ -67,12 +67,32 @@ def test_every_fact_has_a_place_in_the_stream_and_every_trigger_is_a_fact() -> N
         "spent.result.web.a.1",
         "synthesis.0",
         "cancel",
+        "finish",
         "timer.join",
         "due.join",
         "outcome",
+        "halted",
     ):
         subject = subjects.fact("t", name)
         assert sum(matches(subjects.fact("*", pattern), subject) for pattern in FACTS + TIMERS) == 1
         assert matches(subjects.task("t"), subject)
         assert not matches(subjects.task("other"), subject)
     assert set(TRIGGERS) < set(FACTS + TIMERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "writer"),
+    [
+        *(
+            ("submitted", "client"),
+            ("cancel", "client"),
+            ("finish", "client"),
+            ("dispatched.1", "orchestrator"),
+            ("outcome", "orchestrator"),
+        ),
+        *(("plan.0", "plan"), ("synthesis.1", "synthesize"), ("result.web.s1", "web"), ("spent.result.web.s1.2", "web")),
+        *(("begun.plan.0.1", "plan"), ("returned.synthesis.0.1", "synthesize"), ("later.0", "orchestrator")),
+    ],
+)
+def test_a_fact_belongs_to_the_role_that_writes_it(name: str, writer: str) -> None:
+    assert Subjects().parse_fact(f"ctn.task.t.{name}")[1].writer == writer

@@ -60,7 +60,7 @@ def test_a_finished_task_has_every_name_of_the_contract() -> None:
     found = seen(finished())
 
     names = {"task", "status", "reason", "report", "plan", "subtasks", "usage", "by_kind", "by_model", "max_tokens", "max_cost"}
-    assert set(found) == names
+    assert set(found) == names | {"again", "redriven", "limits"}
     assert (found["task"], found["status"]) == ("t", "partial")
     assert set(found["report"]) == {"text", "citations", "conflicts", "gaps", "checked", "dropped", "marked"}
     assert found["report"]["citations"] == [
@@ -153,6 +153,7 @@ def test_a_task_on_its_way_says_where_each_part_stands() -> None:
         "by_model": {},
         "max_tokens": None,
         "max_cost": None,
+        "limits": {"deadline": 100.0},
         "task": "t",
         "status": "running",
         "reason": "",
@@ -160,6 +161,8 @@ def test_a_task_on_its_way_says_where_each_part_stands() -> None:
         "plan": {"rounds": []},
         "subtasks": [],
         "usage": None,
+        "again": "",
+        "redriven": [],
     }
     story.then("plan.0", planned(subtask("a"), subtask("b", "a")))
     story.sent()

@@ -11,6 +11,7 @@ from story import BROKEN, END, FOUND, JOIN_AT, KINDS, LIMITS, NOTHING, START, St
 from concertino.contracts.messages import (
     Cancel,
     Failure,
+    Halted,
     Limits,
     Outcome,
     OutcomeStatus,
@@ -26,7 +27,7 @@ from concertino.contracts.messages import (
 )
 from concertino.contracts.subjects import Header
 from concertino.contracts.view import view
-from concertino.orchestrator.core.effects import WriteOutcome
+from concertino.orchestrator.core.effects import Halt, WriteOutcome
 
 ANSWERED, PARTIAL, FAILED, CANCELLED = OutcomeStatus
 
@@ -117,7 +118,7 @@ def test_what_is_missing_when_the_join_closes_is_named() -> None:
 
     assert outcome(story.then("synthesis.0", report()).ended(JOIN_AT)) == (
         PARTIAL,
-        "1 of 2 subtasks came to something: b (code) did not come in time",
+        "1 of 2 subtasks came to something: b (code) did not come in time: no worker had begun it",
         True,
     )
 
@@ -146,7 +147,7 @@ def test_at_the_deadline_findings_are_kept_without_a_report() -> None:
 
     assert outcome(story.ended(END)) == (
         PARTIAL,
-        "2 of 2 subtasks came to something: the deadline came before the findings were written up",
+        "2 of 2 subtasks came to something: the deadline came before the findings were written up: no worker had begun it",
         False,
     )
 
@@ -163,9 +164,9 @@ def test_without_a_report_wanted_results_end_the_task() -> None:
 @pytest.mark.parametrize(
     ("tell", "now", "reason"),
     [
-        (lambda s: s, JOIN_AT, "no plan came before the deadline"),
-        (lambda s: s, END + 1, "no plan came before the deadline"),
-        (lambda s: s.due("join"), START, "no plan came before the deadline"),
+        (lambda s: s, JOIN_AT, "no plan came before the deadline: no worker had begun it"),
+        (lambda s: s, END + 1, "no plan came before the deadline: no worker had begun it"),
+        (lambda s: s.due("join"), START, "no plan came before the deadline: no worker had begun it"),
         (lambda s: s.then("plan.0", NO_PLAN), START, "planning failed: the model made none"),
         (lambda s: s.then("plan.0", Planned()), START, "planning failed: no reason given"),
         (
@@ -345,21 +346,42 @@ def test_what_a_result_under_another_kind_claims_to_have_cost_is_not_counted() -
     assert view(story.state).by_kind == {}
 
 
-def test_the_end_aborts_what_still_runs_and_removes_timers_that_are_still_set() -> None:
-    story = two().then("result.web.a", FOUND)
-    [end] = story.then("cancel", Cancel()).effects()
+def test_the_end_removes_timers_that_are_still_set() -> None:
+    [end] = two().then("result.web.a", FOUND).then("cancel", Cancel()).effects()
     assert isinstance(end, WriteOutcome)
-    assert (end.abort, end.timers) == (True, ("join",))
+    assert end.timers == ("join",)
 
-    done = two().then("result.web.a", BROKEN).then("result.code.b", BROKEN).due("join")
-    [end] = done.effects()
+    [end] = two().then("result.web.a", BROKEN).then("result.code.b", BROKEN).due("join").effects()
     assert isinstance(end, WriteOutcome)
-    assert (end.abort, end.timers) == (False, ())
+    assert end.timers == ()
+
+
+def test_workers_are_told_of_the_end_once_and_only_where_they_have_something_left_to_do() -> None:
+    late = two().then("result.web.a", FOUND).due("join").due("deadline")
+    late.then("outcome", late.ended(END + 60))
+    assert late.effects(END + 60) == [Halt()]
+    assert late.then("halted", Halted()).effects(END + 60) == []
+
+    overtaken = two().then("result.web.a", FOUND).due("join").due("deadline")
+    overtaken.then("outcome", overtaken.ended(END + 60)).then("result.code.b", FOUND).then("synthesis.0", report())
+    assert overtaken.effects(END + 60) == []
+
+    done = two().then("result.web.a", BROKEN).then("result.code.b", BROKEN)
+    assert done.then("outcome", done.ended()).effects() == []
+
+
+def test_after_a_cancellation_workers_are_told_whatever_the_log_says_was_sent() -> None:
+    """A coordinator may have put work into its queue and died before it said so."""
+    story = Story(Submitted(request="?")).then("cancel", Cancel())
+    story.then("outcome", story.ended())
+
+    assert story.effects() == [Halt()]
+    assert story.then("halted", Halted()).effects() == []
 
 
 def test_nothing_is_done_after_the_outcome_nor_before_the_task_is_there() -> None:
     story = two().then("cancel", Cancel())
-    ended = story.then("outcome", story.ended())
+    ended = story.then("outcome", story.ended()).then("halted", Halted())
     assert ended.then("result.web.a", FOUND).due("deadline").effects(END + 60) == []
 
     assert Story.untold().then("result.web.a", FOUND).then("cancel", Cancel()).effects(END, KINDS) == []
@@ -368,7 +390,7 @@ def test_nothing_is_done_after_the_outcome_nor_before_the_task_is_there() -> Non
 def test_an_outcome_that_cannot_be_read_is_an_outcome() -> None:
     story = two().raw("outcome", b"?", {})
 
-    assert story.effects(END + 60) == []
+    assert story.effects(END + 60) == [Halt()]
     assert story.state.outcome is not None
     assert story.state.outcome.status == FAILED
     assert story.state.outcome.reason.startswith("the outcome in the log cannot be read: outcome: JSON is malformed")

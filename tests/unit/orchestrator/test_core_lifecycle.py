@@ -15,8 +15,8 @@ PICTURE = """\
 stateDiagram-v2
     [*] --> planning
     planning --> working: the plan is there and can be run
-    planning --> ended: no plan, or one that cannot be run, or the plan was all that was asked for
-    working --> writing: every result is there, or the time for results is up
+    planning --> ended: no plan, or one that cannot be run, or no more was asked for
+    working --> writing: every result that is waited for is there, or the time for results is up
     working --> ended: every result is there, and no report was asked for
     writing --> planning: the report names gaps worth another round
     writing --> ended: the report is there, or cannot be had

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from msgspec import structs
-from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, START, Story, brought, planned, report, subtask
+from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, NOTHING, START, Story, brought, planned, report, subtask
 
-from concertino.contracts.messages import Input, Limits, Source, Spent, Submitted, Usage
+from concertino.contracts.messages import Evidence, Finding, Input, Limits, Locator, Result, Source, Spent, Submitted, Usage
 from concertino.orchestrator.core.decide import phase
 from concertino.orchestrator.core.effects import Dispatch, SetTimer
 from concertino.orchestrator.core.lifecycle import Phase
@@ -104,7 +104,10 @@ def test_writing_receives_every_part_and_may_take_until_the_end() -> None:
     [work] = story.then("result.web.a", FOUND).due("join").sent()
 
     assert (work.id, work.brief.kind, work.deadline) == ("synthesis.0", "synthesize", END)
-    assert work.inputs == (Input(subtask=subtask("a"), result=FOUND), Input(subtask=subtask("b"), result=None))
+    assert work.inputs == (
+        Input(subtask=subtask("a"), result=FOUND),
+        Input(subtask=subtask("b"), result=None, why="no worker had begun it"),
+    )
 
 
 def test_when_the_join_has_closed_the_deadline_is_what_wakes_the_task() -> None:
@@ -207,12 +210,15 @@ def test_another_round_is_begun_only_with_enough_left_for_it(limits: Limits, goe
         )
 
 
-def second_round(*gaps: str, found: bool = True) -> Story:
+MORE = Result(findings=(Finding(claim="so is that"),))
+
+
+def second_round(*gaps: str, found: Result = MORE) -> Story:
     story = first_round("who pays?", limits=Limits(deadline=100.0, max_rounds=5))
     story.sent()
     story.then("plan.1", planned(subtask("b")))
     story.sent()
-    story.then("result.web.b", FOUND if found else structs.replace(FOUND, findings=()))
+    story.then("result.web.b", found)
     story.sent()
     return story.then("synthesis.1", report(*gaps))
 
@@ -223,8 +229,58 @@ def test_the_same_gap_is_never_worth_a_second_round() -> None:
     assert (work.id, work.gaps) == ("plan.2", ("since when?",))
 
 
-def test_a_round_that_found_nothing_is_not_followed_by_another() -> None:
-    assert second_round("since when?", found=False).ended().reason == "2 subtasks done"
+def quoted(claim: str, quote: str) -> Result:
+    evidence = Evidence(digest="a" * 64, span=(0, len(quote)), source="a.md", locator=Locator(page=1), quote=quote)
+    return Result(findings=(Finding(claim=claim, evidence=(evidence,)),))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [NOTHING, FOUND, structs.replace(FOUND, findings=(Finding(claim="So  it\nis", confidence=0.9),))],
+)
+def test_a_round_that_found_nothing_new_is_not_followed_by_another_and_says_so(found: Result) -> None:
+    ended = second_round("since when?", found=found).ended()
+
+    assert ended.status == "partial"
+    assert ended.reason == (
+        "2 of 2 subtasks came to something: round 2 found nothing that was not known before, so there was no other on what is "
+        "still open"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "goes_on"),
+    [
+        (quoted("in other words", "The fee is 5 dollars."), False),
+        (quoted("in other words", "the  fee is\n5 dollars."), False),
+        (quoted("the fee is five dollars", "Five dollars are due."), True),
+    ],
+)
+def test_what_is_quoted_and_not_its_wording_makes_a_finding_new(found: Result, goes_on: bool) -> None:
+    story = first_round("who pays?", limits=Limits(deadline=100.0, max_rounds=5))
+    story.state.results["result.web.a"] = quoted("the fee is five dollars", "The fee is 5 dollars.")
+    story.sent()
+    story.then("plan.1", planned(subtask("b")))
+    story.sent()
+    story.then("result.web.b", found)
+    story.sent()
+    story.then("synthesis.1", report("since when?"))
+
+    if goes_on:
+        assert story.ids() == ["plan.2"]
+    else:
+        assert "round 2 found nothing that was not known before" in story.ended().reason
+
+
+def test_where_no_other_round_was_allowed_nothing_is_said_of_one() -> None:
+    story = first_round("who pays?")
+    story.sent()
+    story.then("plan.1", planned(subtask("b")))
+    story.sent()
+    story.then("result.web.b", FOUND)
+    story.sent()
+
+    assert story.then("synthesis.1", report("since when?")).ended().reason == "2 subtasks done"
 
 
 def test_another_round_for_which_nobody_is_left_to_ask_ends_the_task_as_it_stands() -> None:
@@ -288,7 +344,7 @@ def test_the_time_of_a_later_round_is_counted_from_the_report_before() -> None:
     assert story.ids(START + 40) == ["plan.1"]
     story.then("plan.1", planned(subtask("b")), at=START + 41)
     story.sent()
-    story.then("result.web.b", FOUND, at=START + 60)
+    story.then("result.web.b", MORE, at=START + 60)
     story.sent()
 
     assert story.then("synthesis.1", report("since when?"), at=START + 66).ids(START + 66) == ["plan.2"]

@@ -198,3 +198,15 @@ def test_a_root_that_is_no_readable_folder(tmp_path: Path) -> None:
 def test_text(root: Path, data: bytes, text: str | None) -> None:
     (root / "file").write_bytes(data)
     assert Tree(root).text("file") == text
+
+
+def test_bounds_folders_in_folders_and_files_in_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root, f"{'d/' * 200}last.py", f"{'d/' * 201}beyond.py")
+    tree = Tree(root)
+    assert any(path.endswith("last.py") for path in listed(tree))
+    assert not any(path.endswith("beyond.py") for path in listed(tree))
+    assert any("200 folders deep" in reason for _, reason in tree.skipped)
+    monkeypatch.setattr("concertino.retrieval.tree.MOST_ENTRIES", 20)
+    write(root, *(f"many/{n}.py" for n in range(21)))
+    assert not any(path.startswith("many/") for path in listed(tree))
+    assert ("many", "over 20 files in one folder: name smaller ones") in tree.skipped

@@ -9,7 +9,9 @@ from concertino.contracts import messages as m
 DIGEST = "0f" * 32
 
 SOURCE = m.Source(kind="code", location="https://example.org/project.git", ref="v1.2")
-LIMITS = m.Limits(deadline=90.5, max_tokens=1000, max_cost=2.5, max_subtasks=4, max_rounds=3, effort="high")
+LIMITS = m.Limits(
+    deadline=90.5, max_tokens=1000, max_cost=2.5, max_subtasks=4, max_rounds=3, effort="high", model="claude-haiku-4-5"
+)
 SUBTASK = m.Subtask(
     id="s1",
     kind="code",
@@ -22,6 +24,7 @@ SUBTASK = m.Subtask(
     sources=(SOURCE,),
     tools=("search",),
     max_calls=9,
+    max_seconds=90.0,
     effort="low",
     depends_on=("s0",),
     params={"depth": 2, "names": ["a"], "nested": {"x": None}},
@@ -87,18 +90,56 @@ SETTLED = {
 RESULT = m.Result(**SETTLED, findings=(FINDING,), gaps=("tests",), notes=("broken.pdf was not read",))
 
 FULL: dict[str, m.Message] = {
-    "submitted": m.Submitted(request="How often?", sources=(SOURCE,), limits=LIMITS, lane="batch", plan=PLAN, until="plan"),
+    "submitted": m.Submitted(
+        request="How often?",
+        sources=(SOURCE,),
+        limits=LIMITS,
+        lane="batch",
+        plan=PLAN,
+        until="plan",
+        done=(m.Done(work="result.code.s1", result=RESULT),),
+        again="t0",
+    ),
     "plan": m.Planned(**SETTLED, plan=PLAN),
     "dispatched": m.Dispatched(work=(("result.code.s1", 1), ("plan.0", 2)), hedge_after={"code": 12.5}),
     "returned": m.Returned(worker="web-1"),
     "begun": m.Begun(worker="web-1", attempt=2, seconds=1.25, hedge=True),
-    "spent": m.Spent(worker="web-1", why="overloaded", attempt=2, seconds=8.5, usage=USAGE, spent={"claude": USAGE}),
+    "checkpoint": m.Checkpoint(
+        worker="web-1",
+        delivery=2,
+        records=(
+            m.Record(key="tool:1", value={"text": "found"}),
+            m.Record(key="9f86", answer=True, part=True, value=["So it"], spent={"claude": USAGE}),
+            m.Record(key="60af", error=m.Failure(code="budget", message="spent")),
+        ),
+        left="tried_again",
+        doubted=True,
+    ),
+    "spent": m.Spent(
+        worker="web-1",
+        why="overloaded",
+        code="model_unavailable",
+        category="overloaded",
+        attempt=2,
+        seconds=8.5,
+        usage=USAGE,
+        spent={"claude": USAGE},
+    ),
     "result": RESULT,
     "synthesis": m.Synthesized(**SETTLED, report=REPORT),
+    "again": m.Again(subtasks=("s2",)),
     "cancel": m.Cancel(reason="enough"),
+    "finish": m.Finish(reason="that will do"),
     "outcome": m.Outcome(
-        status=m.OutcomeStatus.PARTIAL, reason="s2 failed", report=REPORT, usage=USAGE, max_tokens=1000, max_cost=2.5
+        status=m.OutcomeStatus.PARTIAL,
+        reason="s2 failed",
+        report=REPORT,
+        findings=(FINDING,),
+        usage=USAGE,
+        max_tokens=1000,
+        max_cost=2.5,
     ),
+    "halted": m.Halted(),
     "work": m.Work(
         task="t1",
         id="result.code.s1",
@@ -115,7 +156,7 @@ FULL: dict[str, m.Message] = {
     "progress": m.Progress(
         doing="searching", at=1_800_000_000.0, work="result.code.s1", attempt=2, worker="code-1", text="Retries"
     ),
-    "signal": m.Signal(reason="cancelled"),
+    "signal": m.Signal(reason="cancelled", delivery=2),
     "announcement": m.Announcement(
         kind="code",
         description="Reads code.",

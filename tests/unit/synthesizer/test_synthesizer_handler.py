@@ -93,6 +93,7 @@ async def synthesized(
     inputs: tuple[Input, ...],
     *,
     kept: tuple[str, ...] = (TEXT,),
+    by: str = "code",
     id_: str = "synthesis.0",
     left: float = 300.0,
     unread: tuple[str, ...] = (),
@@ -103,7 +104,7 @@ async def synthesized(
     bus = MemoryBus(settings.subjects, clock=lambda: NOW)
     await bus.provision(topology.installation(settings.subjects))
     for text in kept:
-        await bus.put_blob(text.encode())
+        await bus.put_blob(by, text.encode())
     for replica, kind, internal in (("r1", "code", False), ("r2", "code", False), ("r3", "plan", True)):
         await announce(bus, settings.subjects, Announcement(kind=kind, description="d", replica=replica, internal=internal))
     brief = Subtask(id="synthesize-0", kind="synthesize", objective="How often?")
@@ -158,6 +159,12 @@ async def test_what_is_quoted_word_for_word_is_not_doubted() -> None:
     assert made.report is not None
     assert "not in the quotes" not in made.report.text
     assert made.report.marked == 0
+
+
+async def test_evidence_is_what_workers_of_the_finding_s_own_kind_kept() -> None:
+    made = await synthesized(Extractive(), result(found()), by="web")
+    assert made.report is not None
+    assert (made.report.checked, made.report.dropped) == (0, 1)
 
 
 async def test_the_model_is_given_all_there_is() -> None:

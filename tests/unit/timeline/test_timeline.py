@@ -157,6 +157,21 @@ def test_what_was_begun_too_often_was_no_attempt_at_the_end() -> None:
     assert (limits.status, limits.attempts) == ("failed", 2)
 
 
+def test_what_a_limit_of_time_ended_was_no_attempt_either() -> None:
+    def story(attempts: int, *gone: str) -> list[tuple[str, m.Message | None, float]]:
+        failed, why = m.ResultStatus.FAILED, m.Failure(code="deadline", message="no")
+        ended = m.Result(status=failed, error=why, worker=m.COORDINATOR, attempts=attempts)
+        return [fact for fact in replaced("result.web.limits", ended) if not fact[0].startswith(gone)]
+
+    limits = row(of(story(2, "spent.")), "limits")
+    assert parts(limits)[2:] == [("in_vain", 5.0, 11.0), ("in_vain", 11.0, 19.0)]
+    assert (limits.status, limits.attempts) == ("failed", 2)
+
+    limits = row(of(story(0, "spent.", "begun.result.web.limits")), "limits")
+    assert parts(limits) == [("sending", 4.0, 4.5), ("queued", 4.5, 19.0)]
+    assert (limits.status, limits.attempts) == ("failed", 0)
+
+
 def test_attempts_without_a_word_are_counted() -> None:
     limits = row(of(without("spent.", "begun.")), "limits")
     assert parts(limits) == [("sending", 4.0, 4.5), ("queued", 4.5, 11.0), ("working", 11.0, 19.0)]

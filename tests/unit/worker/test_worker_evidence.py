@@ -27,11 +27,11 @@ def passage(text: str, first: int = 1, source: str = "a.py", **locator: object) 
 
 @pytest.fixture
 def log(bus: MemoryBus) -> EvidenceLog:
-    return EvidenceLog(bus)
+    return EvidenceLog(bus, "web")
 
 
 async def stands(bus: MemoryBus, evidence: Evidence) -> bool:
-    blob = await bus.get_blob(evidence.digest)
+    blob = await bus.get_blob("web", evidence.digest)
     assert blob is not None
     return blob.decode()[slice(*evidence.span)] == evidence.quote
 
@@ -108,7 +108,7 @@ async def test_only_what_was_quoted_is_kept(log: EvidenceLog, bus: MemoryBus) ->
     log.saw(passage("two", first=2))
     evidence = log.quote("a.py", "two")
     await log.keep()
-    assert [m.subject for m in await bus.last("CTN_BLOBS", "ctn.blob.>")] == [f"ctn.blob.{evidence.digest}"]
+    assert [m.subject for m in await bus.read("CTN_BLOBS", "ctn.blob.>")] == [f"ctn.blob.web.{evidence.digest}"]
 
 
 async def test_grounding_drops_quotes_that_were_not_seen_and_says_so(log: EvidenceLog) -> None:
@@ -158,4 +158,4 @@ async def test_what_was_only_asked_about_is_not_kept(log: EvidenceLog, bus: Memo
     log.saw(passage("one"))
     assert log.problems(Findings((Claim("It is.", (Quote("a.py", "one"),)),))) == []
     await log.keep()
-    assert await bus.get_blob(log.quote("a.py", "one").digest) is None
+    assert await bus.get_blob("web", log.quote("a.py", "one").digest) is None

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
 from concertino.bus import blobs
 from concertino.bus.memory.flow import MemoryConsumption, MemorySubscription
 from concertino.bus.memory.server import MemoryServer
-from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Stored, Subscription
+from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Queued, Stored, Subscription
 from concertino.bus.topology import Consumer, Topology
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.subjects import Header, Subjects
 
 _DEFAULT = Subjects()
+_PAGE = 100
+"""Messages of one page: few, so that whoever reads them has to turn it."""
 
 
 class MemoryBus:
@@ -78,6 +80,16 @@ class MemoryBus:
         found = kept.select(lambda subject: matches(subjects, subject), after)
         return [m for m in found if since is None or m.time >= since]
 
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        return max(await self.last(stream, subject), key=lambda stored: stored.sequence, default=None)
+
+    async def pages(self, stream: str, subjects: str, since: float) -> AsyncIterator[Sequence[Stored]]:
+        after, page = 0, await self.read(stream, subjects, since=since)
+        while page:
+            yield page[:_PAGE]
+            after = page[:_PAGE][-1].sequence
+            page = await self.read(stream, subjects, after, since=since)
+
     async def last(self, stream: str, subjects: str) -> list[Stored]:
         await self._hop()
         return self.server.stream(stream).last(subjects)
@@ -91,18 +103,22 @@ class MemoryBus:
         await self._hop()
         return {consumer.config.name: consumer.depth() for consumer in self.server.consumers(stream)}
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> Consumption:
-        flow = self.server.consume(consumer, handler, slots)
+    async def queued(self, stream: str, subjects: str) -> Queued:
+        await self._hop()
+        return self.server.stream(stream).queued(subjects)
+
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
+        flow = self.server.consume(consumer, handler, slots, after)
         self._flows.append(flow)
         return flow
 
     # --- blobs
 
-    async def put_blob(self, data: bytes) -> str:
-        return await blobs.put(self, self._subjects, data, self.server.now)
+    async def put_blob(self, owner: str, data: bytes) -> str:
+        return await blobs.put(self, self._subjects, owner, data, self.server.now)
 
-    async def get_blob(self, digest: str) -> bytes | None:
-        return await blobs.get(self, self._subjects, digest)
+    async def get_blob(self, owner: str, digest: str) -> bytes | None:
+        return await blobs.get(self, self._subjects, owner, digest)
 
     # --- buckets
 
@@ -115,12 +131,13 @@ class MemoryBus:
 
     async def keys(self, bucket: str) -> dict[str, bytes]:
         prefix = f"$KV.{bucket}."
-        stored = await self.last(f"KV_{bucket}", prefix + ">")
+        await self._hop()
+        stored = self.server.stream(f"KV_{bucket}").last(prefix + ">")
         return {s.subject.removeprefix(prefix): s.data for s in stored}
 
     async def get_key(self, bucket: str, key: str) -> Entry:
-        stored = await self.last(f"KV_{bucket}", f"$KV.{bucket}.{key}")
-        return Entry(stored[0].data, stored[0].sequence) if stored else Entry(None, 0)
+        stored = await self.newest(f"KV_{bucket}", f"$KV.{bucket}.{key}")
+        return Entry(stored.data, stored.sequence) if stored else Entry(None, 0)
 
     async def swap_key(self, bucket: str, key: str, value: bytes, revision: int) -> int | None:
         expected = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from concertino.bus.port import Handler, Listener, Stored
+from concertino.bus.port import Consumption, Handler, Listener, Stored
 from concertino.bus.puller import FAILED_PAUSE
 from concertino.bus.topology import Consumer
 
@@ -49,8 +49,11 @@ class MemoryDelivery:
 class MemoryConsumption:
     """The :class:`~concertino.bus.port.Consumption` of one client."""
 
-    def __init__(self, server: MemoryServer, consumer: Consumer, handler: Handler, slots: int) -> None:
+    def __init__(
+        self, server: MemoryServer, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None
+    ) -> None:
         self._server, self.consumer, self._handler, self._slots = server, consumer, handler, slots
+        self._after = after
         self._running: set[asyncio.Task[None]] = set()
         self._stopped = False
 
@@ -61,7 +64,11 @@ class MemoryConsumption:
     @property
     def free(self) -> int:
         """Handlers that may start now."""
-        return self._slots - len(self._running)
+        return self._slots - len(self._running) - (self._after.running if self._after else 0)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
 
     def start(self, message: Stored, attempt: int) -> None:
         task = asyncio.create_task(self._guard(MemoryDelivery(self._server, self.consumer, message, attempt)))

@@ -11,7 +11,7 @@ from concertino.bus import blobs
 from concertino.bus.memory.consumer import MemoryConsumer
 from concertino.bus.memory.flow import MemoryConsumption, MemorySubscription
 from concertino.bus.memory.stream import MemoryStream
-from concertino.bus.port import Handler, Headers, Listener, Stored
+from concertino.bus.port import Consumption, Handler, Headers, Listener, Stored
 from concertino.bus.topology import Consumer, Stream
 from concertino.bus.wildcards import matches
 from concertino.contracts.errors import BusUnavailable, Refused
@@ -102,6 +102,9 @@ class MemoryServer:
             self._streams[config.name] = MemoryStream(config)
         elif stream.config.retention != config.retention:
             raise Refused(f"stream {config.name} cannot be provisioned: its retention cannot change")
+        elif config.max_each:
+            there = stream.queued(">")
+            stream.config = config.fitting(there.limit, there.messages.values())
         else:
             stream.config = config
         for consumption in self._consumptions:
@@ -168,8 +171,8 @@ class MemoryServer:
         self._subscriptions.append(subscription)
         return subscription
 
-    def consume(self, consumer: Consumer, handler: Handler, slots: int) -> MemoryConsumption:
-        consumption = MemoryConsumption(self, consumer, handler, slots)
+    def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> MemoryConsumption:
+        consumption = MemoryConsumption(self, consumer, handler, slots, after)
         self._consumptions.append(consumption)
         if consumer.stream in self._streams:
             self.provision_consumer(consumer)
@@ -188,7 +191,7 @@ class MemoryServer:
             busy = False
             for consumption in self._consumptions:
                 consumer = self.consumer(consumption.consumer)
-                if consumer is None or not consumption.free or (found := consumer.next(now)) is None:
+                if consumer is None or consumption.free <= 0 or (found := consumer.next(now)) is None:
                     continue
                 busy = True
                 self.at(now + consumer.config.ack_wait)

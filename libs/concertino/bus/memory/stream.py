@@ -7,10 +7,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from concertino.bus.port import Headers, Stored
+from concertino.bus.port import Headers, Queued, Stored
 from concertino.bus.topology import Stream
 from concertino.bus.wildcards import matches
-from concertino.contracts.errors import MessageTooLarge, Refused
+from concertino.contracts.errors import MessageTooLarge, QueueFull, Refused
 from concertino.contracts.subjects import Header
 
 
@@ -32,6 +32,8 @@ class MemoryStream:
         self._messages: dict[int, Stored] = {}
         self._by_subject: dict[str, dict[int, None]] = {}
         self._message_ids: dict[str, tuple[int, float]] = {}
+        self._ends: dict[int, float] = {}
+        """Of messages that say how long they are to be kept."""
 
     def takes(self, subject: str) -> bool:
         return any(matches(pattern, subject) for pattern in self.config.subjects)
@@ -49,6 +51,8 @@ class MemoryStream:
         expected = headers.get(Header.EXPECTED_LAST_SUBJECT_SEQUENCE)
         if expected is not None and int(expected) != self._newest(subject):
             return None
+        if 0 < self.config.max_each <= len(self._by_subject.get(subject, ())):
+            raise QueueFull(f"{subject}: the queue is full: try again later", after=2.0)
         if schedule or "Nats-Rollup" in headers or self.config.options.get("max_msgs_per_subject") == 1:
             self.purge(subject)
         if message_id:
@@ -62,6 +66,8 @@ class MemoryStream:
         self.last_sequence += 1
         self._messages[self.last_sequence] = Stored(subject, bytes(data), dict(headers), self.last_sequence, now)
         self._by_subject.setdefault(subject, {})[self.last_sequence] = None
+        if Header.TTL in headers and self.config.options.get("allow_msg_ttl"):
+            self._ends[self.last_sequence] = now + int(headers[Header.TTL])
         return self.last_sequence
 
     def _newest(self, subject: str) -> int:
@@ -84,10 +90,16 @@ class MemoryStream:
         newest = (next(reversed(numbers)) for subject, numbers in self._by_subject.items() if matches(pattern, subject))
         return [self._messages[n] for n in sorted(newest)]
 
+    def queued(self, pattern: str) -> Queued:
+        """How full the subjects are that ``pattern`` means."""
+        found = {subject: len(numbers) for subject, numbers in self._by_subject.items() if matches(pattern, subject)}
+        return Queued(self.config.max_each or None, found)
+
     def remove(self, sequence: int) -> None:
         message = self._messages.pop(sequence, None)
         if message is None:
             return
+        self._ends.pop(sequence, None)
         numbers = self._by_subject[message.subject]
         del numbers[sequence]
         if not numbers:
@@ -99,7 +111,9 @@ class MemoryStream:
             self.remove(sequence)
 
     def expire(self, now: float) -> None:
-        """Forget what is older than the stream keeps it."""
+        """Forget what is older than the stream keeps it, or than it was to be kept itself."""
+        for sequence in [sequence for sequence, end in self._ends.items() if end <= now]:
+            self.remove(sequence)
         for sequence, message in list(self._messages.items()):
             if message.time + self.config.max_age > now:
                 break

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from concertino.cli.durations import format_seconds
 from concertino.cli.show.spending import spent
-from concertino.cli.show.text import one_line
+from concertino.cli.show.text import clean, one_line
 from concertino.contracts.view import CitationView, ConflictView, ReportView, TaskView
 
 _PARTS = re.compile(r"(\d*)(\D*)")
@@ -31,6 +31,8 @@ def closing(task: TaskView, seconds: float | None) -> tuple[str, str]:
         *([] if seconds is None else [format_seconds(seconds)]),
         *spent(task.usage, task.max_tokens, task.max_cost),
         f"task {task.task}",
+        *([f"runs task {clean(task.again)} again"] if task.again else []),
+        *([f"run again as {', '.join(map(clean, task.redriven))}"] if task.redriven else []),
     ]
     reason = f" ({one_line(task.reason)})" if task.reason and task.status != "answered" else ""
     return task.status, f"{reason} · " + " · ".join(parts)

@@ -10,6 +10,7 @@ from concertino.contracts.facts import Fact, Unreadable
 from concertino.contracts.messages import (
     Cancel,
     Dispatched,
+    Finish,
     Outcome,
     Planned,
     Progress,
@@ -55,6 +56,8 @@ def _about(state: State, fact: Fact) -> list[str]:
             return [f"report {synthesis.status.value}{_took(synthesis)}{_error(synthesis)}"]
         case Cancel(reason=reason):
             return [f"cancelling{f': {one_line(reason)}' if reason else ''}"]
+        case Finish(reason=reason):
+            return [f"finishing{f': {one_line(reason)}' if reason else ''}"]
         case Outcome(status=status, reason=reason):
             return [f"{status.value}{f': {one_line(reason)}' if reason else ''}"]
         case None if fact.name.type == "due":

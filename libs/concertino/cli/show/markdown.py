@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from concertino.cli.show.closing import closing, gaps_to_add, in_order, unmentioned_conflicts
+from concertino.cli.show.found import CAVEAT, TITLE, found_so_far, left_out
 from concertino.cli.show.text import clean, place, short_roots
 from concertino.contracts.view import ReportView, TaskView
 
@@ -13,7 +14,9 @@ from concertino.contracts.view import ReportView, TaskView
 def markdown(task: TaskView, seconds: float | None) -> str:
     """The whole of what there is to print for ``task``. ``seconds`` is how long it took."""
     status, rest = closing(task, seconds)
-    parts = [*_parts(task.report), "---"] if task.report else []
+    parts = [*(_parts(task.report) if task.report else _found(task))]
+    if parts:
+        parts.append("---")
     return "\n\n".join([*parts, f"**{status}**{rest}"]) + "\n"
 
 
@@ -36,6 +39,20 @@ def _parts(report: ReportView) -> Iterator[str]:
     for citation in in_order(report.citations):
         yield f"[{clean(citation.id)}] `{place(citation.source, citation.locator, roots[citation.root])}`"
         yield _fenced(clean(citation.quote).strip("\n"))
+
+
+def _found(task: TaskView) -> Iterator[str]:
+    findings = found_so_far(task)
+    if findings:
+        yield f"## {TITLE}"
+        yield f"*{CAVEAT}*"
+    for claim, evidence in findings:
+        yield f"- {_flat(claim)}"
+        for where, said in evidence:
+            yield f"`{where}`"
+            yield _fenced(said)
+    if findings and (more := left_out(task)):
+        yield more
 
 
 def _fenced(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from concertino.cli.show.bounds import of_subtask, of_task
 from concertino.cli.show.text import clean, one_line
 from concertino.contracts.messages import Subtask
 from concertino.contracts.view import TaskView
@@ -11,6 +12,8 @@ from concertino.contracts.view import TaskView
 
 def plan(task: TaskView) -> Iterator[tuple[str, str]]:
     """Lines of text with a style each (``""``, ``bold`` or ``dim``)."""
+    if bounds := of_task(task):
+        yield f"at most {bounds}", "dim"
     for number, round_ in enumerate(task.plan.rounds):
         if number:
             yield "", ""
@@ -30,3 +33,4 @@ def _details(subtask: Subtask) -> Iterator[tuple[str, str]]:
     yield "start at", one_line(", ".join(subtask.starting_points))
     yield "sources", one_line(", ".join(source.location for source in subtask.sources or ()))
     yield "tools", one_line(", ".join(subtask.tools or ()))
+    yield "at most", of_subtask(subtask)

@@ -14,6 +14,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from concertino.cli.show.closing import closing, gaps_to_add, in_order, squashed, unmentioned_conflicts
+from concertino.cli.show.found import CAVEAT, TITLE, found_so_far, left_out
 from concertino.cli.show.quote import LINES, REPEATED, quote
 from concertino.cli.show.text import clean, place, short_roots
 from concertino.contracts.view import ConflictView, ReportView, TaskView
@@ -67,9 +68,29 @@ def report(task: TaskView, seconds: float | None) -> Iterator[RenderableType]:
         yield from _conflicts(task.report)
         yield from _gaps(task.report)
         yield from _evidence(task.report)
+    yield from _found(task)
     yield ""
     status, rest = closing(task, seconds)
     yield Text.assemble((status, f"bold {STATUS_STYLES.get(status, '')}".strip()), (rest, "dim"))
+
+
+def _found(task: TaskView) -> Iterator[RenderableType]:
+    findings = found_so_far(task)
+    if not findings:
+        return
+    yield from _title(TITLE)
+    yield Text(CAVEAT, style="dim")
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1, overflow="fold")
+    for claim, evidence in findings:
+        table.add_row(Text("  –", style="dim"), Text(claim))
+        for where, said in evidence:
+            table.add_row("", Text(where, style="cyan"))
+            table.add_row("", quote(said, LINES))
+    yield table
+    if more := left_out(task):
+        yield Text(more, style="dim")
 
 
 def _title(text: str) -> Iterator[RenderableType]:

@@ -129,6 +129,8 @@ class _Moment:
 
     def subtask(self, subtask: Subtask) -> Row:
         row = self.row(subtask.kind, one_line(subtask.objective), subtask.work_id, self.state.results.get(subtask.work_id))
+        if subtask.work_id in self.state.done:
+            return replace(row, note=", ".join(filter(None, (row.note, "from an earlier task"))), seconds=None, fold=True)
         needed = [name for name in subtask.depends_on if name not in self.settled]
         if row.mark is Mark.WAITING and needed:
             return replace(row, note=f"after {one_line(', '.join(needed), 24)}", fold=True)

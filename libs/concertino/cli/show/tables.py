@@ -9,9 +9,9 @@ from rich.text import Text
 
 from concertino.cli.durations import format_seconds
 from concertino.cli.show.report import STATUS_STYLES
-from concertino.cli.show.spending import HEADERS, rows
+from concertino.cli.show.spending import HEADERS, dollars, rows
 from concertino.cli.show.text import clean, one_line
-from concertino.client import TaskSummary, WorkerKind
+from concertino.client import FailedWork, TaskSummary, WorkerKind
 from concertino.contracts.view import TaskView
 
 
@@ -25,6 +25,26 @@ def tasks(found: Sequence[TaskSummary], now: float) -> Table:
             f"{format_seconds(now - task.submitted)} ago",
             Text(one_line(task.request)),
         )
+    return table
+
+
+def failures(found: Sequence[FailedWork], now: float) -> Table:
+    """Newest first; how long before ``now`` (Unix seconds) each was given up, and what became of its task."""
+    table = _table("task", "work", "code", "attempts", "cost", "", "task is", "error")
+    for one in found:
+        status = f"{one.status}, redriven" if one.redriven else one.status
+        table.add_row(
+            clean(one.task),
+            clean(one.work),
+            Text(one_line(one.code), style="red"),
+            str(one.attempts),
+            dollars(one.usage.cost_usd) if one.usage.cost_usd else "",
+            f"{format_seconds(now - one.at)} ago",
+            Text(status, style=STATUS_STYLES.get(one.status, "cyan")),
+            Text(one_line(one.error)),
+        )
+    table.columns[3].justify = table.columns[4].justify = "right"
+    table.columns[7].no_wrap = False  # why it failed is what one came for
     return table
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from concertino.contracts.messages import Settled
+from concertino.contracts.messages import COORDINATOR, Settled, Spent
 from concertino.contracts.state import State
 from concertino.contracts.subjects import parse_nth
 
@@ -42,7 +42,7 @@ def in_vain(state: State) -> Mapping[str, Sequence[Attempt]]:
         ended, known = state.times[f"spent.{name}"], found[work].get((hedge, delivery))
         began = known.began if known and not spent.seconds else ended - max(spent.seconds, 0.0)
         number = spent.attempt or (known.number if known else delivery)
-        found[work][hedge, delivery] = Attempt(began, delivery, number, spent.worker, ended, spent.why, hedge=hedge)
+        found[work][hedge, delivery] = Attempt(began, delivery, number, spent.worker, ended, _why(spent), hedge=hedge)
     for name, returned in state.returned.items():
         work, hedge, delivery = split(name)
         at = state.times[f"returned.{name}"]
@@ -53,7 +53,7 @@ def in_vain(state: State) -> Mapping[str, Sequence[Attempt]]:
 
 def with_the_last(deliveries: Sequence[Attempt], settled: Settled, at: float) -> list[Attempt]:
     """``deliveries`` and the attempt that brought ``settled``, which the log has had since ``at``, in order."""
-    if settled.error and settled.error.code == ABANDONED:
+    if settled.worker == COORDINATOR or (settled.error and settled.error.code == ABANDONED):
         return list(deliveries)
     began = at - max(settled.seconds, 0.0)
     # The attempt that ended is the one that was seen to begin, if that was the same worker's.
@@ -63,6 +63,10 @@ def with_the_last(deliveries: Sequence[Attempt], settled: Settled, at: float) ->
     began = min(began, *(a.began for a in same[-1:])) if same else began
     final = Attempt(began, len(rest) + 1, settled.attempts, settled.worker, at, final=True, hedge=settled.hedge)
     return sorted([*rest, final])
+
+
+def _why(spent: Spent) -> str:
+    return f"{spent.category}: {spent.why}" if spent.category else spent.why
 
 
 def split(name: str) -> tuple[str, bool, int]:

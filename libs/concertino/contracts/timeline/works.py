@@ -32,10 +32,11 @@ def works(state: State, begun: Iterable[str]) -> list[tuple[Work, ...]]:
     """
     told = dict.fromkeys((*state.sent, *begun, *(state.results if state.submitted is None else ())))
     told |= dict.fromkeys(name for name in state.times if name.startswith(("plan.", "synthesis.")))
+    # What was done before the task began took none of its time.
     planned: dict[int, Mapping[str, Subtask]] = {
-        round_.number: {subtask.work_id: subtask for subtask in round_.plan.subtasks} for round_ in state.rounds
+        round_.number: {s.work_id: s for s in round_.plan.subtasks if s.work_id not in state.done} for round_ in state.rounds
     }
-    known = {id_ for subtasks in planned.values() for id_ in subtasks}
+    known = state.done | {id_ for subtasks in planned.values() for id_ in subtasks}
     stray = [id_ for id_ in told if id_ and id_ not in known and _number(id_) is None]
     numbers = sorted({*planned, *([0] if stray else []), *(n for id_ in told if (n := _number(id_)) is not None)})
     several = len(numbers) > 1

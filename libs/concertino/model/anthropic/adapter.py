@@ -9,13 +9,13 @@ from msgspec import structs
 from opentelemetry.trace import TracerProvider
 
 from concertino.contracts.budget import Line, budget_of
-from concertino.contracts.errors import Refused
+from concertino.contracts.errors import ModelRejected, Refused
 from concertino.contracts.messages import Plan, Work
 from concertino.model.anthropic import plan, research, write
 from concertino.model.anthropic.budget import effort_of
 from concertino.model.anthropic.calls import Calls
 from concertino.model.anthropic.client import connect
-from concertino.model.anthropic.defaults import Chosen
+from concertino.model.anthropic.defaults import Chosen, asked_for
 from concertino.model.anthropic.session import Session
 from concertino.model.anthropic.world import World
 from concertino.model.port import Answer, Draft, Findings, Hooks, Planning, Research, Writing
@@ -61,7 +61,15 @@ class Adapter:
             raise Refused("the task has a budget, and this job nothing to pay from: give it the hooks of its context")
         now = self._world.clock()
         until = work.deadline - min(LAST_WORDS, max(work.deadline - now, 0.0) / 20)
-        calls = Calls(self._client, self._choice, self._prices, hooks, self._world, line)
-        session = Session(calls, self._choice, effort_of(work) or self._choice.effort, until)
-        answer = await do(session)
+        choice = asked_for(work.limits.model, self._choice)
+        calls = Calls(self._client, choice, self._prices, hooks, self._world, line)
+        session = Session(calls, choice, effort_of(work) or choice.effort, until)
+        try:
+            answer = await do(session)
+        except ModelRejected as e:
+            if not work.limits.model:
+                raise
+            raise ModelRejected(
+                f"{e}; the task itself asks for this model: correct --model (limits.model), or leave it out"
+            ) from e
         return structs.replace(answer, model=session.answered)

@@ -14,6 +14,9 @@ NEAR = 3
 """Calls that are left when the model is reminded of them."""
 _IDLE_TURNS = 8
 """Turns beyond the calls that may be made, for those that bring none: refused, or asked twice."""
+MOST_IDLE = 4
+"""Turns in a row that bring nothing new, refused or read before, after which research goes in circles. A model that is told
+what it did wrong takes one or two to do it right; what follows is paid for in vain."""
 _SEARCHES = 4
 """One in so many of the calls may be searches by the provider, within one turn."""
 _WRITE_UP = 60.0

@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import anthropic
+import msgspec
 import structlog
 from anthropic.lib.streaming import BetaAsyncMessageStream
 from anthropic.types.beta import BetaMessage
 
 from concertino.contracts.budget import Line
-from concertino.contracts.errors import BudgetSpent, DeadlineExceeded
+from concertino.contracts.checkpoints import Bill, together
+from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded
 from concertino.contracts.facts import failure
+from concertino.contracts.messages import Record, Usage
+from concertino.model.anthropic.asking import Question, Said, error_of, question, said
 from concertino.model.anthropic.defaults import Chosen
 from concertino.model.anthropic.faults import Broken, Declined, NoApi, fault_of, free
 from concertino.model.anthropic.material import size
@@ -41,13 +45,15 @@ log = structlog.get_logger(__name__)
 
 
 class Metered:
-    """One call, while it is made. ``room``: tokens that its answer may have; ``wanted`` is what it was to have."""
+    """One call, while it is made. ``room``: tokens that its answer may have."""
 
-    def __init__(self, room: int, wanted: int) -> None:
-        self.room, self.wanted = room, wanted
+    def __init__(self, question: Question, room: int) -> None:
+        self.question, self.room = question, room
         self.message: BetaMessage | None = None
         """As far as it came."""
         self.ended = "bug"
+        self.accounted = Usage()
+        """What is kept of what it took."""
 
 
 class Calls:
@@ -68,10 +74,22 @@ class Calls:
         """What calls are for, from now on: how much of the budget they may use depends on it."""
         self.answered: dict[str, None] = {}
         """The models that gave an answer, in order."""
+        self.journal = hooks.journal
         self._fallback, self._prices, self._hooks = choice.fallback, prices, hooks
+        self._unaccounted: Bill = {}
+        """What calls took that came to nothing, by model, since something was kept."""
 
-    async def persist(self, attempt: Callable[[str], Awaitable[T]], until: float) -> T:
-        """What ``attempt``, given the model to ask, returns in the end. ``until``: Unix seconds.
+    async def persist(
+        self,
+        request: Callable[[str], Mapping[str, Any]],
+        attempt: Callable[[Question], Awaitable[BetaMessage]],
+        until: float,
+        heard: Callable[[Any], None] = lambda _: None,
+    ) -> BetaMessage:
+        """The answer to what ``request`` makes for a model, by ``attempt`` in the end. ``until``: Unix seconds.
+
+        What was answered in an earlier attempt at this work is not asked again. Of an answer that did not come to its end then,
+        ``heard`` is told what was kept; after that ``request`` has to ask for the rest.
 
         Raises :class:`ModelUnavailable`, :class:`ModelRefused`, :class:`ModelRejected`, and :class:`DeadlineExceeded` when it
         is ``until``.
@@ -79,13 +97,27 @@ class Calls:
         tries, before = 0, ""
         while True:
             model = self.model
-            if self.world.clock() >= until:
-                raise DeadlineExceeded(f"the time is up: no model is asked any more{before}")
+            asked = question(model, request(model))
+            if held := self.journal.recall(asked.key):
+                if held.part:
+                    while held:
+                        heard(held.value)
+                        held = self.journal.recall(asked.key)
+                    continue
+                if held.error:
+                    raise error_of(held.error)
             try:
-                return await self._in_time(attempt(model), until, before)
+                if held:
+                    return self._recalled(msgspec.convert(held.value, Said))
+                if self.world.clock() >= until:
+                    raise DeadlineExceeded(f"the time is up: no model is asked any more{before}")
+                await self.journal.turn()
+                return await self._in_time(attempt(asked), until, before)
             except Exception as e:
                 fault = fault_of(e, model)
                 if fault is None:
+                    if isinstance(e, ConcertinoError):
+                        await self._failed(question(model, request(model)), e)
                     raise
                 log.debug("a call of the model failed", model=model, fault=str(fault.error), error=repr(e))
                 tries += 1
@@ -98,34 +130,45 @@ class Calls:
                     log.warning("the fallback is asked", instead_of=model, model=self.model, why=str(fault.error))
                     tries = 0
                 else:
-                    raise fault.after(tries) from e
+                    error = fault.after(tries)
+                    await self._failed(question(model, request(model)), error)
+                    raise error from e
 
     async def say(self, request: Callable[[str], Mapping[str, Any]], until: float) -> BetaMessage:
         """The whole answer to what ``request`` makes for a model, streamed."""
 
-        async def attempt(model: str) -> BetaMessage:
-            asked = request(model)
+        async def attempt(asked: Question) -> BetaMessage:
             async with (
-                self.metered(model, asked) as call,
-                self.client.beta.messages.stream(model=model, **{**asked, "max_tokens": call.room}) as stream,
+                self.metered(asked) as call,
+                self.client.beta.messages.stream(model=asked.model, **{**asked.request, "max_tokens": call.room}) as stream,
             ):
-                return await self.read(call, model, stream)
+                return await self.read(call, stream)
 
-        return await self.persist(attempt, until)
+        return await self.persist(request, attempt, until)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What ``make`` returned in the first attempt at this work: what an answer may depend on is the same for all."""
+        if held := self.journal.recall(f"once:{name}"):
+            known: T = held.value
+            return known
+        made = make()
+        self.journal.note(Record(key=f"once:{name}", value=made))
+        return made
 
     @contextlib.asynccontextmanager
-    async def metered(self, model: str, request: Mapping[str, Any], *, times: int = 1) -> AsyncIterator[Metered]:
-        """Around one call of ``model`` with ``request``, which it may read ``times`` over: paid for from the budget, if there
-        is one. Whatever becomes of it, the hooks are told what it took.
+    async def metered(self, asked: Question, *, times: int = 1) -> AsyncIterator[Metered]:
+        """Around one call with ``asked``, which the model may read ``times`` over: paid for from the budget, if there is one.
+        Whatever becomes of it, the hooks are told what it took.
 
         Raises :class:`BudgetSpent` or :class:`LedgerUnavailable` before the call is made.
         """
-        wanted: int = request["max_tokens"]
-        paid = await self._reserved(model, request, wanted, times)
-        call, started = Metered(paid.room if paid else wanted, wanted), self.world.monotonic()
+        model = asked.model
+        paid = await self._reserved(model, asked.request, asked.room, times)
+        call, started = Metered(asked, paid.room if paid else asked.room), self.world.monotonic()
         charged = True
         try:
-            yield call
+            with self.journal.step():
+                yield call
         except asyncio.CancelledError:
             call.ended = "cancelled"
             raise
@@ -135,8 +178,9 @@ class Calls:
             charged = not free(e)
             raise
         finally:
-            usage = priced(model, usage_of(call.message), self._prices)
+            usage = self._took(call)
             self._hooks.on_call(Call(model, usage, self.world.monotonic() - started, call.ended))
+            self._unaccounted = together(self._unaccounted, {model: usage - call.accounted})
             if paid:
                 ended = call.message is not None and call.message.stop_reason is not None
                 await paid.settle(usage if ended or not (charged or call.message) else None)
@@ -153,11 +197,9 @@ class Calls:
             Estimate(model, self.line, read + extra, room, input_cost + extra * (room_cost or 0.0), room_cost)
         )
 
-    async def read(
-        self, call: Metered, model: str, stream: BetaAsyncMessageStream[Any], heard: Heard | None = None
-    ) -> BetaMessage:
-        """``stream`` to its end. Raises :class:`NoApi`, :class:`Broken` and :class:`Declined` besides what the SDK raises, and
-        :class:`BudgetSpent` where the answer was cut off for want of money."""
+    async def read(self, call: Metered, stream: BetaAsyncMessageStream[Any], heard: Heard | None = None) -> BetaMessage:
+        """``stream`` to its end, where the answer is kept before anything else. Raises :class:`NoApi`, :class:`Broken` and
+        :class:`Declined` besides what the SDK raises, and :class:`BudgetSpent` where it was cut off for want of money."""
         kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in ("", _EVENTS):
             raise NoApi(kind)
@@ -169,13 +211,46 @@ class Calls:
         message = call.message
         if message is None or message.stop_reason is None:
             raise Broken("it has no end")
-        if message.stop_reason == "refusal":
-            raise Declined((message.stop_details.category if message.stop_details else None) or "")
-        call.ended = message.stop_reason
-        if message.stop_reason == "max_tokens" and call.room < call.wanted:
+        if message.stop_reason == "max_tokens" and call.room < call.question.room:
+            call.ended = message.stop_reason
             raise BudgetSpent(f"the budget left {call.room:,} tokens for an answer, and it is longer")
-        self.answered[model] = None
+        await self.keep(call, said(call.question.model, message))
+        if message.stop_reason == "refusal":
+            raise _declined(message)
+        call.ended = message.stop_reason
+        self.answered[call.question.model] = None
         return message
+
+    async def keep(self, call: Metered, value: Any, *, part: bool = False) -> None:
+        """Have what ``call`` said kept, or a part of it, with what was paid for that."""
+        took = self._took(call)
+        spent = together(self._unaccounted, {call.question.model: took - call.accounted})
+        self._unaccounted, call.accounted = {}, took
+        await self.journal.keep(Record(key=call.question.key, value=value, answer=True, part=part, spent=_paid(spent)))
+
+    def _took(self, call: Metered) -> Usage:
+        return priced(call.question.model, usage_of(call.message), self._prices)
+
+    def _recalled(self, kept: Said) -> BetaMessage:
+        """What was answered before, by whichever of the two models: that one is asked from then on, as it was."""
+        message = kept.read()
+        if message.stop_reason == "refusal":
+            raise _declined(message)
+        if kept.model == self._fallback:
+            self.model = kept.model
+        self.answered[kept.model] = None
+        return message
+
+    async def _failed(self, asked: Question, error: ConcertinoError) -> None:
+        """What is ``asked`` now, with what came of it so far, fails: so that the conversation can go on from here as it did,
+        should it go on."""
+        spent = _paid(self._unaccounted)
+        self._unaccounted = {}
+        record = Record(key=asked.key, error=failure(error), spent=spent)
+        if spent:
+            await self.journal.keep(record)
+        else:
+            self.journal.note(record)
 
     async def _in_time(self, doing: Awaitable[T], until: float, before: str) -> T:
         scope = asyncio.timeout(max(until - self.world.clock(), 0.0))
@@ -200,6 +275,14 @@ class Calls:
         if self.model == model and not self._last(model):
             self.model = self._fallback
         return self.model != model
+
+
+def _paid(spent: Bill) -> dict[str, Usage]:
+    return {model: usage for model, usage in spent.items() if usage != Usage()}
+
+
+def _declined(message: BetaMessage) -> Declined:
+    return Declined((message.stop_details.category if message.stop_details else None) or "")
 
 
 async def _events(stream: BetaAsyncMessageStream[Any]) -> AsyncIterator[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from concertino.runtime.config import Config, ModelChoice
 
 STALL = 120.0
@@ -33,3 +35,9 @@ def chosen(kind: str, config: Config) -> Chosen:
         fallback="" if fallback == model else fallback,
         max_tokens=own.max_tokens or shipped.max_tokens,
     )
+
+
+def asked_for(model: str, choice: Chosen) -> Chosen:
+    """``choice`` with the ``model`` that a task asks for, and no other to fall back on: whoever names one wants none in its
+    place. Empty: as it is."""
+    return structs.replace(choice, model=model, fallback="") if model else choice

@@ -7,9 +7,10 @@ from typing import Any
 
 from anthropic.types.beta import BetaMessage
 
+from concertino.model.anthropic.asking import THOUGHTS
+
 Turn = dict[str, Any]
 
-_THOUGHTS = ("thinking", "redacted_thinking")
 _HOSTED = ("server_tool_use", "web_search_tool_result")
 _LEFT_OUT = "(left out, as there is no room for it any more: ask for it again if you need it)"
 
@@ -34,12 +35,18 @@ class History:
 
     def messages(self, model: str) -> list[Turn]:
         """What ``model`` is sent."""
-        return self._without(_THOUGHTS) if self._models - {model} else list(self._turns)
+        return self._without(THOUGHTS) if self._models - {model} else list(self._turns)
 
     def plain(self) -> list[Turn]:
         """The same without thoughts and without what the provider's own tools returned: for the last word, which is in a form
         that goes with neither."""
-        return self._without((*_THOUGHTS, *_HOSTED))
+        return self._without((*THOUGHTS, *_HOSTED))
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Ids of the calls of tools in the last turn that have no results yet."""
+        last = self._turns[-1]
+        return [block["id"] for block in last["content"] if block["type"] == "tool_use" and last["role"] == "assistant"]
 
     def said(self, message: BetaMessage, model: str, *, called: bool = False) -> None:
         """The model's turn. Calls of tools are in it only if they are made (``called``): each of them has to be answered."""

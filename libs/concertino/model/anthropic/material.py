@@ -7,12 +7,18 @@ from typing import Any
 
 import msgspec
 
+from concertino.masking import visible
+
 Block = dict[str, Any]
 
 
+_BRACKETS = {ord(c): f"\\u{ord(c):04x}" for c in "<>＜＞﹤﹥"}
+
+
 def data(name: str, value: Any) -> str:
-    """``value`` in a tag ``name``. No string in it can end the tag, or open another: JSON has another way to write ``<``."""
-    return f"<{name}>\n{msgspec.json.encode(value).decode().replace('<', chr(92) + 'u003c')}\n</{name}>"
+    """``value`` in a tag ``name``. No string in it can end the tag, or open another: JSON has another way to write ``<``, and
+    what looks like it. What no reader sees is left out."""
+    return f"<{name}>\n{visible(msgspec.json.encode(value).decode()).translate(_BRACKETS)}\n</{name}>"
 
 
 def tokens(text: str) -> int:

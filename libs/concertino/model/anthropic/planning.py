@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import structs
 
 from concertino.contracts.messages import Announcement, Input
+from concertino.masking import visible, without_credentials
 from concertino.model.port import Planning
 
 _DESCRIPTION, _ABILITY, _TOOLS = 600, 200, 80
 _OBJECTIVE, _CLAIM, _GAP = 400, 240, 300
 _ITEMS, _CLAIMS = 200, 400
+_BRACKETS = str.maketrans("<>＜＞﹤﹥", "‹›‹›‹›")
 """Earlier subtasks that are told of, and findings of all of them together. What is left out is counted."""
 
 
@@ -59,7 +61,8 @@ def _sources(job: Planning) -> Iterator[str]:
     if not job.work.sources:
         yield "none"
     for number, source in enumerate(job.work.sources, 1):
-        yield f"{number}. {source.kind}: {_line(source.location, 500)}{f' at {_line(source.ref, 256)}' if source.ref else ''}"
+        location = _line(without_credentials(source.location), 500)
+        yield f"{number}. {source.kind}: {location}{f' at {_line(source.ref, 256)}' if source.ref else ''}"
 
 
 def _limits(job: Planning) -> Iterator[str]:
@@ -100,7 +103,7 @@ def _told(item: Input, claims: int) -> Iterator[str]:
 
 
 def _line(text: str, most: int) -> str:
-    """On one line, at most ``most`` characters, without a sign that opens or closes a block."""
-    flat = " ".join(text.split())
+    """On one line, at most ``most`` characters, without a sign that opens or closes a block, or looks like one."""
+    flat = " ".join(visible(text).split())
     cut = flat if len(flat) <= most else f"{flat[:most]} …"
-    return cut.replace("<", "‹").replace(">", "›")
+    return cut.translate(_BRACKETS)

@@ -11,11 +11,20 @@ from typing import Any
 from anthropic.lib.tools import BetaAsyncStreamingToolRunner
 from anthropic.types.beta import BetaMessage, BetaToolUseBlock
 
-from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded, ModelRejected, Unusable
+from concertino.contracts.errors import (
+    BudgetSpent,
+    ConcertinoError,
+    DeadlineExceeded,
+    Finished,
+    ModelRejected,
+    NothingNew,
+    Unusable,
+)
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure
 from concertino.model import prompts
-from concertino.model.anthropic.budget import Budget, write_up_at
+from concertino.model.anthropic.asking import Question
+from concertino.model.anthropic.budget import MOST_IDLE, Budget, write_up_at
 from concertino.model.anthropic.desk import Desk
 from concertino.model.anthropic.faults import too_long
 from concertino.model.anthropic.forms import form_of, salvaged, text_of
@@ -33,8 +42,15 @@ _COMPACTION = Path(__file__).with_name("compaction.md")
 
 _CALLS_UP = "No more calls can be made. Give your findings now, from what you have read, in the form that is asked for."
 _TIME_UP = "The time is nearly up, and no more calls can be made. Give your findings now, from what you have read so far."
+_FINISH_UP = (
+    "What there is, is wanted now, and no more calls can be made. Give your findings now, briefly, from what you have read."
+)
 _BUDGET_UP = (
     "The budget is nearly spent, and no more calls can be made. Give your findings now, briefly, from what you have read."
+)
+_CIRCLES = (
+    "The last calls brought nothing new, so no more are made. Give your findings now, from what you have read, and name as "
+    "gaps what you looked for in vain."
 )
 _DONE = "Give your findings now, in the form that is asked for."
 _FORM = "\nThe form: nothing but a JSON object by this schema:\n"
@@ -59,8 +75,8 @@ async def research(session: Session, job: Research) -> Answer[Findings]:
 class _Inquiry:
     def __init__(self, session: Session, job: Research) -> None:
         self._session, self._job, self._calls = session, job, session.calls
-        now = self._calls.world.clock()
-        mark = Mark(secrets.token_hex(4))
+        now = self._calls.once("now", self._calls.world.clock)
+        mark = Mark(self._calls.once("mark", lambda: secrets.token_hex(8)))
         self._budget = Budget(job.tools, job.work, hosted="web_search" in job.hosted)
         self._desk = Desk(job, self._budget, mark)
         first = told(job.work, self._budget, mark, now=now, hosted=bool(job.hosted))
@@ -92,12 +108,24 @@ class _Inquiry:
         if runner is not None:
             await runner.close()
 
+    def _forget(self) -> None:
+        """What was read is out of the model's sight, and may be read again."""
+        self._job.tools.forget()
+        self._desk.forget()
+
     # --- looking
 
     async def _text(self) -> str:
         """The findings as the model states them."""
         try:
-            text = await self._looked()
+            async with self._job.hooks.wish.unless_asked():
+                text = await self._looked()
+        except Finished as e:
+            if not self._history.calls:
+                raise Finished(f"{e} before anything had been read") from e
+            self._shortfall = failure(Finished(f"{e}: what had been read after {self._budget.used} calls was written up"))
+            self._give_up_calls()
+            return await self._written(_FINISH_UP, insists=True)
         except DeadlineExceeded as e:
             if not self._history.calls:
                 raise
@@ -110,6 +138,9 @@ class _Inquiry:
             made = f"{self._budget.used} calls of tools"
             self._shortfall = failure(BudgetSpent(f"what had been read after {made} was written up: {e}"))
             return await self._written(_BUDGET_UP, insists=True)
+        except NothingNew as e:
+            self._shortfall = failure(NothingNew(f"research went in circles, and what had been read was written up: {e}"))
+            return await self._written(_CIRCLES, insists=True)
         return text if text is not None else await self._written(_CALLS_UP if self._budget.spent else _DONE)
 
     async def _looked(self) -> str | None:
@@ -140,17 +171,19 @@ class _Inquiry:
                 return text if not self._job.hosted or read(text, Findings, self._job.check).made else None
             if self._budget.spent:
                 return None
+            if calls and self._desk.idle >= MOST_IDLE:
+                raise NothingNew(f"{self._desk.idle} turns in a row brought nothing that had not been read before")
 
     async def _turn(self) -> BetaMessage | None:
         """The model's next turn; None where the conversation was shortened instead."""
         try:
-            message = await self._calls.persist(self._next, self._until)
+            message = await self._calls.persist(self._request, self._next, self._until)
         except ModelRejected as e:
             if self._due and not too_long(e):
                 self._due = self._compacts = False  # a model that cannot summarize goes on as it is
             elif too_long(e) and self._history.lighten():
                 self._due = False
-                self._job.tools.forget()
+                self._forget()
             else:
                 raise
             return None
@@ -160,24 +193,24 @@ class _Inquiry:
         if any(block.type == "compaction" and block.content for block in message.content):
             self._history.compacted(message)
             self._compaction = prompts.load(_COMPACTION)
-            self._job.tools.forget()
+            self._forget()
         else:
             self._compacts = False
         await self.close()
         return None
 
-    async def _next(self, model: str) -> BetaMessage:
+    async def _next(self, asked: Question) -> BetaMessage:
         """One request by the runner. After a fault another runner goes on from the turns that there are: no tool is called
         again for it."""
-        request = self._request(model)
         try:
             # To summarize is another call within this one: it reads all of it, too.
-            async with self._calls.metered(model, request, times=2 if self._due else 1) as call:
+            async with self._calls.metered(asked, times=2 if self._due else 1) as call:
                 if self._runner is None or call.room != self._runs_with:
                     await self.close()
-                    self._runner, self._runs_with = self._started(model, {**request, "max_tokens": call.room}), call.room
+                    request = {**asked.request, "max_tokens": call.room}
+                    self._runner, self._runs_with = self._started(asked.model, request), call.room
                 stream = await anext(self._runner)
-                return await self._calls.read(call, model, stream)
+                return await self._calls.read(call, stream)
         except BaseException:
             await self.close()
             raise
@@ -246,6 +279,12 @@ class _Inquiry:
             raise Unusable(f"the findings are longer than {roomier(self._session.room)} tokens, and were cut off twice")
         return text
 
+    def _give_up_calls(self) -> None:
+        """Calls that were made in vain are answered all the same: a model takes no other turn."""
+        if calls := self._history.unanswered:
+            refused = {"type": "tool_result", "content": _REFUSED, "is_error": True}
+            self._history.answered({**refused, "tool_use_id": call} for call in calls)
+
     async def _last_word(self, insists: bool) -> BetaMessage:
         """What the model answers. Where it ``insists``, that is in the form, and no tools are called."""
         tools = [tool.to_dict() for tool in self._desk.tools]
@@ -268,7 +307,7 @@ class _Inquiry:
                 dear = isinstance(e, BudgetSpent)
                 if not ((dear or too_long(e)) and self._history.lighten()) or (dear and not self._history.material):
                     raise
-                self._job.tools.forget()
+                self._forget()
             else:
                 await self._searched(message)
                 return message

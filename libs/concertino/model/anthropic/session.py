@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from concertino.contracts.errors import ConcertinoError, Unusable
 from concertino.contracts.facts import failure
-from concertino.contracts.messages import Failure
+from concertino.contracts.messages import Failure, Record
+from concertino.model.anthropic.asking import Question
 from concertino.model.anthropic.calls import Calls
 from concertino.model.anthropic.defaults import Chosen
 from concertino.model.anthropic.faults import Declined
@@ -24,6 +25,8 @@ Block = dict[str, Any]
 
 CUT = ("max_tokens", "model_context_window_exceeded")
 """Stop reasons of an answer that is not whole."""
+PART = 1_000
+"""Characters of prose, about, of which no more than once as many are lost with a worker."""
 _MOST_TOKENS = 128_000
 _PAUSES = 8
 """How often an answer that is handed back unfinished is sent on."""
@@ -124,32 +127,50 @@ class Session:
             said = "".join(piece.text for piece in pieces).rstrip()
             return [asked, _said(said), {"role": "user", "content": _GO_ON}] if said else [asked]
 
-        async def attempt(model: str) -> BetaMessage:
-            """After a fault the text goes on where it broke off: what was heard is neither lost nor said again."""
+        def request(model: str) -> Block:
+            return {**self.request(model, system), "messages": messages(), "max_tokens": self.room}
+
+        def known(kept: Any) -> None:
+            pieces.extend(msgspec.convert(kept, tuple[Piece, ...]))
+
+        async def attempt(asked: Question) -> BetaMessage:
+            """After a fault the text goes on where it broke off: what was heard is neither lost nor said again. What is heard
+            is kept now and then: who goes on after this worker died has it, too."""
+            kept = 0
 
             async def heard(event: Any) -> None:
-                if event.type == "text":
-                    await on_text(event.text)
+                nonlocal kept
+                if event.type != "text":
+                    return
+                await on_text(event.text)
+                if (written := _length(_pieces(call.message))) - kept >= PART:
+                    await self.calls.keep(call, _after(kept, _pieces(call.message)), part=True)
+                    kept = written
 
-            asked_for = {**self.request(model, system), "messages": messages(), "max_tokens": self.room}
-            async with self.calls.metered(model, asked_for) as call:
-                arguments = {**asked_for, "max_tokens": call.room}
+            async with self.calls.metered(asked) as call:
+                arguments = {**asked.request, "max_tokens": call.room}
                 try:
-                    async with self.calls.client.beta.messages.stream(model=model, **arguments) as stream:
-                        message = await self.calls.read(call, model, stream, heard)
+                    async with self.calls.client.beta.messages.stream(model=asked.model, **arguments) as stream:
+                        return await self.calls.read(call, stream, heard)
                 except Declined:
-                    if call.message is not None and _pieces(call.message):
+                    if _pieces(call.message):
                         await on_text(_DECLINED)
+                    raise  # what is declined does not count
+                except BaseException:
+                    pieces.extend(_pieces(call.message))
+                    if rest := _after(kept, _pieces(call.message)):
+                        self.calls.journal.note(Record(key=asked.key, value=rest, answer=True, part=True))
                     raise
-                finally:
-                    if call.message is not None and call.message.stop_reason != "refusal":  # what is declined does not count
-                        pieces.extend(_pieces(call.message))
-                return message
+
+        async def said() -> BetaMessage:
+            message = await self.calls.persist(request, attempt, self.until, known)
+            pieces.extend(_pieces(message))
+            return message
 
         try:
-            message = await self.calls.persist(attempt, self.until)
+            message = await said()
             if message.stop_reason in CUT:
-                message = await self.calls.persist(attempt, self.until)
+                message = await said()
         except ConcertinoError as e:
             if not pieces:
                 raise
@@ -205,7 +226,22 @@ def _said(text: str) -> Block:
     return {"role": "assistant", "content": text.strip() or "(nothing)"}
 
 
-def _pieces(message: BetaMessage) -> list[Piece]:
+def _length(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece.text) for piece in pieces)
+
+
+def _after(characters: int, pieces: Sequence[Piece]) -> list[Any]:
+    """What comes after so many of them, to be kept."""
+    rest: list[Piece] = []
+    for piece in pieces:
+        if piece.text[characters:]:
+            rest.append(Piece(piece.text[characters:], piece.cites))
+        characters = max(characters - len(piece.text), 0)
+    built: list[Any] = msgspec.to_builtins(rest)
+    return built
+
+
+def _pieces(message: BetaMessage | None) -> list[Piece]:
     return [
         Piece(
             block.text,
@@ -217,6 +253,6 @@ def _pieces(message: BetaMessage) -> list[Piece]:
                 )
             ),
         )
-        for block in message.content
+        for block in (message.content if message else ())
         if block.type == "text" and block.text
     ]

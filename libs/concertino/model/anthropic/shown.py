@@ -25,8 +25,9 @@ class Mark(Struct, frozen=True):
         return f"</{name}-{self.secret}>"
 
     def around(self, name: str, text: str) -> str:
-        """``text`` between the marks; should it hold the secret all the same, it is taken out."""
-        return f"{self.opening(name)}\n{text.replace(self.secret, '')}\n{self.closing(name)}"
+        """``text`` between the marks; should it hold the secret all the same, a sign stands in its place: what is left
+        around a gap could be the secret again."""
+        return f"{self.opening(name)}\n{text.replace(self.secret, '…')}\n{self.closing(name)}"
 
 
 def shown(returned: Any, mark: Mark) -> str:
@@ -46,6 +47,13 @@ def shown(returned: Any, mark: Mark) -> str:
         parts.append(mark.around("passage", f"{_heading(passage, index)}\n{text}"))
         left -= len(text)
     return "\n".join(parts)
+
+
+def seen(returned: Any) -> tuple[Passage, ...]:
+    """Every passage in ``returned``, also of what was cut."""
+    found: list[Passage] = []
+    _without_passages(returned, found)
+    return tuple(found)
 
 
 def _heading(passage: Passage, index: int) -> str:

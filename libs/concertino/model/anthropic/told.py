@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import structs
 
-from concertino.contracts.messages import Input, Work
+from concertino.contracts.messages import Input, Source, Work
+from concertino.masking import masked, without_credentials
 from concertino.model.anthropic.budget import Budget
 from concertino.model.anthropic.material import Block, data
 from concertino.model.anthropic.shown import Mark
@@ -25,7 +27,7 @@ def told(work: Work, budget: Budget, mark: Mark, *, now: float, hosted: bool) ->
     """The first message of a conversation."""
     texts = [data("request", work.request), data("brief", _brief(work))]
     if work.sources:
-        texts.append(data("sources", [msgspec.to_builtins(source) for source in work.sources]))
+        texts.append(data("sources", [_source(source) for source in work.sources]))
     texts += [_input(given, min(_INPUT, _INPUTS // len(work.inputs))) for given in work.inputs]
     texts.append("\n".join(_rules(work, budget, mark, now, hosted)))
     return [{"type": "text", "text": text} for text in texts]
@@ -33,7 +35,11 @@ def told(work: Work, budget: Budget, mark: Mark, *, now: float, hosted: bool) ->
 
 def _brief(work: Work) -> dict[str, Any]:
     """The fields that say something."""
-    return {name: value for name in _BRIEF if (value := getattr(work.brief, name))}
+    return {name: masked(value) for name in _BRIEF if (value := getattr(work.brief, name))}
+
+
+def _source(source: Source) -> Any:
+    return msgspec.to_builtins(structs.replace(source, location=without_credentials(source.location)))
 
 
 def _input(given: Input, most: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from concertino.contracts.messages import Conflict, Position
+from concertino.masking import without_credentials
 from concertino.model.anthropic.items import PLACES, Item
 from concertino.model.anthropic.material import Block, cut, data
 from concertino.model.anthropic.reduce import Aside
@@ -80,7 +81,10 @@ def shown(job: Writing, items: Sequence[Item]) -> list[Block]:
         data("without_evidence", _listed(job.assertions)),
         data("looked_for_in_vain", _numbered(job.gaps)),
         data("missing", _listed(job.missing)),
-        data("another_round", {"kinds": another, "sources": _listed([s.location for s in work.sources])} if another else {}),
+        data(
+            "another_round",
+            {"kinds": another, "sources": _listed([without_credentials(s.location) for s in work.sources])} if another else {},
+        ),
         f"Weigh these {len(items)} findings.",
     ]
     return [{"type": "text", "text": part} for part in parts]

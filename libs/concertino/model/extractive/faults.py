@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from concertino.contracts.messages import Result, ResultStatus, Severity, Source, Subtask
+from concertino.masking import without_credentials
 from concertino.model.extractive.checking import NOTHING_FOUND
 from concertino.model.port import Exhibit, Writing
 
@@ -167,8 +168,10 @@ def _location(job: Writing, exhibit: Exhibit, subtasks: Mapping[str, Subtask]) -
 
 
 def _sources(job: Writing, subtask: Subtask) -> Sequence[Source]:
+    """Called as evidence calls them."""
     own = subtask.sources
-    return [source for source in job.work.sources if source.kind == subtask.kind] if own is None else own
+    read = [source for source in job.work.sources if source.kind == subtask.kind] if own is None else own
+    return [structs.replace(source, location=without_credentials(source.location)) for source in read]
 
 
 def _names(locations: Iterable[str]) -> dict[str, str]:

@@ -17,6 +17,8 @@ MOST_TOOLS = 64
 """Of one server."""
 _DESCRIPTION, _ABILITY, _SCHEMA = 1_500, 160, 16_000
 """Characters."""
+_PARAMETER_SAYS = 400
+_SAID = ("description", "title", "$comment")
 _PARAMETER = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 _NOT_AT_THE_TOP = ("$schema", "oneOf", "anyOf", "allOf", "title")
 """What models' APIs do not take there. The server checks its arguments itself."""
@@ -84,7 +86,16 @@ def _parameters(schema: Any) -> dict[str, Any]:
         raise ValueError(f"its parameter {strange[0][:64]!r} has a name that no model can give")
     if any(not reference.startswith("#") for reference in _references(schema)):
         raise ValueError("its parameters are described elsewhere")
-    return {"type": "object", "properties": {}, **{k: v for k, v in schema.items() if k not in _NOT_AT_THE_TOP}}
+    told = {k: v for k, v in schema.items() if k not in _NOT_AT_THE_TOP}
+    return {"type": "object", "properties": {}, **_plainly(told)}
+
+
+def _plainly(value: Any) -> Any:
+    """``value`` of a schema, whatever it says of itself in words on one line and in short, and nothing that no reader sees."""
+    if isinstance(value, dict):
+        said = {name: _line(word, _PARAMETER_SAYS) for name in _SAID if isinstance(word := value.get(name), str)}
+        return {name: said.get(name) if name in said else _plainly(item) for name, item in value.items()}
+    return [_plainly(item) for item in value] if isinstance(value, list) else value
 
 
 def _references(value: Any) -> Iterable[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from mcp import Client
 from mcp.client.stdio import get_default_environment
 
+from concertino.masking import learn, learn_environment
 from concertino.runtime.config import McpServer
 from concertino.worker.mcp.http import http
 from concertino.worker.mcp.stdio import LEAVE_WITHIN, stdio
@@ -87,8 +88,12 @@ def _transport(
     server: McpServer, environment: Mapping[str, str], lost: Callable[[str], None]
 ) -> AbstractAsyncContextManager[Any]:
     if server.url:
-        return http(server.url, _filled(server.headers, environment), server.seconds)
-    return stdio(server.command, get_default_environment() | _filled(server.env, environment), lost)
+        headers = _filled(server.headers, environment)
+        learn((word for value in headers.values() for word in (value, value.rpartition(" ")[2])), forever=True)
+        return http(server.url, headers, server.seconds)
+    own = _filled(server.env, environment)
+    learn_environment(own)
+    return stdio(server.command, get_default_environment() | own, lost)
 
 
 def _filled(values: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from msgspec import structs
+
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.messages import Settled
 from concertino.runtime.clock import Clock
@@ -18,21 +20,32 @@ class TooLate(ConcertinoError):
 
 
 def deadline(clock: Clock) -> Middleware:
-    """Raise :class:`TooLate` at ``work.deadline``. Not retryable: it would be as late again."""
+    """Raise :class:`TooLate` at ``work.deadline``, or when the time is up that its brief allows. Not retryable: it would be as
+    late again."""
 
     async def middleware(job: Job, next_: Next) -> Settled:
+        up = "its time was up"
+        most, since = job.work.brief.max_seconds, clock() if job.since is None else job.since
+        if most is not None and since + most < job.work.deadline:
+            up = f"the {most:g} s that it may take (max_seconds) were up"
+            job.work = job.context.work = structs.replace(job.work, deadline=since + most)
         left = job.work.deadline - clock()
         if left <= 0:
-            raise TooLate("it waited in its queue until its time was up")
+            raise TooLate(f"{up} while it waited in its queue")
         try:
             async with asyncio.timeout(left) as scope:
+                job.scope = scope
                 return await next_(job)
         except TimeoutError as e:
             if not scope.expired():
                 raise
             job.context.cancelled = True
+            if job.context.finishing:
+                up = "the caller asked to finish, and the time to write up was over"
             doing = f", while this went on: {job.context.doing}" if job.context.doing else ""
             setback = f"; before that, {job.context.setback}" if job.context.setback else ""
-            raise TooLate(f"its time was up before it was done{doing}{setback}") from e
+            raise TooLate(f"{up} before it was done{doing}{setback}") from e
+        finally:
+            job.scope = None
 
     return middleware

@@ -7,13 +7,14 @@ import operator
 
 from msgspec import structs
 
-from concertino.contracts.messages import Settled, Usage
+from concertino.contracts.checkpoints import Bill
+from concertino.contracts.messages import Settled
 from concertino.runtime.clock import Clock
 from concertino.worker.job import Job
 from concertino.worker.middleware import Middleware, Next
 
 
-def metered(settled: Settled, spent: dict[str, Usage]) -> Settled:
+def metered(settled: Settled, spent: Bill) -> Settled:
     """``settled`` with what was ``spent`` on it, by model."""
     if not spent:
         return settled

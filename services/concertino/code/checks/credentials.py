@@ -6,8 +6,10 @@ from concertino.code.base import Base
 from concertino.code.checks.shape import bounded, part_of, passage, several
 from concertino.code.globs import matches
 from concertino.code.kinds import reading_of
-from concertino.code.secrets import BASIC_AUTH, KEYWORD, Secret, masked, scan
+from concertino.code.secrets import Secret, scan
 from concertino.contracts.messages import Severity
+from concertino.masking import masked
+from concertino.masking.detect import BASIC_AUTH, KEYWORD
 from concertino.model.observation import Checked, Observation
 
 TOPIC = "secrets"

@@ -6,39 +6,48 @@ after a crash, gets effects with the same names, and the server keeps the first 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 
 from msgspec import structs
 
 from concertino.contracts.errors import InvalidId
-from concertino.contracts.messages import Input, Outcome, ResultStatus, Subtask, Work
+from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Subtask, Work
 from concertino.contracts.plans import problems, sources_of, unread
 from concertino.contracts.state import Round, State
 from concertino.contracts.subjects import PLAN, SYNTHESIZE, check_id
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
+from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
 from concertino.orchestrator.core.lifecycle import Phase
-from concertino.orchestrator.core.policies import ending, hedge, join, rounds
+from concertino.orchestrator.core.policies import alarms, ending, finishing, hedge, join, limits, missing, rounds
 from concertino.orchestrator.core.policies.hedge import Hedging
 
 
 def decide(state: State, now: float, kinds: Collection[str], hedging: Hedging = hedge.OFF) -> list[Effect]:
     """The effects that ``state`` calls for at Unix time ``now``, while workers of ``kinds`` are on the bus and there may be
     second attempts as ``hedging`` says."""
-    if state.outcome or (state.submitted is None and state.unreadable is None):
+    if state.outcome:
+        return [Halt()] if state.halted is None and _of_no_use(state, state.outcome) else []
+    if state.submitted is None and state.unreadable is None:
         return []
     step = _step(state, now, kinds)
     if isinstance(step, Outcome):
         return [_end(state, step)]
+    bounded = limits.bounds(state, step)
+    if failed := limits.overdue(state, now, bounded):
+        return [WriteFailed(failed)]  # what follows from it, the log says
     effects: list[Effect] = []
     name, at = (join.DEADLINE, join.ends_at(state)) if join.closed(state, now) else (join.JOIN, join.join_at(state))
     if name not in state.timers | state.due:
         effects.append(SetTimer(name, at))
+    if timer := alarms.missing(state, now, limits.TIMER, [bound.at for bound in bounded.values()]):
+        effects.append(SetTimer(*timer))
     work = [w for w in step if w.attempt > state.sent.get(w.id, 0)]
-    if not join.closed(state, now):
+    if state.finish:
+        effects += _finishing(state, now)
+    elif not join.closed(state, now):
         slow = hedge.slow_at(state, step)
-        if missing := hedge.timer(state, now, slow):
-            effects.append(SetTimer(*missing))
+        if timer := alarms.missing(state, now, hedge.TIMER, slow.values()):
+            effects.append(SetTimer(*timer))
         overdue = hedge.overdue(state, now, slow, hedging)
         work += [structs.replace(w, attempt=hedge.HEDGE) for w in step if w.id in overdue]
     if work:
@@ -46,6 +55,14 @@ def decide(state: State, now: float, kinds: Collection[str], hedging: Hedging = 
         wave = next(n for n in count(1) if n not in state.dispatched)
         effects.append(Dispatch(wave, tuple(work), _hedge_after(work, hedging)))
     return effects
+
+
+def _finishing(state: State, now: float) -> Iterator[SetTimer]:
+    """The timers of a wish to finish, while something is waited for."""
+    if not join.closed(state, now):
+        for name, at in finishing.timers(state).items():
+            if name not in state.timers | state.due and at < join.join_at(state):
+                yield SetTimer(name, at)
 
 
 def _hedge_after(work: Sequence[Work], hedging: Hedging) -> dict[str, float]:
@@ -82,9 +99,9 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
     planned = state.plans.get(number)
     closed = join.closed(state, now)
     if planned is None:
-        if not closed:
+        if not closed and not state.finish:
             return [_planning(state, number)]
-        return ending.concluded(state) if number else ending.failed(state, "no plan came before the deadline")
+        return ending.concluded(state) if number else ending.unplanned(state)
     if planned.plan is None:
         why = f"planning failed: {planned.error.message if planned.error else 'no reason given'}"
         return ending.concluded(state, why) if number else ending.failed(state, why)
@@ -98,13 +115,15 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
     if state.submitted.until == "plan":
         return ending.planned(state)
     if _missing(state, round_.plan.subtasks) and not closed:
-        return list(_ready(state, round_.plan.subtasks))
+        return [] if state.finish else list(_ready(state, round_.plan.subtasks))
     if not round_.plan.synthesize or not _anything_to_write_about(state, round_):
         return ending.concluded(state)
     if round_.synthesis is None:
         # What is finished counts, however late it is looked at: only what is still to be done can be too late.
-        return ending.concluded(state, ending.OUT_OF_TIME) if join.over(state, now) else [_writing(state, number)]
-    return ending.concluded(state, *(ending.TOO_DEAR for _ in rounds.too_dear(state, number)[:1]))
+        return (
+            ending.concluded(state, ending.out_of_time(state, number)) if join.over(state, now) else [_writing(state, number)]
+        )
+    return ending.concluded(state, *rounds.why_none(state, number))
 
 
 def _started(state: State, round_: Round) -> bool:
@@ -119,7 +138,7 @@ def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
     earlier = [s for r in state.rounds[: round_.number] for s in r.plan.subtasks]
     brought = state.submitted.plan is not None and round_.number == 0
     # Whoever began the plan may have crashed before saying so: what has a result has had a worker, gone or not.
-    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.work_id in state.results)}
+    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.work_id in state.results.keys() - state.done)}
     return problems(round_.plan, state.submitted, served, brought=brought, earlier=earlier)
 
 
@@ -139,7 +158,7 @@ def _ready(state: State, subtasks: Sequence[Subtask]) -> Iterator[Work]:
     for subtask in subtasks:
         needed = [by_id.get(name) for name in subtask.depends_on]
         if subtask.work_id not in state.results and all(other and other.work_id in state.results for other in needed):
-            inputs = tuple(_input(state, other) for other in needed if other)
+            inputs = tuple(_input(state, other, {}) for other in needed if other)
             yield _work(state, subtask.work_id, subtask, join.work_until(state), inputs)
 
 
@@ -147,22 +166,23 @@ def _planning(state: State, number: int) -> Work:
     assert state.submitted is not None
     brief = Subtask(id=f"{PLAN}-{number}", kind=PLAN, objective=state.submitted.request, sources=state.submitted.sources)
     gaps = rounds.gaps_worth_a_round(state, number - 1) if number else ()
-    return _work(state, f"plan.{number}", brief, join.work_until(state), _everything(state), gaps)
+    return _work(state, f"plan.{number}", brief, join.work_until(state), _everything(state, {}), gaps)
 
 
 def _writing(state: State, number: int) -> Work:
     assert state.submitted is not None
     brief = Subtask(id=f"{SYNTHESIZE}-{number}", kind=SYNTHESIZE, objective=state.submitted.request, sources=())
-    work = _work(state, f"synthesis.{number}", brief, join.ends_at(state), _everything(state))
+    whys = missing.reasons(state, state.subtasks)
+    work = _work(state, f"synthesis.{number}", brief, join.ends_at(state), _everything(state, whys))
     return structs.replace(work, unread=unread(state.submitted.sources, state.subtasks))
 
 
-def _everything(state: State) -> tuple[Input, ...]:
-    return tuple(_input(state, subtask) for subtask in state.subtasks)
+def _everything(state: State, whys: Mapping[str, str]) -> tuple[Input, ...]:
+    return tuple(_input(state, subtask, whys) for subtask in state.subtasks)
 
 
-def _input(state: State, subtask: Subtask) -> Input:
-    return Input(subtask=subtask, result=state.results.get(subtask.work_id))
+def _input(state: State, subtask: Subtask, whys: Mapping[str, str]) -> Input:
+    return Input(subtask=subtask, result=state.results.get(subtask.work_id), why=whys.get(subtask.work_id, ""))
 
 
 def _work(
@@ -184,12 +204,15 @@ def _work(
 
 
 def _end(state: State, outcome: Outcome) -> WriteOutcome:
-    done = {
-        *(f"plan.{n}" for n in state.plans),
-        *state.results,
-        *(f"synthesis.{n}" for n in state.syntheses),
-    }
     if state.submitted:
-        limits = state.submitted.limits
-        outcome = structs.replace(outcome, max_tokens=limits.max_tokens, max_cost=limits.max_cost)
-    return WriteOutcome(outcome, abort=bool(set(state.sent) - done), timers=tuple(sorted(state.timers - state.due)))
+        within = state.submitted.limits
+        outcome = structs.replace(
+            outcome, findings=ending.unwritten(state, outcome), max_tokens=within.max_tokens, max_cost=within.max_cost
+        )
+    return WriteOutcome(outcome, timers=tuple(sorted(state.timers - state.due)))
+
+
+def _of_no_use(state: State, outcome: Outcome) -> bool:
+    """Whether workers may have, or get, work that nobody waits for. After a cancellation that may be what no wave names, too:
+    whoever put it into its queue has not said so yet, and may never."""
+    return bool(state.unfinished) or outcome.status == OutcomeStatus.CANCELLED

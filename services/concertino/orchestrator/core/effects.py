@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from concertino.contracts.messages import Outcome, Work
+from concertino.contracts.messages import Outcome, Settled, Work
 
 
 class Dispatch(Struct, frozen=True):
@@ -24,12 +24,22 @@ class SetTimer(Struct, frozen=True):
     at: float
 
 
+class WriteFailed(Struct, frozen=True):
+    """Write ``results``, by work id, in the place of workers: they failed by a limit that a coordinator holds. Whoever is there
+    first counts, so the log is to be read again after it."""
+
+    results: tuple[tuple[str, Settled], ...]
+
+
 class WriteOutcome(Struct, frozen=True):
-    """End the task. ``abort`` says that work of it may still be running, and ``timers`` which may still go off."""
+    """End the task. ``timers`` are those that may still go off."""
 
     outcome: Outcome
-    abort: bool
     timers: tuple[str, ...]
 
 
-Effect: TypeAlias = Dispatch | SetTimer | WriteOutcome
+class Halt(Struct, frozen=True):
+    """Tell workers that the task has ended: those that are at work on it, and those that will find work of it in a queue."""
+
+
+Effect: TypeAlias = Dispatch | SetTimer | WriteFailed | WriteOutcome | Halt

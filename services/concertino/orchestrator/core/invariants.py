@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from concertino.contracts.budget import left_for_work
-from concertino.contracts.errors import InvalidId
+from concertino.contracts.errors import InvalidId, QueuedTooLong
 from concertino.contracts.facts import Fact
-from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Submitted, Work
+from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Settled, Submitted, Work
 from concertino.contracts.plans import max_subtasks, problems, unread
 from concertino.contracts.state import Round, State, fold
 from concertino.contracts.subjects import check_id
-from concertino.orchestrator.core.effects import Dispatch, Effect, SetTimer, WriteOutcome
-from concertino.orchestrator.core.policies import hedge, join, rounds
+from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
+from concertino.orchestrator.core.policies import alarms, finishing, hedge, join, limits, rounds
 
 MAX_ATTEMPTS = {"plan": 1, "result": 2, "synthesis": 1}
 """Attempts of one piece of work that a coordinator starts: of a subtask's one more, a hedge. (A queue may deliver each
@@ -24,7 +24,7 @@ def violations(state: State, now: float, kinds: Collection[str], effects: Sequen
     """What is wrong with wanting ``effects`` in ``state`` at Unix time ``now``, with ``kinds`` on the bus. Empty, always."""
     found: list[str] = []
     if state.outcome:
-        return ["something is done after the outcome"] if effects else []
+        return _after_the_end(state, state.outcome, effects)
     if state.submitted is None and state.unreadable is None:
         return ["something is done before the task was submitted"] if effects else []
     counts = Counter(type(effect) for effect in effects)
@@ -32,22 +32,32 @@ def violations(state: State, now: float, kinds: Collection[str], effects: Sequen
         found.append("something else is done together with the outcome")
     if counts[Dispatch] > 1:
         found.append("two waves at once")
+    if counts[WriteFailed] and len(effects) > 1:
+        found.append("something else is done together with what changes what is to be done")
     if not counts[WriteOutcome] and state.cancel:
         found.append("a cancelled task goes on")
     timers = state.timers | {effect.name for effect in effects if isinstance(effect, SetTimer)}
-    if not counts[WriteOutcome] and not timers - state.due:
+    if not counts[WriteOutcome] and not counts[WriteFailed] and not timers - state.due:
         found.append("nothing will wake this task if nobody answers")
     for effect in effects:
         match effect:
+            case Halt():
+                found.append("workers are told of an end that there is not")
             case Dispatch():
                 found += _of_dispatch(state, now, effect)
                 if not join.closed(state, now):
                     found += _of_writing(state, effect)
             case SetTimer():
                 found += _of_timer(state, effect)
+            case WriteFailed(results):
+                found += _of_failed(state, now, dict(results))
+                if len(results) != len(dict(results)):
+                    found.append("two results for one piece of work")
             case WriteOutcome(outcome):
                 found += _of_outcome(state, outcome)
-                if state.submitted and not state.cancel and _is_id(state.task) and not join.closed(state, now):
+                if state.finish and state.submitted and not state.cancel and not join.closed(state, now):
+                    found += _of_finished(state)
+                elif state.submitted and not state.cancel and _is_id(state.task) and not join.closed(state, now):
                     found += _of_early_end(state, state.submitted, kinds)
     return found
 
@@ -61,6 +71,8 @@ def violations_of_log(facts: Sequence[Fact]) -> list[str]:
     found += [f"{work} attempt {attempt} stands in {n} waves" for (work, attempt), n in waves.items() if n > 1]
     planned = {subtask.work_id for subtask in state.subtasks}
     for work, attempt in waves:
+        if work in state.done:
+            found.append(f"{work} was done before the task began, and is worked on")
         if attempt > _most(work):
             found.append(f"{work} has {attempt} attempts, and {_most(work)} is allowed")
         if attempt > 1 and (work, 1) not in waves:
@@ -71,7 +83,17 @@ def violations_of_log(facts: Sequence[Fact]) -> list[str]:
         found += _beyond_limits(state, state.submitted, {work for work, _ in waves})
     if state.outcome and state.outcome.status == OutcomeStatus.ANSWERED and not state.rounds:
         found.append("answered without a plan")
+    if state.halted and not state.outcome:
+        found.append("workers were told of an end that there is not")
     return found
+
+
+def _after_the_end(state: State, outcome: Outcome, effects: Sequence[Effect]) -> list[str]:
+    """Workers are told, once, where there is something that they may still do."""
+    wanted = not state.halted and (bool(state.unfinished) or outcome.status == OutcomeStatus.CANCELLED)
+    if list(effects) == [Halt()] * wanted:
+        return []
+    return ["workers are not told of the end" if wanted and not effects else "something is done after the outcome"]
 
 
 def _of_dispatch(state: State, now: float, dispatch: Dispatch) -> Iterator[str]:
@@ -85,6 +107,8 @@ def _of_dispatch(state: State, now: float, dispatch: Dispatch) -> Iterator[str]:
         yield f"wave {dispatch.wave} is used twice"
     if len(ids) != len(set(ids)):
         yield "work stands twice in one wave"
+    if state.finish and not all(id_.startswith("synthesis.") for id_ in ids):
+        yield "something is begun though the caller asked to finish"
     for work in dispatch.work:
         for wrong in _of_work(state, state.submitted, work):
             yield f"{work.id}: {wrong}"
@@ -136,10 +160,44 @@ def _of_hedge(state: State, now: float, work: Work) -> Iterator[str]:
         yield "hedged, and no wave said when"
     elif work.deadline <= max(under_way, default=0.0):
         yield "hedged after its time"
-    if hedge.clock(state, now) - state.submitted_at < state.hedge_after.get(work.id, 0.0):
+    if alarms.clock(state, now, hedge.TIMER) - state.submitted_at < state.hedge_after.get(work.id, 0.0):
         yield "hedged before it can be slow"
     if hedge.limited(work):
         yield "hedged, though what may be spent is limited"
+
+
+def _of_failed(state: State, now: float, results: Mapping[str, Settled]) -> Iterator[str]:
+    """Nobody's work is thrown away before its time: a limit of the caller's own is over, by facts that stand in the log."""
+    if not results:
+        yield "no result is written"
+    if state.submitted is None or state.finish or join.closed(state, now):
+        yield "a limit is held that is of no use any more"
+        return
+    planned = {subtask.work_id: subtask for subtask in state.subtasks}
+    known = {f"plan.{rounds.current(state)}", *planned} - {*state.results, *(f"plan.{n}" for n in state.plans)}
+    time = alarms.clock(state, now, limits.TIMER)
+    for work, result in results.items():
+        if work not in known:
+            yield f"{work}: its result is there, or it is in no plan"
+        if result.status != ResultStatus.FAILED or result.error is None or result.error.retryable:
+            yield f"{work}: no failure for good, or none that says why"
+            continue
+        begun = [n for n in (*state.begun, *state.lost) if n.rpartition(".")[0] == work]
+        most = planned[work].max_seconds if begun and work in planned else state.submitted.limits.max_queued
+        if most is None or time < state.submitted_at + most:
+            yield f"{work}: failed by a limit that it has not, or before that can be over"
+        if bool(begun) == (result.error.code == QueuedTooLong.code):
+            yield f"{work}: failed by the wrong limit"
+
+
+def _of_finished(state: State) -> Iterator[str]:
+    """Asked to finish, a task ends before results are given up only where there is no plan, or nothing is left to do."""
+    number = rounds.current(state)
+    planned = state.plans.get(number)
+    if planned is None or planned.plan is None or not planned.plan.subtasks:
+        return
+    if any(work in state.sent and work not in state.results for work in (s.work_id for s in planned.plan.subtasks)):
+        yield "it ends while results may still come"
 
 
 def _most(work: str) -> int:
@@ -211,6 +269,8 @@ def _beyond_limits(state: State, submitted: Submitted, work: set[str]) -> Iterat
 def _of_timer(state: State, timer: SetTimer) -> Iterator[str]:
     if timer.name in state.timers | state.due:
         yield f"timer {timer.name} is set again"
+    if timer.name in (finishing.BEGUN, finishing.WRITTEN) and not state.finish:
+        yield f"timer {timer.name} is set, and nobody asked to finish"
     if not state.submitted_at <= timer.at <= join.ends_at(state):
         yield f"timer {timer.name} goes off outside the task's time"
 
@@ -230,6 +290,10 @@ def _of_outcome(state: State, outcome: Outcome) -> Iterator[str]:
         yield "answered, though it was cancelled"
     if outcome.report is None and any(synthesis.report for synthesis in state.syntheses.values()) and state.rounds:
         yield "a finished report is thrown away"
+    wanted = bool(state.rounds) and state.rounds[-1].plan.synthesize
+    found = [f for s in state.subtasks if (r := state.results.get(s.work_id)) for f in r.findings]
+    if state.submitted and wanted and outcome.report is None and list(outcome.findings) != found:
+        yield "what was found is thrown away"
     if outcome.status != OutcomeStatus.ANSWERED:
         return
     if not state.rounds:

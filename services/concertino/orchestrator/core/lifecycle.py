@@ -26,8 +26,8 @@ class Transition(Struct, frozen=True):
 
 TRANSITIONS: tuple[Transition, ...] = (
     Transition(Phase.PLANNING, "the plan is there and can be run", Phase.WORKING),
-    Transition(Phase.PLANNING, "no plan, or one that cannot be run; or the plan was all that was asked for", Phase.ENDED),
-    Transition(Phase.WORKING, "every result is there, or the time for results is up", Phase.WRITING),
+    Transition(Phase.PLANNING, "no plan, or one that cannot be run; or no more was asked for", Phase.ENDED),
+    Transition(Phase.WORKING, "every result that is waited for is there, or the time for results is up", Phase.WRITING),
     Transition(Phase.WORKING, "every result is there, and no report was asked for", Phase.ENDED),
     Transition(Phase.WRITING, "the report names gaps worth another round", Phase.PLANNING),
     Transition(Phase.WRITING, "the report is there, or cannot be had", Phase.ENDED),

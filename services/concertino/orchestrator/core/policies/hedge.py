@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 
 from msgspec import Struct
@@ -10,7 +9,7 @@ from msgspec import Struct
 from concertino.contracts.messages import Work
 from concertino.contracts.state import State
 from concertino.contracts.subjects import parse_nth
-from concertino.orchestrator.core.policies import join
+from concertino.orchestrator.core.policies import alarms, join
 
 HEDGE = 2
 """The attempt that a hedge is."""
@@ -67,28 +66,13 @@ def limited(work: Work) -> bool:
 def overdue(state: State, now: float, slow: Mapping[str, float], hedging: Hedging) -> set[str]:
     """Those of the ``slow`` work that are to be hedged now, the slowest first, as far as there may be hedges."""
     left, found = dict(hedging.left), set[str]()
+    time = alarms.clock(state, now, TIMER)
     for work, _ in sorted(slow.items(), key=lambda item: (item[1], item[0])):
         kind = work.split(".")[1]
-        if slow[work] <= clock(state, now) and left.get(kind, 0) > 0:
+        if slow[work] <= time and left.get(kind, 0) > 0:
             left[kind] -= 1
             found.add(work)
     return found
-
-
-def timer(state: State, now: float, slow: Mapping[str, float]) -> tuple[str, float] | None:
-    """The timer that is missing: name and Unix time of the next moment at which work gets slow, unless one goes off before."""
-    coming = [at for at in slow.values() if at > clock(state, now)]
-    if not coming:
-        return None
-    at = math.ceil(min(coming) * 1000)
-    if any(set_ <= at for set_ in _times(state.timers - state.due)):
-        return None
-    return f"{TIMER}{at}", at / 1000
-
-
-def clock(state: State, now: float) -> float:
-    """``now`` or, where a replica's clock is behind the server's, what the timers say that went off."""
-    return max((now, *(at / 1000 for at in _times(state.due))))
 
 
 def took(state: State, work: str) -> float:
@@ -103,8 +87,3 @@ def took(state: State, work: str) -> float:
         if (parts := name.rpartition("."))[0] == work and parse_nth(parts[2])[0] == 1
     ]
     return max(result.seconds, state.times[work] - min(began)) if began else result.seconds
-
-
-def _times(timers: Collection[str]) -> list[int]:
-    numbers = (name.removeprefix(TIMER) for name in timers if name.startswith(TIMER))
-    return [int(number) for number in numbers if number.isdecimal() and len(number) < 16]

@@ -1,8 +1,9 @@
-"""When the join closes: with the last result, or when the time for results is up."""
+"""When the join closes: with the last result, when the time for results is up, or soon after the caller asked to finish."""
 
 from __future__ import annotations
 
 from concertino.contracts.state import State
+from concertino.orchestrator.core.policies import finishing
 
 JOIN, DEADLINE = "join", "deadline"
 """The two timers of a task. At the first, work ends and writing begins; at the second, everything ends."""
@@ -32,7 +33,8 @@ def work_until(state: State) -> float:
 
 
 def closed(state: State, now: float) -> bool:
-    return JOIN in state.due or over(state, now) or now >= join_at(state)
+    """Whether results come too late, so that what there is, is written up."""
+    return JOIN in state.due or over(state, now) or now >= join_at(state) or finishing.closed(state, now)
 
 
 def over(state: State, now: float) -> bool:

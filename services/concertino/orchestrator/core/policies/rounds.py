@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Iterator
 
 from concertino.contracts.budget import amount, left_for_work
 from concertino.contracts.messages import Amount, Settled, Spent
 from concertino.contracts.plans import max_subtasks
-from concertino.contracts.state import State
+from concertino.contracts.state import Round, State
 from concertino.orchestrator.core.policies import join
 
+TOO_DEAR = "too little of the budget is left for another round on what is still open"
 _PACE = 0.5
 """Of the time that a round took, and of what it cost: at least as much must be left for the next, or what it begins is only
 cut off."""
@@ -27,13 +29,16 @@ def current(state: State) -> int:
 def gaps_worth_a_round(state: State, number: int) -> tuple[str, ...]:
     """The gaps that round ``number + 1`` is to close; none where it would not be worth it or may not be."""
     gaps = _gaps_to_close(state, number)
-    return gaps if gaps and _affordable(state, number) else ()
+    return gaps if gaps and _found_something_new(state, number) and _affordable(state, number) else ()
 
 
-def too_dear(state: State, number: int) -> tuple[str, ...]:
-    """The gaps that round ``number + 1`` would have closed, had enough of the budget been left."""
-    gaps = _gaps_to_close(state, number)
-    return gaps if gaps and not _affordable(state, number) else ()
+def why_none(state: State, number: int) -> tuple[str, ...]:
+    """Why there is no round ``number + 1`` for gaps that it might have closed, where that is no limit of the caller's own."""
+    if not _gaps_to_close(state, number):
+        return ()
+    if not _found_something_new(state, number):
+        return (f"round {number + 1} found nothing that was not known before, so there was no other on what is still open",)
+    return () if _affordable(state, number) else (TOO_DEAR,)
 
 
 def _gaps_to_close(state: State, number: int) -> tuple[str, ...]:
@@ -47,8 +52,6 @@ def _gaps_to_close(state: State, number: int) -> tuple[str, ...]:
     if so_far >= max_subtasks(limits, brought=False):
         return ()
     seen = {gap for i in range(number) if (s := state.syntheses.get(i)) and s.report for gap in s.report.open}
-    if number > 0 and not _found_something_new(state, number):
-        return ()
     if not _in_time(state, number):
         return ()
     return tuple(gap for gap in synthesis.report.open if gap not in seen)
@@ -86,6 +89,15 @@ def spent_by(state: State, number: int) -> Amount:
 
 
 def _found_something_new(state: State, number: int) -> bool:
-    """A round that added nothing is not followed by another."""
-    results = [state.results.get(subtask.work_id) for subtask in state.rounds[number].plan.subtasks]
-    return any(result and result.findings for result in results)
+    """A later round that added nothing is not followed by another: neither a quote nor, without one, a claim."""
+    if number == 0:
+        return True
+    known = {mark for round_ in state.rounds[:number] for mark in _marks(state, round_)}
+    return any(mark not in known for mark in _marks(state, state.rounds[number]))
+
+
+def _marks(state: State, round_: Round) -> Iterator[str]:
+    """What makes the findings of ``round_`` what they are. A model words the same differently; what it quotes stays."""
+    results = (state.results.get(subtask.work_id) for subtask in round_.plan.subtasks)
+    for finding in (finding for result in results if result for finding in result.findings):
+        yield from (" ".join(text.casefold().split()) for text in [e.quote for e in finding.evidence] or [finding.claim])

@@ -1,0 +1,62 @@
+"""Masking of whatever holds texts: structs, mappings, sequences. What needs no change is returned as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from msgspec import Struct, structs
+
+from concertino.contracts.messages import Passage, Source, Usage
+from concertino.masking.texts import masked_text
+
+T = TypeVar("T")
+
+_PLAIN = frozenset((type(None), bool, int, float, bytes, Source, Usage))
+"""What holds no text, or has to stay as it is."""
+_KEPT = frozenset(("params", "id", "kind", "worker", "digest", "model", "prompt"))
+"""Fields that are names which we give, and what a caller means for a kind of its own."""
+
+
+def masked(value: T, path: str = "") -> T:
+    """``value`` with every likely credential in its texts made unreadable; itself where there is none.
+
+    ``path`` is what a text is from: it tells how passwords are written there. A passage knows that itself. What has to stay
+    what it is does: sources, since somebody has to open them, and the parameters of a kind of its own.
+    """
+    return changed(value, masked_text, path)
+
+
+def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
+    """``value`` with ``change(text, path)`` done to every text in it; itself where that changes none."""
+    kind = type(value)
+    if kind is str:
+        return cast(T, change(cast(str, value), path))
+    if kind in _PLAIN:
+        return value
+    if isinstance(value, Struct):
+        text_of = value.source if isinstance(value, Passage) else path
+        new: dict[str, Any] = {}
+        for name in value.__struct_fields__:
+            was = getattr(value, name)
+            if type(was) in _PLAIN or not was or name in _KEPT:
+                continue
+            after = changed(was, change, text_of if name == "text" else path)
+            if after is not was:
+                new[name] = after
+        return cast(T, structs.replace(value, **new)) if new else value
+    if isinstance(value, dict):
+        items = {changed(key, change, path): changed(item, change, path) for key, item in value.items()}
+        return value if _same(list(items.items()), list(value.items())) else cast(T, items)
+    if isinstance(value, list | tuple):
+        parts = [changed(item, change, path) for item in value]
+        if all(new is was for new, was in zip(parts, value, strict=True)):
+            return value
+        return cast(T, type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts))
+    return cast(T, change(value, path)) if isinstance(value, str) else value
+
+
+def _same(items: list[tuple[object, object]], before: list[tuple[object, object]]) -> bool:
+    return len(items) == len(before) and all(
+        key is was_key and item is was_item for (key, item), (was_key, was_item) in zip(items, before, strict=True)
+    )

@@ -1,0 +1,129 @@
+"""What full queues cannot take is refused before anything of it is stored; with time given, it waits for room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from concertino.bus import topology
+from concertino.bus.announcements import announce
+from concertino.bus.memory import MemoryBus
+from concertino.bus.port import Bus, Queued
+from concertino.client import Client, Plan, Source, Subtask, room
+from concertino.client.room import needs
+from concertino.contracts.errors import BusUnavailable, InvalidPlan, QueueFull, Refused
+from concertino.contracts.messages import Announcement, Done, Lane, Result, Submitted
+from concertino.contracts.subjects import Subjects
+
+SUBJECTS = Subjects()
+WEB = Plan(subtasks=tuple(Subtask(id=f"s{i}", kind="web", objective="look") for i in range(3)))
+
+
+class Looked(MemoryBus):
+    """Counts how often it is asked, and may refuse to say."""
+
+    asked = 0
+    refuses: Exception | None = None
+
+    async def queued(self, stream: str, subjects: str) -> Queued:
+        self.asked += 1
+        if self.refuses:
+            raise self.refuses
+        return await super().queued(stream, subjects)
+
+
+@pytest.fixture
+async def bus(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Looked]:
+    monkeypatch.setattr(room, "AFTER", 0.01)
+    bus = Looked(SUBJECTS)
+    await bus.provision(topology.installation(SUBJECTS, max_queued=4))
+    await announce(bus, SUBJECTS, Announcement(kind="web", description="Looks.", replica="r1"))
+    yield bus
+    await bus.close()
+
+
+async def fill(bus: Bus, kind: str, count: int, lane: Lane = "interactive", first: int = 0) -> None:
+    for number in range(first, first + count):
+        await bus.enqueue(SUBJECTS.work(lane, kind), b"{}", f"x.{kind}{number}.1")
+
+
+async def stored(bus: Bus) -> list[Any]:
+    return [await bus.read(stream, ">") for stream in (SUBJECTS.tasks_stream, SUBJECTS.blobs_stream)]
+
+
+@pytest.mark.parametrize("kind", ["plan", "docs", "synthesize"])
+async def test_a_task_is_refused_where_a_queue_that_it_needs_is_full_and_nothing_is_stored(bus: Looked, kind: str) -> None:
+    await fill(bus, kind, 4)
+    sources = [Source(kind="docs", location="/manual")]
+    with pytest.raises(
+        QueueFull, match=rf"queue of '{kind}', lane 'interactive', is full \(4 of 4\).*try again later"
+    ) as caught:
+        await Client(bus=bus).submit("What?" + "x" * 50_000, sources=sources)
+    assert caught.value.retryable
+    assert caught.value.after
+    assert await stored(bus) == [[], []]
+
+
+async def test_queues_that_it_does_not_need_may_be_full(bus: Looked) -> None:
+    await fill(bus, "web", 4)
+    await fill(bus, "plan", 4, "batch")
+    await Client(bus=bus).submit("What?")
+
+
+async def test_the_subtasks_of_a_plan_are_counted_those_that_are_done_are_not(bus: Looked) -> None:
+    await fill(bus, "web", 2)
+    with pytest.raises(QueueFull):
+        await Client(bus=bus).submit("What?", plan=WEB)
+    done = tuple(Done(work=subtask.work_id, result=Result()) for subtask in WEB.subtasks[:1])
+    assert needs(Submitted(request="What?", plan=WEB, done=done)) == {"web": 2, "synthesize": 1}
+    assert needs(Submitted(request="What?", until="plan", sources=(Source(kind="docs", location="x"),))) == {"plan": 1}
+
+
+async def test_a_plan_that_no_queue_will_ever_hold_is_no_plan(bus: Looked) -> None:
+    plan = Plan(subtasks=tuple(Subtask(id=f"s{i}", kind="web", objective="look") for i in range(5)))
+    with pytest.raises(InvalidPlan, match=r"5 subtasks for 'web', and its queue holds 4 at the most.*CTN_MAX_QUEUED"):
+        await Client(bus=bus).submit("What?", plan=plan)
+    assert await stored(bus) == [[], []]
+
+
+async def test_who_submits_much_asks_seldom_and_counts_what_he_submits(bus: Looked) -> None:
+    client = Client(bus=bus)
+    for _ in range(4):
+        await client.submit("What?")
+    with pytest.raises(QueueFull):
+        await client.submit("What?")
+    assert bus.asked == 1
+
+
+async def test_with_time_given_it_is_submitted_once_there_is_room(bus: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "FRESH", 0.0)
+    await fill(bus, "plan", 4)
+    waiting = asyncio.create_task(Client(bus=bus).submit("What?", wait=60))
+    while bus.asked < 3:
+        await asyncio.sleep(0.01)
+    assert not waiting.done()
+    bus.server.stream(SUBJECTS.work_stream).purge(SUBJECTS.work("interactive", "plan"))
+    assert await waiting
+    await fill(bus, "plan", 4, first=4)
+    with pytest.raises(QueueFull):
+        await Client(bus=bus).submit("What?", wait=0.1)
+
+
+async def test_a_task_that_was_submitted_is_not_refused_when_it_is_submitted_again(bus: Looked) -> None:
+    await Client(bus=bus).submit("What?", task="t1")
+    await fill(bus, "plan", 4)
+    assert await Client(bus=bus).submit("What?", task="t1") == "t1"
+    with pytest.raises(QueueFull):
+        await Client(bus=bus).submit("What?", task="t2")
+
+
+@pytest.mark.parametrize("why", [Refused("no permission"), BusUnavailable("nobody answers")])
+async def test_who_may_not_look_submits_all_the_same(bus: Looked, why: Exception) -> None:
+    bus.refuses = why
+    client = Client(bus=bus)
+    for _ in range(3):
+        await client.submit("What?")
+    assert bus.asked == 1
