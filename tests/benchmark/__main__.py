@@ -8,55 +8,39 @@ design's skeleton (:mod:`tests.benchmark.limit`), the bare bus, another size. Ma
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
-import msgspec
 import uvloop
-from tests.benchmark import growth, idle, latency, retrieval, straggler, throughput
+from msgspec import structs
+from tests.benchmark import growth, idle, latency, processor, realistic, retrieval, throughput
+from tests.benchmark.effort import QUICK, Effort
 from tests.benchmark.figures import HEADER, Figure, row
+from tests.benchmark.record import Section, machine, read, write
 
-from concertino.runtime.nats_server import nats_server_binary
-
-SECTIONS: Mapping[str, Callable[[argparse.Namespace], AsyncIterator[Figure]]] = {
-    "latency": lambda options: latency.figures(options.seconds),
-    "throughput": lambda options: throughput.figures(options.seconds),
-    "width": lambda options: growth.width(options.seconds),
-    "log": lambda options: growth.log(options.seconds, options.tasks),
-    "replicas": lambda options: growth.replicas(options.seconds),
-    "idle": lambda options: idle.figures(options.seconds),
-    "straggler": lambda _: straggler.figures(),
-    "retrieval": lambda _: retrieval.figures(),
+SECTIONS: Mapping[str, Callable[[Effort], AsyncIterator[Figure]]] = {
+    "latency": latency.figures,
+    "throughput": throughput.figures,
+    "processor": processor.figures,
+    "width": growth.width,
+    "log": growth.log,
+    "replicas": growth.replicas,
+    "idle": idle.figures,
+    "starts": idle.starts,
+    "realistic": realistic.figures,
+    "retrieval": retrieval.figures,
 }
 
 
-async def run(options: argparse.Namespace) -> list[Figure]:
-    """Every section that was asked for, each figure printed as it comes."""
-    found: list[Figure] = []
-    print(f"{HEADER}", flush=True)
-    for name in options.sections or SECTIONS:
-        async for figure in SECTIONS[name](options):
-            found.append(figure)
-            print(row(figure), flush=True)
-    return found
-
-
-def machine() -> dict[str, object]:
-    """What it ran on, and with what."""
-    server = subprocess.run([nats_server_binary(), "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    return {
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "server": server,
-        "nats-py": version("nats-py"),
-        "uvloop": version("uvloop"),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-    }
+async def measured(name: str, effort: Effort) -> Section:
+    """One section, each figure printed as it comes."""
+    on, found = machine(), list[Figure]()
+    print(f"\n{name}: {on.line}\n\n{HEADER}", flush=True)
+    async for figure in SECTIONS[name](effort):
+        found.append(figure)
+        print(row(figure), flush=True)
+    return Section(on, tuple(found))
 
 
 def main() -> None:
@@ -64,21 +48,29 @@ def main() -> None:
     parser.add_argument(
         "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all of them if none is named"
     )
-    parser.add_argument("--seconds", type=float, default=4.0, help="for each measurement")
-    parser.add_argument("--tasks", type=int, default=100_000, help="in the log, for the section of that name")
-    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--seconds", type=float, help=f"for each measurement ({Effort().seconds:g})")
+    parser.add_argument("--tasks", type=int, help=f"in the log, for the section of that name ({Effort().tasks})")
+    parser.add_argument("--tree", type=Path, help="what retrieval looks into, instead of a release of Django")
+    parser.add_argument("--json", type=Path, help="a file for the figures; sections in it that are not run stay")
+    parser.add_argument("--quick", action="store_true", help="only see whether everything can be measured, in small")
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
-    on = machine()
-    print(", ".join(f"{name} {value}" for name, value in on.items()) + "\n", flush=True)
-    found = uvloop.run(run(options))
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode({"machine": on, "figures": found})))
-    missed = [figure for figure in found if figure.met is False]
-    print(f"\n{sum(figure.met is True for figure in found)} goals met, {len(missed)} missed")
-    for figure in missed:
-        print(f"  missed: {figure.section}, {figure.name}", file=sys.stderr)
+    given = {name: getattr(options, name) for name in ("seconds", "tasks", "tree") if getattr(options, name) is not None}
+    if any(not isinstance(value, Path) and value <= 0 for value in given.values()):
+        parser.error("--seconds and --tasks are more than 0")
+    effort = structs.replace(QUICK if options.quick else Effort(), **given)
+    record = read(options.json) if options.json else {}
+    found: dict[str, Section] = {}
+    for name in options.sections or SECTIONS:
+        found[name] = uvloop.run(measured(name, effort))
+        if options.json:
+            write(options.json, {**record, **found})
+    judged = [(name, figure) for name, section in found.items() for figure in section.figures if figure.met is not None]
+    missed = [(name, figure) for name, figure in judged if not figure.met]
+    print(f"\n{len(judged) - len(missed)} goals met, {len(missed)} missed")
+    for name, figure in missed:
+        print(f"  missed: {name}, {figure.name}", file=sys.stderr)
 
 
 if __name__ == "__main__":

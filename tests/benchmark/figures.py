@@ -13,7 +13,6 @@ class Figure(Struct, frozen=True, omit_defaults=True):
     """``value`` is in ``unit``. ``goal`` is the most (or, for ``least``, the least) that ``judged`` may be: the value itself,
     or the ratio to ``beside``, which was measured in turn with it."""
 
-    section: str
     name: str
     value: float
     unit: str
@@ -50,19 +49,20 @@ def median(values: Sequence[float]) -> float:
 def row(figure: Figure) -> str:
     """One line of a Markdown table."""
     ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-    beside = "" if figure.beside is None else f"{_number(figure.beside)} ({figure.against})"
+    beside = "" if figure.beside is None else f"{shown(figure.beside)} ({figure.against})"
     goal = ""
     if figure.goal is not None:
         bound = "≥" if figure.least else "≤"
         what = f" {figure.unit}" if figure.judged == "value" else ""
         verdict = {True: "met", False: "**missed**", None: "not judged"}[figure.met]
         goal = f"{bound} {figure.goal:g}{what}: {verdict}"
-    cells = (figure.name, f"{_number(figure.value)} {figure.unit}", beside, ratio, goal, figure.note)
+    cells = (figure.name, f"{shown(figure.value)} {figure.unit}", beside, ratio, goal, figure.note)
     return f"| {' | '.join(cells)} |"
 
 
 HEADER = "| figure | measured | beside it, in turn | ratio | goal | |\n|---|---|---|---|---|---|"
 
 
-def _number(value: float) -> str:
+def shown(value: float) -> str:
+    """As far as it means something."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import nats
+from tests.benchmark.effort import Effort
 from tests.benchmark.figures import Figure, median
 from tests.benchmark.processes import Taken
 from tests.benchmark.site import SUBJECTS, Site, services, site
@@ -23,33 +24,31 @@ from concertino.contracts.messages import Dispatched, Finding, Message, Outcome,
 from concertino.contracts.subjects import Header
 from concertino.runtime.nats_server import NatsServer
 
-WIDE, BASE, WIDE_GOAL = 5000, 100, 1.2
-LOG_GOAL, IN_TURN = 1.3, 3
-REPLICAS = (1, 2, 4)
+BASE, WIDE_GOAL = 100, 1.2
+LOG_GOAL = 1.3
 MANY, MANY_AT_ONCE = 10, 64
 """Subtasks of each of many tasks, and how many are under way."""
-LEAST = 5
 _PIECE = 4_000
 """Facts that are sent before it is waited until the server has them."""
 
 
-async def width(seconds: float) -> AsyncIterator[Figure]:
+async def width(effort: Effort) -> AsyncIterator[Figure]:
     """What a subtask costs in a very wide task, against one of :data:`BASE`."""
+    k = effort.wide
     async with site() as ours:
         wide: list[float] = []
         base: list[float] = []
-        end = time.perf_counter() + seconds
-        while len(wide) < LEAST or time.perf_counter() < end:
-            wide.append(await ours.task(WIDE) / WIDE * 1e6)
-            base += [await ours.task(BASE) / BASE * 1e6 for _ in range(WIDE // BASE // 5)]
-    yield Figure(
-        "growth", f"k = {WIDE:,}, for each subtask", median(wide[1:]), "µs", median(base[1:]), f"k = {BASE}", WIDE_GOAL
-    )
+        end = time.perf_counter() + effort.seconds
+        while len(wide) < effort.least + 1 or time.perf_counter() < end:
+            wide.append(await ours.task(k) / k * 1e6)
+            base += [await ours.task(BASE) / BASE * 1e6 for _ in range(max(2, k // BASE // 5))]
+    yield Figure(f"k = {k:,}, for each subtask", median(wide[1:]), "µs", median(base[1:]), f"k = {BASE}", WIDE_GOAL)
 
 
-async def log(seconds: float, tasks: int) -> AsyncIterator[Figure]:
+async def log(effort: Effort) -> AsyncIterator[Figure]:
     """From submission to outcome where the log holds ``tasks`` finished tasks, against an empty one: two
     installations, in turn."""
+    tasks = effort.tasks
     with tempfile.TemporaryDirectory(prefix="concertino-bench-log-") as store:
         async with NatsServer(Path(store)) as server:
             began = time.perf_counter()
@@ -59,14 +58,13 @@ async def log(seconds: float, tasks: int) -> AsyncIterator[Figure]:
                 took: dict[str, list[float]] = {"full": [], "empty": []}
                 for k, goal in ((1, LOG_GOAL), (100, LOG_GOAL)):
                     took = {"full": [], "empty": []}
-                    for _ in range(IN_TURN):  # warm
+                    for _ in range(effort.warm):
                         await asyncio.gather(full.task(k), empty.task(k))
-                    end = time.perf_counter() + seconds
-                    while len(took["full"]) < LEAST or time.perf_counter() < end:
+                    end = time.perf_counter() + effort.seconds
+                    while len(took["full"]) < effort.least + 1 or time.perf_counter() < end:
                         took["full"].append(await full.task(k) * 1e3)
                         took["empty"].append(await empty.task(k) * 1e3)
                     yield Figure(
-                        "growth",
                         f"{tasks:,} tasks in the log, k = {k}, p50",
                         median(took["full"]),
                         "ms",
@@ -80,7 +78,7 @@ async def log(seconds: float, tasks: int) -> AsyncIterator[Figure]:
                     beside = empty.fleet.pids[name]
                     assert pids is not None
                     memory = Taken.by(pids).memory, Taken.by(beside).memory
-                    yield Figure("growth", f"memory of {name}", memory[0], "MiB", memory[1], "empty log")
+                    yield Figure(f"memory of {name}", memory[0], "MiB", memory[1], "empty log")
 
 
 async def fill(url: str, tasks: int) -> None:
@@ -127,39 +125,39 @@ def _facts(number: int) -> Sequence[tuple[str, bytes, dict[str, str]]]:
     return [(SUBJECTS.fact(task, name), encode(fact), {Header.SCHEMA: schema_of(type(fact))}) for name, fact in facts.items()]
 
 
-async def replicas(seconds: float) -> AsyncIterator[Figure]:
+async def replicas(effort: Effort) -> AsyncIterator[Figure]:
     """One, two and four coordinators, then as many workers, each beside an installation with one of them, in turn."""
     for what in ("orchestrators", "workers"):
-        for count in REPLICAS[1:]:
+        for count in effort.replicas:
             base = {"orchestrators": 1, "workers": 1 if what == "workers" else 2}
             async with site(of=services(**base)) as one, site(of=services(**{**base, what: count})) as more:
-                wide, alone = await _in_turn(more, one, seconds)
+                wide, alone = await _in_turn(more, one, effort)
                 least = 1.0 if what == "orchestrators" and count == 2 else None
                 note = f"{count} {what} against 1"
                 goal = 1.05 if least else None
-                yield Figure("growth", f"{note}: k = 1000, p50", wide, "ms", alone, "1", goal)
+                yield Figure(f"{note}: k = {max(effort.sizes)}, p50", wide, "ms", alone, "1", goal)
                 rates: dict[str, float] = {"more": 0.0, "one": 0.0}
-                for _ in range(IN_TURN):
-                    rates["more"] += await rate(lambda: more.task(MANY), MANY_AT_ONCE, seconds / IN_TURN)
-                    rates["one"] += await rate(lambda: one.task(MANY), MANY_AT_ONCE, seconds / IN_TURN)
+                for _ in range(effort.slices):
+                    rates["more"] += await rate(lambda: more.task(MANY), MANY_AT_ONCE, effort.seconds / effort.slices)
+                    rates["one"] += await rate(lambda: one.task(MANY), MANY_AT_ONCE, effort.seconds / effort.slices)
                 yield Figure(
-                    "growth",
                     f"{note}: many tasks of {MANY}",
-                    rates["more"] / IN_TURN,
+                    rates["more"] / effort.slices,
                     "tasks/s",
-                    rates["one"] / IN_TURN,
+                    rates["one"] / effort.slices,
                     "1",
                     least,
                     least=True,
                 )
 
 
-async def _in_turn(more: Site, one: Site, seconds: float) -> tuple[float, float]:
+async def _in_turn(more: Site, one: Site, effort: Effort) -> tuple[float, float]:
     """Medians of wide tasks, in milliseconds."""
+    k = max(effort.sizes)
     wide: list[float] = []
     alone: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(wide) < LEAST or time.perf_counter() < end:
-        wide.append(await more.task(1000) * 1e3)
-        alone.append(await one.task(1000) * 1e3)
+    end = time.perf_counter() + effort.seconds
+    while len(wide) < effort.least + 1 or time.perf_counter() < end:
+        wide.append(await more.task(k) * 1e3)
+        alone.append(await one.task(k) * 1e3)
     return median(wide[1:]), median(alone[1:])

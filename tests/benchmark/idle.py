@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.benchmark.effort import Effort
 from tests.benchmark.figures import Figure, median
 from tests.benchmark.processes import Taken
 from tests.benchmark.site import SUBJECTS, services, site
@@ -22,27 +23,24 @@ from concertino.runtime.nats_server import NatsServer
 from concertino.runtime.settings import settings
 
 MEMORY_GOAL, FIRST_LINE_GOAL = 80.0, 2.0
-STARTS = 3
 _ROOT = Path(__file__).parents[2]
 _WORKERS = ("docs", "code", "web", "general", "echo-1")
 
 
-async def figures(seconds: float) -> AsyncIterator[Figure]:
-    """Idle for ``seconds``; then each service's start, and that of ``concertino ask``."""
+async def figures(effort: Effort) -> AsyncIterator[Figure]:
+    """Everything that ships, with nothing to do."""
     async with site(of=(*SERVICES, *services(workers=1)[-1:])) as ours:
         await asyncio.sleep(1.0)  # what is done once after the start
         before = {name: Taken.by(pid) for name, pid in ours.fleet.pids.items()}
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(effort.seconds)
         for name, pid in sorted(ours.fleet.pids.items()):
             now = Taken.by(pid)
             goal = MEMORY_GOAL if name in _WORKERS else None
-            yield Figure("idle", f"memory of {name}", now.memory, "MiB", goal=goal, judged="value")
-            yield Figure("idle", f"processor time of {name}", (now.cpu - before[name].cpu) / seconds * 1e3, "ms/s")
-    async for figure in starts():
-        yield figure
+            yield Figure(f"memory of {name}", now.memory, "MiB", goal=goal, judged="value")
+            yield Figure(f"processor time of {name}", (now.cpu - before[name].cpu) / effort.seconds * 1e3, "ms/s")
 
 
-async def starts() -> AsyncIterator[Figure]:
+async def starts(effort: Effort) -> AsyncIterator[Figure]:
     """From the command to the announcement on the bus, each service by itself; then what a caller waits for."""
     with tempfile.TemporaryDirectory(prefix="concertino-bench-") as store:
         async with NatsServer(Path(store)) as server:
@@ -50,15 +48,15 @@ async def starts() -> AsyncIterator[Figure]:
             await bus.close()
             for service in SERVICES:
                 took: list[float] = []
-                for _ in range(STARTS):
+                for _ in range(effort.starts):
                     fleet = Fleet(settings(), lambda *_: None, url=server.url, store=Path(store) / "none", services=(service,))
                     began = time.perf_counter()
                     await fleet.start(strict=True)
                     took.append(time.perf_counter() - began)
                     await fleet.stop(10.0)
-                yield Figure("start", service.name, median(took), "s")
-    firsts = [await asyncio.to_thread(first_line) for _ in range(STARTS)]
-    yield Figure("start", "concertino ask: command to first line", median(firsts), "s", goal=FIRST_LINE_GOAL, judged="value")
+                yield Figure(service.name, median(took), "s")
+    firsts = [await asyncio.to_thread(first_line) for _ in range(effort.starts)]
+    yield Figure("concertino ask: command to first line", median(firsts), "s", goal=FIRST_LINE_GOAL, judged="value")
 
 
 def first_line() -> float:

@@ -13,7 +13,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,10 +157,10 @@ def _process(role: Callable[[str], Awaitable[None]], url: str) -> None:
 
 
 class Limit:
-    """Tasks of the skeleton, as their caller sees them."""
+    """Tasks of the skeleton, as their caller sees them. ``pids`` are its processes, by what they do."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, bus: Bus, pids: Mapping[str, Sequence[int]]) -> None:
+        self._bus, self.pids = bus, pids
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._numbers, self._name = itertools.count(), f"{os.getpid()}-{time.time_ns()}"
 
@@ -206,7 +206,8 @@ async def limit(url: str, workers: int) -> AsyncIterator[Limit]:
         processes = [context.Process(target=_process, args=(role, url), daemon=True) for role in roles]
         for process in processes:
             process.start()
-        driver = Limit(bus)
+        pids = [process.pid or 0 for process in processes]
+        driver = Limit(bus, {"workers": pids[:-1], "orchestrator": pids[-1:]})
         await connection.subscribe("l.*.outcome", cb=driver._on_outcome)
         try:
             await driver.task(1)  # when that is there, so are the processes

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from evals.retrieval.corpus import corpus, default_cache, pins
 from msgspec import structs
+from tests.benchmark.effort import Effort
 from tests.benchmark.figures import Figure, median
 
 from concertino.code.code import Code
@@ -30,11 +31,14 @@ PATTERNS = (r"def get_queryset\(", r"class \w+Middleware\b", r"prefetch_related_
 RUNS = 5
 
 
-async def figures() -> AsyncIterator[Figure]:
+async def figures(effort: Effort) -> AsyncIterator[Figure]:
     """The whole distribution to the code worker, its documentation to the docs worker; indexes begin empty."""
-    (pin,) = (pin for pin in pins() if pin.name == TREE)
-    code = corpus(structs.replace(pin, kind="code", folder=""), default_cache()).root
-    docs = corpus(pin, default_cache()).root
+    if effort.tree is None:
+        (pin,) = (pin for pin in pins() if pin.name == TREE)
+        code = corpus(structs.replace(pin, kind="code", folder=""), default_cache()).root
+        docs = corpus(pin, default_cache()).root
+    else:
+        code = docs = effort.tree
     with tempfile.TemporaryDirectory(prefix="concertino-bench-") as scratch:
         cache = Path(scratch)
         for kind, root in (("code", code), ("docs", docs)):
@@ -46,7 +50,7 @@ async def figures() -> AsyncIterator[Figure]:
             else:
                 opened = await Corpus.open(Source(kind="docs", location=str(root)), cache)
             took = time.perf_counter() - began
-            yield Figure("retrieval", f"{kind}: to index {files:,} files", took, "s", baseline, "SQLite's FTS5, whole files")
+            yield Figure(f"{kind}: to index {files:,} files", took, "s", baseline, "SQLite's FTS5, whole files")
             began = time.perf_counter()
             if isinstance(opened, Code):
                 await opened.close()
@@ -54,17 +58,17 @@ async def figures() -> AsyncIterator[Figure]:
             else:
                 opened.close()
                 opened = await Corpus.open(Source(kind="docs", location=str(root)), cache)
-            yield Figure("retrieval", f"{kind}: to open it again", time.perf_counter() - began, "s")
+            yield Figure(f"{kind}: to open it again", time.perf_counter() - began, "s")
             search = _searching(opened)
             ours = [await _timed(search, query) for _ in range(RUNS) for query in QUERIES]
             theirs = [_query(cache / f"{kind}.db", query) for _ in range(RUNS) for query in QUERIES]
-            yield Figure("retrieval", f"{kind}: a query", median(ours), "ms", median(theirs), "SQLite's FTS5, whole files")
+            yield Figure(f"{kind}: a query", median(ours), "ms", median(theirs), "SQLite's FTS5, whole files")
             if isinstance(opened, Code):
                 greps = [await _timed(opened.grep, pattern) for _ in range(RUNS) for pattern in PATTERNS]
                 rg = shutil.which("rg")
                 base = median([_ripgrep(rg, pattern, root) for _ in range(RUNS) for pattern in PATTERNS]) if rg else None
                 note = "" if rg else "no ripgrep here: Debian's package `ripgrep` has it"
-                yield Figure("retrieval", "code: grep", median(greps), "ms", base, "ripgrep", note=note)
+                yield Figure("code: grep", median(greps), "ms", base, "ripgrep", note=note)
                 await opened.close()
             else:
                 opened.close()

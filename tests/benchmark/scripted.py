@@ -1,21 +1,25 @@
-"""A model API that answers at once, in a process of its own: what is measured beside it is not what it takes itself."""
+"""A model API in a process of its own: what is measured beside it is not what it takes itself."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import multiprocessing
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeAlias
 
 from tests.kit import script
 
 from concertino.testing import MessagesApi, Tool
 
+Rules: TypeAlias = Callable[[MessagesApi], None]
+"""Tells the API what to answer. It is called in the API's own process, so it has to be known by its name."""
 
-def rules(api: MessagesApi) -> None:
+
+def quickly(api: MessagesApi) -> None:
     """What it says to each question: two workers, four calls of tools each, a finding, a report."""
     briefs = (script.brief(kind, kind, f"What {kind} says", sources=str(n)) for n, kind in enumerate(("docs", "code"), start=1))
     api.on(script.of("plan"), every=script.split(*briefs))
@@ -29,29 +33,32 @@ def rules(api: MessagesApi) -> None:
     api.on(script.of("write"), every=script.written)
 
 
-async def _serve(told: Connection) -> None:
+async def _serve(told: Connection, rules: Rules) -> None:
     async with MessagesApi() as api:
         rules(api)
         told.send(json.dumps(api.environment()))
         await asyncio.to_thread(told.recv)  # until the other end is closed
 
 
-def _process(told: Connection) -> None:
+def _process(told: Connection, rules: Rules) -> None:
     try:
-        asyncio.run(_serve(told))
+        asyncio.run(_serve(told, rules))
     except (EOFError, KeyboardInterrupt):
         return
 
 
 class Api:
-    """``with Api() as api``: its address and key are in ``environment``."""
+    """``with Api(rules) as api``: its address and key are in ``environment``."""
 
     MATERIAL: ClassVar[Path] = Path(__file__).parents[2]
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
         self._line, theirs = context.Pipe()
-        self._running = context.Process(target=_process, args=(theirs,), daemon=True)
+        self._running = context.Process(target=_process, args=(theirs, self._rules), daemon=True)
         self._running.start()
         theirs.close()
         self.environment: dict[str, str] = json.loads(self._line.recv())

@@ -32,13 +32,12 @@ class Site:
         self.fleet, self.client, self.bus = fleet, client, bus
         self._bare = 0
 
-    async def task(self, k: int, *, report: bool = False, seconds: Sequence[float] = (), straggles: float = 0.0) -> float:
-        """Seconds from submission to outcome of ``k`` subtasks, as their caller sees them. Subtask n takes ``seconds[n]``;
-        the first attempt at the first one ``straggles`` as long instead."""
+    async def task(self, k: int, *, report: bool = False, seconds: Sequence[float] = ()) -> float:
+        """Seconds from submission to outcome of ``k`` subtasks, as their caller sees them. Subtask n takes
+        ``seconds[n]``."""
 
         def params(n: int) -> dict[str, float]:
-            late = {"first": straggles} if straggles and n == 0 else {}
-            return {**({"seconds": seconds[n]} if seconds else {}), **late}
+            return {"seconds": seconds[n]} if seconds else {}
 
         subtasks = tuple(Subtask(id=f"s{n}", kind="echo", objective=f"echo {n}", params=params(n)) for n in range(k))
         plan = Plan(subtasks=subtasks, synthesize=report)
@@ -64,9 +63,10 @@ class Site:
 
 
 def services(*, workers: int = WORKERS, orchestrators: int = 1) -> tuple[Service, ...]:
-    """What ships, with so many replicas of who coordinates and who echoes."""
+    """What a task of such subtasks needs of what ships, with so many replicas of who coordinates and who echoes."""
+    needed = [service for service in ALWAYS if service.name in ("orchestrator", "synthesizer")]
     more = (Service(f"orchestrator-{n}", "concertino.orchestrator") for n in range(2, orchestrators + 1))
-    return (*ALWAYS, *more, *(Service(f"echo-{n}", str(ECHO)) for n in range(1, workers + 1)))
+    return (*needed, *more, *(Service(f"echo-{n}", str(ECHO)) for n in range(1, workers + 1)))
 
 
 @asynccontextmanager

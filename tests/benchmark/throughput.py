@@ -6,18 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from tests.benchmark.effort import Effort
 from tests.benchmark.figures import Figure
 from tests.benchmark.limit import limit
-from tests.benchmark.scripted import Api
+from tests.benchmark.scripted import Api, quickly
 from tests.benchmark.site import SUBJECTS, WORKERS, Site, services, site
 
 from concertino.cli.fleet.services import SERVICES
 from concertino.client import Limits, Source
 
-SIZES = (1, 10, 100, 1000)
 GOAL = {100: 0.7}
 """The least that the rate of subtasks may be, in rates of the skeleton."""
-SLICES = 3
 AT_ONCE, IN_ALL = 64, 2000
 """The most tasks at once, and the most subtasks of all of them."""
 QUESTIONS_AT_ONCE = 8
@@ -39,24 +38,27 @@ async def rate(one: Callable[[], Awaitable[object]], at_once: int, seconds: floa
     return done / seconds
 
 
-async def figures(seconds: float) -> AsyncIterator[Figure]:
-    """``seconds`` for each slice."""
+async def figures(effort: Effort) -> AsyncIterator[Figure]:
+    """Each size in slices, and tasks as they are without a ready plan."""
     async with site() as ours, limit(ours.fleet.url, WORKERS) as skeleton:
-        for k in SIZES:
+        for k in effort.sizes:
             at_once = max(1, min(AT_ONCE, IN_ALL // k))
             mine: list[float] = []
             base: list[float] = []
-            for _ in range(SLICES):
-                mine.append(await rate(lambda k=k: ours.task(k), at_once, seconds))  # type: ignore[misc]
-                base.append(await rate(lambda k=k: skeleton.task(k), at_once, seconds))  # type: ignore[misc]
-            rates = sum(mine) / SLICES * k, sum(base) / SLICES * k
-            yield Figure("throughput", f"k = {k}", rates[0], "subtasks/s", rates[1], "limit", GOAL.get(k), least=True)
-    with Api() as api:
+            bare: list[float] = []
+            for _ in range(effort.slices):
+                mine.append(await rate(lambda k=k: ours.task(k), at_once, effort.seconds))  # type: ignore[misc]
+                base.append(await rate(lambda k=k: skeleton.task(k), at_once, effort.seconds))  # type: ignore[misc]
+                bare.append(await rate(lambda k=k: ours.bare(k), at_once, effort.seconds))  # type: ignore[misc]
+            rates = [sum(found) / effort.slices * k for found in (mine, base, bare)]
+            yield Figure(f"k = {k}", rates[0], "subtasks/s", rates[1], "limit", GOAL.get(k), least=True)
+            yield Figure(f"k = {k}, against the bus", rates[0], "subtasks/s", rates[2], "bare bus")
+    with Api(quickly) as api:
         async with site(of=(*SERVICES, *services()[-1:]), environment={"CTN_MODEL": "anthropic", **api.environment}) as ours:
             await question(ours)  # with the first one each process loads the SDK
-            asked = await rate(lambda: question(ours), QUESTIONS_AT_ONCE, seconds * SLICES)
+            asked = await rate(lambda: question(ours), QUESTIONS_AT_ONCE, effort.seconds * effort.slices)
     note = "a plan, two workers with four calls of tools, a report; the scripted API shares the machine"
-    yield Figure("throughput", "planned and written by a model that takes no time", asked, "tasks/s", note=note)
+    yield Figure("planned and written by a model that takes no time", asked, "tasks/s", note=note)
 
 
 async def question(ours: Site) -> None:

@@ -1,5 +1,4 @@
-"""A worker that does nothing but answer: for measuring what is around the work. ``params.seconds`` makes it take its time, and
-``params.first`` makes the first attempt take that time instead, as a straggler does."""
+"""A worker that does nothing but answer: for measuring what is around the work. ``params.seconds`` makes it take its time."""
 
 import asyncio
 
@@ -11,8 +10,6 @@ worker = Worker("echo", "Repeats its objective. For tests and benchmarks.", slot
 @worker.handle
 async def echo(brief: Subtask, context: Context) -> list[Finding]:
     seconds = float(brief.params.get("seconds", 0))
-    if context.work.attempt == 1:
-        seconds = float(brief.params.get("first", seconds))
     if seconds:
         await asyncio.sleep(seconds)
     return [Finding(claim=brief.objective)]
