@@ -25,7 +25,7 @@ class Effort(Struct, frozen=True):
     """Turns of each of two that are compared."""
     starts: int = 3
     runs: int = 3
-    """Tasks with a straggler of each sort."""
+    """Realistic tasks of each sort."""
     pace: float = 1.0
     """Of the model in the section on a realistic task: half of it is twice as fast."""
     tree: Path | None = None

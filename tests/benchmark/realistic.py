@@ -20,10 +20,6 @@ from concertino.contracts.codec import decode
 from concertino.contracts.messages import Dispatched
 
 GOAL = 1.15
-LEARNED = 3
-"""Usual tasks, from which it is known what is slow, before the first one with a straggler."""
-UNHEDGED = 2
-"""Tasks with a straggler that nobody hedges: they all take the same."""
 READERS = 4
 """Processes that read documents: slots for twelve parts, and a few to spare."""
 
@@ -36,7 +32,9 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
         told = {"CTN_MODEL": "anthropic", **api.environment}
         questions = count()
         async with site(of=of, environment=told) as ours:
-            usual = [await _asked(ours, next(questions), "never", effort.pace) for _ in range(LEARNED)]
+            usual = [
+                await _asked(ours, next(questions), "never", effort.pace) for _ in range(effort.runs)
+            ]  # what is slow is learned
             late: dict[Straggles, list[Asked]] = {"searching": [], "answering": []}
             for _ in range(effort.runs):
                 for straggles, found in late.items():
@@ -49,8 +47,7 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
         for straggles, found in late.items():
             yield _figure(f"of these: stuck while {straggles}", found)
         async with site(of=of, environment={**told, "CTN_HEDGE": "off"}) as ours:
-            await _asked(ours, next(questions), "never", effort.pace)
-            unhedged = [await _asked(ours, next(questions), "answering", effort.pace) for _ in range(UNHEDGED)]
+            unhedged = [await _asked(ours, next(questions), "answering", effort.pace) for _ in range(effort.runs)]
         yield _figure("a straggler, not hedged", unhedged)
 
 
