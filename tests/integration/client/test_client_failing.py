@@ -120,8 +120,8 @@ async def test_what_failed_is_run_again_and_the_report_is_on_everything(client: 
 
 
 async def submissions(client: Client, task: str) -> list[str]:
-    """The tasks that run ``task`` again."""
-    states = [await client.state(summary.task) for summary in await client.tasks()]
+    """The tasks that run ``task`` again, in order."""
+    states = [await client.state(summary.task) for summary in reversed(await client.tasks())]
     return [state.task for state in states if state.submitted and state.submitted.again == task]
 
 
