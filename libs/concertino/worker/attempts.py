@@ -17,13 +17,14 @@ from concertino.contracts.messages import Begun, Failure, Progress, ResultStatus
 from concertino.masking import masked
 from concertino.telemetry import metrics, tracing
 from concertino.telemetry.names import Attribute, Event
-from concertino.worker import lease, policy
+from concertino.worker import policy
 from concertino.worker.context import Context
 from concertino.worker.endings import Endings
 from concertino.worker.handlers import Handler, call
 from concertino.worker.intake import Run
 from concertino.worker.job import Job
 from concertino.worker.journal import Checkpoints, Journal
+from concertino.worker.lease import Hold
 from concertino.worker.middleware import Middleware, Next
 from concertino.worker.middleware.alone import alone
 from concertino.worker.middleware.deadline import deadline
@@ -54,6 +55,7 @@ class Attempts:
     ) -> None:
         self._replica, self._handler, self._roster, self._endings = replica, handler, roster, endings
         self._telling, self._stuck = telling, stuck
+        self._held: dict[tuple[str, str], Hold] = {}
         # Some may never end: as many are left for what can be done, until the replica has to be started again.
         self._threads = ThreadPoolExecutor(2 * replica.slots, replica.kind)
         chain = [
@@ -72,9 +74,16 @@ class Attempts:
         """Let go of the threads, whatever they do."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def held(self, task: str, work: str) -> Hold | None:
+        """The delivery of a first attempt at this piece of work that is being made here, until it is settled. A hedge is no
+        such attempt: it may be let go, and what it was made beside with it."""
+        return self._held.get((task, work))
+
     async def make(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
         """Make the attempt at ``delivery`` that ``found`` says, and settle it; ``span`` is about all that."""
-        hold = lease.Hold(delivery)
+        hold, at = Hold(delivery), (found.work.task, found.work.id)
+        if found.work.attempt == 1:
+            self._held[at] = hold
         try:
             job = await self._begin(found, hold)
             settled = await self._end(job, hold, found, span)
@@ -89,11 +98,13 @@ class Attempts:
             await self._endings.settle(job, settled, span)
             await hold.ack(confirm=bool(job.context.spent))
         finally:
+            if self._held.get(at) is hold:
+                del self._held[at]
             hold.end()
 
     # --- it begins
 
-    async def _begin(self, found: Run, hold: lease.Hold) -> Job:
+    async def _begin(self, found: Run, hold: Hold) -> Job:
         work, replica = found.work, self._replica
         hedge = work.attempt > 1
         context = Context(
@@ -118,7 +129,7 @@ class Attempts:
             job.since = await replica.intake.since(work, hold)
         return job
 
-    async def _journal(self, work: Work, hold: lease.Hold) -> Journal:
+    async def _journal(self, work: Work, hold: Hold) -> Journal:
         """Nobody goes on from what a hedge began, so nothing is kept of it."""
         replica, kept = self._replica, None
         if work.attempt == 1:
@@ -173,7 +184,7 @@ class Attempts:
 
     # --- it ends
 
-    async def _end(self, job: Job, hold: lease.Hold, found: Run, span: tracing.Span) -> Settled | None:
+    async def _end(self, job: Job, hold: Hold, found: Run, span: tracing.Span) -> Settled | None:
         """The result of ``job``; None where it has none, and all is said and done about that."""
         try:
             return await self._run(job)
@@ -187,7 +198,7 @@ class Attempts:
         except Exception as e:  # noqa: BLE001  (what became of it is decided there)
             return await self._raised(job, hold, found, span, e)
 
-    async def _interrupted(self, job: Job, hold: lease.Hold, span: tracing.Span) -> bool:
+    async def _interrupted(self, job: Job, hold: Hold, span: tracing.Span) -> bool:
         """Whether somebody told it to go; then that is settled."""
         work, roster = job.work, self._roster
         if job.journal.taken_over:
@@ -216,7 +227,7 @@ class Attempts:
             return False
         return True
 
-    async def _raised(self, job: Job, hold: lease.Hold, found: Run, span: tracing.Span, error: Exception) -> Settled | None:
+    async def _raised(self, job: Job, hold: Hold, found: Run, span: tracing.Span, error: Exception) -> Settled | None:
         """What follows from an ``error``: another attempt, or a failed result."""
         replica, why = self._replica, str(error)
         if not isinstance(error, ConcertinoError):
