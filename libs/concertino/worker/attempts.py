@@ -156,7 +156,7 @@ class Attempts:
 
     async def _run(self, job: Job) -> Settled:
         """What it brings. Who is told to go is interrupted, and not what is done about it here."""
-        job.running = running = asyncio.ensure_future(self._call(job))
+        job.running = running = asyncio.create_task(self._call(job))
         job.journal.on_end(job.interrupt)
         self._roster.enter(job)
         try:
@@ -164,6 +164,9 @@ class Attempts:
         finally:
             self._roster.leave(job)
             self._stuck.left(job)
+            # Nothing points in a circle then: all of it is freed as it ends, and no collector has to look for it.
+            job.running = None
+            job.journal.on_end(None)
 
     async def _handle(self, job: Job) -> Settled:
         if job.alone:
