@@ -55,7 +55,6 @@ class Attempts:
     ) -> None:
         self._replica, self._handler, self._roster, self._endings = replica, handler, roster, endings
         self._telling, self._stuck = telling, stuck
-        self._held: dict[tuple[str, str], Hold] = {}
         # Some may never end: as many are left for what can be done, until the replica has to be started again.
         self._threads = ThreadPoolExecutor(2 * replica.slots, replica.kind)
         chain = [
@@ -74,17 +73,10 @@ class Attempts:
         """Let go of the threads, whatever they do."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def held(self, task: str, work: str) -> Hold | None:
-        """The delivery of a first attempt at this piece of work that is being made here, until it is settled. A hedge is no
-        such attempt: it may be let go, and what it was made beside with it."""
-        return self._held.get((task, work))
-
     async def make(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
         """Make the attempt at ``delivery`` that ``found`` says, and settle it; ``span`` is about all that."""
-        hold, at = Hold(delivery), (found.work.task, found.work.id)
-        if found.work.attempt == 1:
-            self._held[at] = hold
-        try:
+        hold = Hold(delivery)
+        with self._roster.holding(found.work, hold):
             job = await self._begin(found, hold)
             settled = await self._end(job, hold, found, span)
             if settled is None:
@@ -97,10 +89,6 @@ class Attempts:
                     return
             await self._endings.settle(job, settled, span)
             await hold.ack(confirm=bool(job.context.spent))
-        finally:
-            if self._held.get(at) is hold:
-                del self._held[at]
-            hold.end()
 
     # --- it begins
 

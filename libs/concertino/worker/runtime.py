@@ -169,7 +169,7 @@ class Runtime:
                 await delivery.ack()
             case Leave():
                 pass  # whoever has it settles it
-            case Fail(task, work, _, _) if hold := self._attempts.held(task, work):
+            case Fail(task, work, _, _) if hold := roster.held(task, work):
                 await hold.renew(delivery)  # what never came back is still here
             case Fail():
                 await self._endings.abandon(found, delivery)
@@ -183,10 +183,10 @@ class Runtime:
             case Run(work, _) if roster.is_superseded(work.task, work.id):
                 span.event(Event.LATE)
                 await delivery.ack()
-            case Run(work, _) if work.attempt == 1 and (hold := self._attempts.held(work.task, work.id)):
+            case Run(work, _) if work.attempt == 1 and (hold := roster.held(work.task, work.id)):
                 # The bus was away for longer than its lease, and nobody else has taken it: whoever is at it goes on.
                 await hold.renew(delivery)
-            case Run(work, _) if work.attempt > 1 and (replica.draining or roster.at(work.task, work.id)):
+            case Run(work, _) if work.attempt > 1 and (replica.draining or roster.held(work.task, work.id, work.attempt)):
                 # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
                 span.event(Event.HANDED_BACK)
                 await delivery.nak(policy.elsewhere(delivery.attempt))

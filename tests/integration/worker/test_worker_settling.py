@@ -148,23 +148,6 @@ async def test_who_is_at_its_last_attempt_goes_on_where_that_comes_to_it_again(s
     await stage.settled()
 
 
-async def test_what_comes_again_while_its_result_cannot_be_written_is_not_done_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("concertino.worker.endings.WRITE_PAUSE", 0.001)
-    wire, gate = stage.wire(), Gate()
-    wire.leases_are_lost, wire.refuses_writes = True, 10**6
-    gate.open.set()
-    replica = await stage.replica(gate, wire=wire)
-    await stage.submit()
-    await until(lambda: wire.refuses_writes < 10**6)
-    await stage.elapse(Settings().lease + 1)
-    await until(lambda: (hold := replica._attempts.held("t1", "result.echo.s1")) is not None and hold.attempt == 2)
-    wire.refuses_writes = 0
-    await stage.settled()
-    assert ((await stage.result()).attempts, gate.began) == (1, 1)
-
-
 async def test_errors_of_the_world_are_tried_again_with_back_off(stage: Stage) -> None:
     seen: list[float] = []
 
