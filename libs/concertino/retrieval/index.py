@@ -39,6 +39,8 @@ MOST_TERMS = 250
 _UNSETTLED = 20_000_000
 """Nanoseconds. A file that changed this shortly before it was read may change again without its time stamp moving."""
 
+INDEX = "index.sqlite"
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Passage).decode
 
@@ -136,13 +138,14 @@ class Index:
             self._database.close()
 
 
-def index_path(root: Path | str, cache: Path, reader: str) -> Path:
-    """Where ``reader``'s index of ``root`` (a folder, or a URL) is kept below ``cache``: always the same name for the same two.
+def index_folder(root: Path | str, cache: Path, reader: str) -> Path:
+    """Where ``reader``'s index of ``root`` (a folder, or a URL) is kept below ``cache``, as :data:`INDEX`: always the same name
+    for the same two.
 
     Two readers of one folder cut it into different passages: with one index they would rebuild it under each other's hands.
     """
     name = str(root.resolve()) if isinstance(root, Path) else root
-    return cache / "indexes" / reader / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.sqlite"
+    return cache / "indexes" / reader / hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def _fields(passage: Passage) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ import pytest
 from concertino.contracts.errors import SourceError, Transient
 from concertino.contracts.messages import Locator, Passage
 from concertino.retrieval.chunk import passages
-from concertino.retrieval.index import Index, Refreshed, index_path
+from concertino.retrieval.index import Index, Refreshed, index_folder
 from concertino.retrieval.search import merge
 from concertino.retrieval.tree import File, Tree
 
@@ -256,10 +256,10 @@ def test_results_of_several_indexes_are_one(root: Path) -> None:
 
 def test_the_same_root_has_the_same_path(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
-    assert index_path(tmp_path / "link", tmp_path, "docs") == index_path(tmp_path, tmp_path, "docs")
-    assert index_path("https://x.org/a", tmp_path, "docs") != index_path("https://x.org/b", tmp_path, "docs")
-    assert index_path(tmp_path, tmp_path, "docs") != index_path(tmp_path, tmp_path, "code")
-    assert index_path(tmp_path, tmp_path, "docs").is_relative_to(tmp_path)
+    assert index_folder(tmp_path / "link", tmp_path, "docs") == index_folder(tmp_path, tmp_path, "docs")
+    assert index_folder("https://x.org/a", tmp_path, "docs") != index_folder("https://x.org/b", tmp_path, "docs")
+    assert index_folder(tmp_path, tmp_path, "docs") != index_folder(tmp_path, tmp_path, "code")
+    assert index_folder(tmp_path, tmp_path, "docs").is_relative_to(tmp_path)
 
 
 def test_alternatives_count_once(root: Path) -> None:
