@@ -10,6 +10,7 @@ import pytest
 from concertino.cli.fleet.fleet import Fleet
 from concertino.cli.fleet.services import Service
 from concertino.client import Client, Limits, Plan, Subtask
+from concertino.contracts.subjects import Subjects
 from concertino.runtime.settings import settings
 from kit.waiting import until
 
@@ -57,8 +58,14 @@ async def test_every_stream_one_after_another(tmp_path: Path, monkeypatch: pytes
             before = dict(fleet.pids)
             names = [stream.config.name or "" for stream in await admin.jetstream().streams_info()]
             assert len(names) == 9
+
+            async def announced() -> bool:
+                return "echo" in {worker.kind for worker in await client.workers()}
+
             for name in names:
                 await admin.jetstream().delete_stream(name)
+                if name == f"KV_{Subjects().workers_bucket}":
+                    await until(announced, "who is there says so again", seconds=60)
                 task = await client.submit(f"after {name}", plan=PLAN, limits=Limits(deadline=90))
                 assert (await client.wait(task, timeout=100)).status == "answered", name
             there = {stream.config.name for stream in await admin.jetstream().streams_info()}
@@ -84,7 +91,7 @@ async def test_the_queues_with_work_in_them_and_under_way(tmp_path: Path, monkey
                 return await client.submit(request, plan=plan, limits=Limits(deadline=deadline))
 
             running = await submitted("under way", 5.0, 90)
-            work = f"{client.subjects.work_stream}"
+            work = Subjects().work_stream
 
             async def depth(wanted: int) -> bool:
                 return (await admin.jetstream().stream_info(work)).state.messages == wanted
@@ -112,7 +119,7 @@ async def test_deadlines_are_kept_after_the_timers_were_deleted(tmp_path: Path) 
         async with Client(fleet.url) as client:
             for number in range(3):  # the log has taken something from the timers
                 await client.wait(await client.submit(str(number), plan=PLAN, limits=Limits(deadline=60)), timeout=60)
-            await admin.jetstream().delete_stream(client.subjects.timers_stream)
+            await admin.jetstream().delete_stream(Subjects().timers_stream)
             brief = Subtask(id="s1", kind="echo", objective="say it", params={"seconds": 600})
             plan = Plan(subtasks=(brief,), synthesize=False)
             task = await client.submit("endless", plan=plan, limits=Limits(deadline=3))

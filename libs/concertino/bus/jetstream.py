@@ -120,6 +120,15 @@ class JetStream:
 
     # --- provisioning
 
+    async def keep_provisioned(self) -> None:
+        """Make streams that :meth:`provision` made anew as soon as one is deleted. (Else that is found out by whoever needs
+        it and listens to it, and what is only read by others stays away.)"""
+
+        async def deleted(_: Stored) -> None:
+            self._streams.look()
+
+        await self.subscribe(calls.STREAM_DELETED, deleted)
+
     async def provision(self, topology: Topology) -> None:
         if not self._provisions:
             for consumer in topology.consumers:
