@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from concertino.contracts.errors import Cancelled
 from concertino.contracts.messages import Passage
 from concertino.retrieval import database
 from concertino.retrieval.about import about
@@ -63,6 +64,7 @@ class Index:
         A file that is damaged, or no database, is replaced. :class:`SourceError` where it cannot be written at all.
         """
         self._lock = threading.RLock()
+        self._closed = False
         self._database = Database(path, version=version)
 
     def refresh(self, files: Sequence[File], read: Callable[[File], list[Passage]]) -> Refreshed:
@@ -70,8 +72,11 @@ class Index:
 
         Size and time stamp decide whether a file is read, the digest of its passages whether it is indexed again. It is one
         transaction: killed in between, the index is as it was; a second process waits, and then finds nothing to do.
+        :class:`Cancelled` where it was closed by then.
         """
         with self._lock:
+            if self._closed:
+                raise Cancelled("the index is closed: nobody waits for it any more")
             with self._database.reading():
                 known = self._database.files()
             if not _changes(files, known) and len(files) == len(known):
@@ -135,6 +140,7 @@ class Index:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._database.close()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from concertino.contracts.errors import SourceError, Transient
+from concertino.contracts.errors import Cancelled, SourceError, Transient
 from concertino.contracts.messages import Locator, Passage
 from concertino.retrieval.chunk import passages
 from concertino.retrieval.index import Index, Refreshed, index_folder
@@ -292,3 +292,11 @@ def test_a_file_about_the_thing_comes_before_one_that_mentions_it() -> None:
     hits = index.search("limit of retries").hits
     assert hits[0].passage.source == "retries.md"
     assert hits[0].about.startswith("Retries")
+
+
+def test_who_comes_to_refresh_what_was_closed_is_told_so(tmp_path: Path) -> None:
+    """As where the thread that was to do it had not come so far when nobody waited any more."""
+    index = Index(tmp_path / "index.sqlite", version="1")
+    index.close()
+    with pytest.raises(Cancelled):
+        index.refresh([], lambda _: [])
