@@ -94,7 +94,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     half of it, where that is more): what is deleted has no outcome. It is for whoever provisions, and for the orchestrators."""
     max_queued: Annotated[int, Meta(ge=1, le=100_000_000)] = MAX_QUEUED
     """Pieces of work that each queue (of one kind, in one lane) holds at the most, waiting or under way. Where one is full,
-    tasks that need it are refused until there is room. It is for whoever provisions."""
+    tasks that need it are refused until there is room; all are, where about as many facts wait for orchestrators. It is for
+    whoever provisions."""
     lease: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
     """After which work of a worker that fell silent goes to another."""
     attempts: Annotated[int, Meta(ge=1, le=50)] = 4
