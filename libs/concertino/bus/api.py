@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from concertino.bus import calls
+from concertino.bus.fastclient import FastClient
 from concertino.bus.port import Headers
 from concertino.bus.requests import Requests
 from concertino.contracts.errors import BusUnavailable, MessageTooLarge, QueueFull, Refused
@@ -86,7 +86,7 @@ _decode = msgspec.json.Decoder(Reply).decode
 class Api:
     """JetStream over ``nc``. Every call is repeated for ``patience`` seconds while the server is away: all of them may be."""
 
-    def __init__(self, nc: Client, patience: float) -> None:
+    def __init__(self, nc: FastClient, patience: float) -> None:
         self.requests = Requests(nc)
         self._nc, self._patience = nc, patience
 

@@ -12,7 +12,6 @@ import msgspec
 import nats.errors
 import nats.micro
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
@@ -30,6 +29,7 @@ from concertino.bus.api import (
 )
 from concertino.bus.connection import ANYBODY, dial, hang_up, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
+from concertino.bus.fastclient import FastClient
 from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Queued, Stored, Subscription
 from concertino.bus.puller import Puller
 from concertino.bus.topology import Consumer, Stream, Topology
@@ -52,7 +52,7 @@ _DELETED = {"KV-Operation": "DEL"}
 class JetStream:
     """The :class:`~concertino.bus.port.Bus` of one connection. Made by :meth:`connect`."""
 
-    def __init__(self, nc: Client, subjects: Subjects, patience: float, heartbeat: float, provisions: bool) -> None:
+    def __init__(self, nc: FastClient, subjects: Subjects, patience: float, heartbeat: float, provisions: bool) -> None:
         self._nc, self._subjects, self._heartbeat, self._provisions = nc, subjects, heartbeat, provisions
         self._denied: set[str] = set()
         self._api = Api(nc, patience)
@@ -381,7 +381,7 @@ class JetStream:
 
 
 class _Subscription:
-    def __init__(self, nc: Client, raw: NatsSubscription) -> None:
+    def __init__(self, nc: FastClient, raw: NatsSubscription) -> None:
         self._nc, self._raw = nc, raw
 
     async def stop(self) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 import nats.errors
 from msgspec import Struct
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from concertino.bus.fastclient import FastClient
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
 from concertino.contracts.subjects import Header
 
@@ -33,7 +33,7 @@ class _Open(Struct, eq=False):
 class Requests:
     """Requests over ``nc``. One reply, or with ``many`` replies up to the one that only carries a status."""
 
-    def __init__(self, nc: Client, timeout: float = ANSWER_WITHIN) -> None:
+    def __init__(self, nc: FastClient, timeout: float = ANSWER_WITHIN) -> None:
         self._nc, self._timeout = nc, timeout
         self._inbox = nc.new_inbox() + "."
         self._tokens = itertools.count()
@@ -41,7 +41,7 @@ class Requests:
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        await self._nc.subscribe(self._inbox + "*", cb=self._on_reply, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        await self._nc.listen(self._inbox + "*", self._on_reply)
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def ask(
@@ -68,7 +68,7 @@ class Requests:
         finally:
             del self._open[token]
 
-    async def _on_reply(self, message: Msg) -> None:
+    def _on_reply(self, message: Msg) -> None:
         request = self._open.get(message.subject[len(self._inbox) :])
         if request is None or request.future.done():
             return
