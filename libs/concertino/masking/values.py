@@ -37,9 +37,8 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
     if isinstance(value, Struct):
         text_of = value.source if isinstance(value, Passage) else path
         new: dict[str, Any] = {}
-        for name in value.__struct_fields__:
-            was = getattr(value, name)
-            if type(was) in _PLAIN or not was or name in _KEPT:
+        for name, was in zip(value.__struct_fields__, structs.astuple(value), strict=True):
+            if not was or type(was) in _PLAIN or name in _KEPT:
                 continue
             after = changed(was, change, text_of if name == "text" else path)
             if after is not was:
