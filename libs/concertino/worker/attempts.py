@@ -75,7 +75,7 @@ class Attempts:
     async def make(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
         """Make the attempt at ``delivery`` that ``found`` says, and settle it; ``span`` is about all that."""
         hold = lease.Hold(delivery)
-        try:
+        with self._roster.holding(found.work, hold):
             job = await self._begin(found, hold)
             settled = await self._end(job, hold, found, span)
             if settled is None:
@@ -88,8 +88,6 @@ class Attempts:
                     return
             await self._endings.settle(job, settled, span)
             await hold.ack(confirm=bool(job.context.spent))
-        finally:
-            hold.end()
 
     # --- it begins
 

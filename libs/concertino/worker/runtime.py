@@ -176,10 +176,10 @@ class Runtime:
             case Run(work, _) if roster.is_superseded(work.task, work.id):
                 span.event(Event.LATE)
                 await delivery.ack()
-            case Run(work, _) if work.attempt == 1 and (job := roster.at(work.task, work.id)) and job.hold:
+            case Run(work, _) if work.attempt == 1 and (hold := roster.held(work)):
                 # The bus was away for longer than its lease, and nobody else has taken it: whoever is at it goes on.
-                await job.hold.renew(delivery)
-            case Run(work, _) if work.attempt > 1 and (replica.draining or roster.at(work.task, work.id)):
+                await hold.renew(delivery)
+            case Run(work, _) if work.attempt > 1 and (replica.draining or roster.held(work)):
                 # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
                 span.event(Event.HANDED_BACK)
                 await delivery.nak(policy.elsewhere(delivery.attempt))
