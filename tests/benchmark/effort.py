@@ -26,6 +26,8 @@ class Effort(Struct, frozen=True):
     starts: int = 3
     runs: int = 3
     """Realistic tasks of each sort."""
+    learned: int = 8
+    """Realistic tasks before them, from which it is known what is slow."""
     pace: float = 1.0
     """Of the model in the section on a realistic task: half of it is twice as fast."""
     tree: Path | None = None
@@ -43,6 +45,7 @@ QUICK = Effort(
     slices=1,
     starts=1,
     runs=1,
+    learned=1,
     pace=0.05,
     tree=Path(__file__).parents[2] / "services" / "concertino" / "docs",
 )

@@ -32,9 +32,9 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
         told = {"CTN_MODEL": "anthropic", **api.environment}
         questions = count()
         async with site(of=of, environment=told) as ours:
-            usual = [
-                await _asked(ours, next(questions), "never", effort.pace) for _ in range(effort.runs)
-            ]  # what is slow is learned
+            for _ in range(effort.learned):  # what is slow; the first ones are, as processes load what they need
+                await _asked(ours, next(questions), "never", effort.pace)
+            usual = list[Asked]()
             late: dict[Straggles, list[Asked]] = {"searching": [], "answering": []}
             for _ in range(effort.runs):
                 for straggles, found in late.items():

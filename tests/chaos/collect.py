@@ -28,8 +28,9 @@ PAST = 5.0
 async def logs(bus: Bus, subjects: Subjects) -> dict[str, list[Fact]]:
     """The facts of every task, in order."""
     found: dict[str, list[Fact]] = defaultdict(list)
-    for task, fact in await TaskLog(bus, subjects).read_all(subjects.task("*"), 0.0):
-        found[task].append(fact)
+    log = TaskLog(bus, subjects)
+    for stored in await bus.read(subjects.tasks_stream, subjects.task("*")):
+        found[subjects.parse_fact(stored.subject)[0]].append(await log.fact_in(stored))
     return dict(found)
 
 
