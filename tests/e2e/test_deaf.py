@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from concertino.contracts.messages import Plan, Submitted, Subtask, Work
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
 from concertino.runtime.settings import settings
+from kit.probing import ready
 from kit.proxy import Proxy
 from kit.waiting import until
 
@@ -25,17 +25,6 @@ ECHO = Service("echo", str(Path(__file__).parent.parent / "kit" / "echo.py"), ("
 ORCHESTRATOR = Service("orchestrator", "concertino.orchestrator", ("plan",))
 NOTICED = 90.0
 """Seconds for what is only found out by silence: 20 for a queue, 30 for a connection, on a machine with nothing else to do."""
-
-
-async def ready(port: int) -> bool:
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.write(b"GET /readyz HTTP/1.1\r\n\r\n")
-    status = await reader.readline()
-    writer.close()
-    return b" 200 " in status
 
 
 @pytest.mark.parametrize("service", [ECHO, ORCHESTRATOR], ids=lambda service: service.name)
