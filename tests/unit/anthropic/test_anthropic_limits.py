@@ -196,7 +196,7 @@ async def test_without_a_fallback_it_is_as_with_a_model_that_is_away(api: Messag
 
 
 async def test_a_refusal_in_midstream_is_one_too(api: MessagesApi, claude: Make) -> None:
-    api.on("", Fault(529, midstream=True), FOUND)
+    api.on("", Fault(429, midstream=True), FOUND)
     sharing = Sharing(claude())
     await sharing.knows()
     await sharing.research()
@@ -205,6 +205,21 @@ async def test_a_refusal_in_midstream_is_one_too(api: MessagesApi, claude: Make)
     # It waits like all others, and not for itself: that would be taken for work.
     assert sharing.waits.seconds == pytest.approx(sum(sharing.claude.pauses))
     assert sharing.waits.seconds >= 1
+
+
+@pytest.mark.parametrize("midstream", [False, True])
+async def test_one_that_is_turned_away_as_the_provider_is_overloaded_waits_for_itself(
+    api: MessagesApi, claude: Make, midstream: bool
+) -> None:
+    api.on("", Fault(529, midstream=midstream), SEARCH, FOUND)
+    sharing = Sharing(claude())
+    await sharing.knows(width=20.0)
+    answer = await sharing.research()
+    assert answer.shortfall is None
+    state = await sharing.state()
+    assert (state.stops, state.stopped, state.width >= 20.0) == (0, 0.0, True)
+    assert 0.5 <= sum(sharing.claude.pauses) <= 1
+    assert sharing.waits.seconds == 0
 
 
 async def test_faults_of_other_kinds_leave_no_trace(api: MessagesApi, claude: Make) -> None:

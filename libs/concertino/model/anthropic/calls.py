@@ -138,7 +138,7 @@ class Calls:
                 pause = self._pause(tries, fault.wait)
                 bearable = pause <= _LONGEST_ASKED or self._last(model)
                 if fault.passes and tries < TRIES and self.world.clock() + pause < until and bearable:
-                    if not (fault.limited and self._hooks.limiter):  # else the call waits for its turn, like all others
+                    if not (fault.shared and self._hooks.limiter):  # else the call waits for its turn, like all others
                         await self.world.sleep(pause)
                 elif fault.elsewhere and self._other_than(model):
                     log.warning("the fallback is asked", instead_of=model, model=self.model, why=str(fault.error))
