@@ -22,8 +22,8 @@ _TRIES = 5
 
 class Provider:
     """A bucket of ``limit`` requests a minute that refills all the time, and is ``filled`` at first. Of what it could take it
-    turns a share of ``overloaded`` away (529), at random; and everything (429, "come back in ``closed[1]`` seconds") while it is
-    closed, from ``closed[0]`` on. ``after`` is whether it says with a 429 when to come again."""
+    turns a share of ``overloaded`` away (529), at random. For ``closed[1]`` seconds, from ``closed[0]`` on, it turns everything
+    away (429). ``headers``: whether it says what is left."""
 
     def __init__(
         self,
@@ -32,11 +32,10 @@ class Provider:
         filled: float = 0.0,
         overloaded: float = 0.0,
         closed: tuple[float, float] = (math.inf, 0.0),
-        after: bool = True,
         headers: bool = True,
     ) -> None:
         self.limit, self._level, self._at = limit, limit * filled, START
-        self._overloaded, self._after, self._headers = overloaded, after, headers
+        self._overloaded, self._headers = overloaded, headers
         self.closes, self.opens = START + closed[0], START + closed[0] + closed[1]
         self.taken: list[float] = []
         self.refused: dict[int, list[float]] = {429: [], 529: []}
@@ -60,7 +59,7 @@ class Provider:
 
     def _refuses(self, status: int, now: float, after: float | None) -> tuple[int, float | None]:
         self.refused[status].append(now)
-        return status, after if self._after else None
+        return status, after
 
 
 class Came(Struct, frozen=True):
@@ -83,9 +82,9 @@ class Came(Struct, frozen=True):
 
 
 class Fleet:
-    """``processes`` of ``slots`` each, and ``pieces`` of work without end: three calls each, and a new one comes for each that is
-    done. Every ``kills`` seconds a process dies with all that it holds; its work comes again after ``lease`` seconds, and so does
-    the process after one."""
+    """``processes`` of ``slots`` each, and ``pieces`` of work without end: three calls each, and a new one comes for each that
+    is done. Every ``kills`` seconds a process dies with all that it holds; its work comes again after ``lease`` seconds, and so
+    does the process after one."""
 
     def __init__(
         self,

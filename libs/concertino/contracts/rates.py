@@ -11,8 +11,8 @@ Whoever is about to call a model asks here first (:func:`take`), and says what t
   time. After that one call is made to see, and the width begins at one again. So there is no burst after a stop, however many
   wait. One that is turned away among many that are taken is nobody's concern but its own.
 
-Whoever asks may die, and says nothing then. So a call that waits for its first word for much longer than usual, and who does not
-come when it is its turn, count no more, and hold nobody back.
+Whoever asks may die, and says nothing then. So a call that waits for its first word for much longer than usual, and who does
+not come when it is its turn, count no more, and hold nobody back.
 
 Clocks of different machines may differ by :data:`SKEW`: nobody's goes back behind what is written, and whose state comes from
 further ahead has its times moved.
@@ -251,8 +251,8 @@ def failed(state: Rates, id_: str, status: int, after: float | None, allowed: Ma
 
 
 def alone(status: int, after: float | None) -> bool:
-    """Whether a call that was turned away with an HTTP ``status``, and asked for ``after`` seconds of peace, may be the only one:
-    then it minds its own pause, whether others are stopped or not."""
+    """Whether a call that was turned away with an HTTP ``status``, and a wish for ``after`` seconds of peace, may be the only
+    one: then it minds its own pause, whether others are stopped or not."""
     return status == OVERLOADED and not after
 
 

@@ -107,7 +107,12 @@ class Context:
             wish=self.wish,
             purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
             limiter=Limiter(
-                limits or Shared(bus, settings.subjects), work.brief.kind, self.waits, delivery, hedge=work.attempt > 1
+                limits or Shared(bus, settings.subjects),
+                work.brief.kind,
+                self.waits,
+                delivery,
+                hedge=work.attempt > 1,
+                deadline=work.deadline,
             ),
             journal=self.journal,
         )

@@ -13,7 +13,7 @@ from concertino.bus.memory import MemoryBus
 from concertino.bus.topology import installation
 from concertino.contracts.codec import decode, encode
 from concertino.contracts.errors import BudgetSpent, DeadlineExceeded, ModelUnavailable, RateLimited
-from concertino.contracts.messages import Limits, Locator, Passage, Work
+from concertino.contracts.messages import Limits, Locator, Passage, Subtask, Work
 from concertino.contracts.rates import PROBES, Rates
 from concertino.contracts.subjects import Subjects
 from concertino.model.port import Answer, Findings, Prompt, Research
@@ -26,6 +26,7 @@ from concertino.worker.tools import Toolbox
 from concertino.worker.waits import Waits
 from kit import script
 from kit.claude import NOW, Claude, work
+from kit.keeping import Keeping
 
 Make = Callable[..., Claude]
 
@@ -125,6 +126,45 @@ async def test_who_has_begun_waits_in_its_place(api: MessagesApi, claude: Make) 
     assert answer.value.claims
     assert sum(sharing.claude.pauses) == pytest.approx(40, abs=1)
     assert sum(sharing.claude.pauses) > PATIENCE["work"]
+
+
+async def test_what_others_can_go_on_with_is_given_back_in_the_middle_and_no_turn_is_asked_again(
+    api: MessagesApi, claude: Make
+) -> None:
+    sharing, keeping = Sharing(claude()), Keeping()
+
+    async def search_then_stop(_: Asked) -> UseTools:
+        await sharing.shared.change(MODEL, lambda s: (structs.replace(s, stopped=NOW + 40, status=429), None))
+        return SEARCH
+
+    api.on("", search_then_stop, FOUND)
+    await sharing.knows()
+    first = await keeping.delivery()
+    with pytest.raises(RateLimited, match=r"its next turn is in 40 s") as caught:
+        await sharing.research(journal=first)
+    assert caught.value.after == pytest.approx(40, abs=1)
+    await first.close("handed_back")
+    assert (sharing.claude.pauses, (await sharing.state()).knocks) == ([], ())
+
+    sharing.claude.now += 41
+    answer = await sharing.research(journal=await keeping.delivery())
+    assert (answer.shortfall, len(answer.value.claims)) == (None, 1)
+    assert [asked.turns for asked in api.asked] == [0, 1]
+
+
+async def test_what_is_nearly_done_is_not_given_back(api: MessagesApi, claude: Make) -> None:
+    sharing, keeping = Sharing(claude()), Keeping()
+    sharing.work = work(Subtask(id="s1", kind="docs", objective="Find the port it listens on.", max_calls=1))
+
+    async def search_then_stop(_: Asked) -> UseTools:
+        await sharing.shared.change(MODEL, lambda s: (structs.replace(s, stopped=NOW + 40, status=429), None))
+        return SEARCH
+
+    api.on("", search_then_stop, FOUND)
+    await sharing.knows()
+    answer = await sharing.research(journal=await keeping.delivery())
+    assert answer.value.claims
+    assert sum(sharing.claude.pauses) == pytest.approx(40, abs=1)
 
 
 async def test_it_does_not_wait_past_its_time(api: MessagesApi, claude: Make) -> None:
