@@ -13,9 +13,18 @@ from nats.aio.client import Client as Nats
 from tests.chaos import garbage
 from tests.chaos.orders import Material, Submission, submission
 from tests.chaos.plan import Order
+from tests.chaos.verdict import OVERDUE
 
 from concertino.client import Client
-from concertino.contracts.errors import CannotRedrive, ConcertinoError, QueueFull, TaskExists, TaskNotFound, Transient
+from concertino.contracts.errors import (
+    CannotRedrive,
+    ConcertinoError,
+    DeadlineExceeded,
+    QueueFull,
+    TaskExists,
+    TaskNotFound,
+    Transient,
+)
 from concertino.contracts.subjects import Subjects
 
 T = TypeVar("T")
@@ -88,7 +97,10 @@ class Callers:
 
     async def _again(self, order: Order) -> None:
         """What failed of it is run once more, as a task of its own. Where nothing did that is refused."""
-        await self._persist(lambda: self._client.wait(order.task, order.deadline))
+        try:
+            await self._persist(lambda: self._client.wait(order.task, order.deadline + OVERDUE))
+        except DeadlineExceeded:
+            return  # it is stuck: the verdict finds that in its log
         again = structs.replace(order, task=f"{order.task}-again", at=order.at + order.deadline)
         with contextlib.suppress(CannotRedrive):
             await self._persist(lambda: self._client.redrive(order.task, new=again.task))

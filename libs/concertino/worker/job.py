@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from concertino.contracts.messages import Work
+from concertino.contracts.messages import Settled, Work
 from concertino.contracts.subjects import nth
 from concertino.contracts.trace import NO_TRACE, Trace
 from concertino.worker.context import Context
@@ -13,7 +13,7 @@ from concertino.worker.journal import Journal
 from concertino.worker.lease import Hold
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """``attempt`` counts from 1, without deliveries that were no fault of the work's."""
 
@@ -40,6 +40,15 @@ class Job:
     """What ends it when its time is up, while it runs."""
     trace: Trace = NO_TRACE
     """The span of all that is done about this delivery."""
+    running: asyncio.Future[Settled] | None = None
+    """Its handler at work, and what is around that."""
+
+    def interrupt(self) -> None:
+        """It is to end here."""
+        self.context.cancelled = True
+        self.journal.end()
+        if self.running:
+            self.running.cancel()
 
     def finish(self, seconds: float) -> None:
         """Its caller wants what there is, within ``seconds``."""

@@ -1,80 +1,45 @@
 """The one runtime that all workers share: takes work, runs its handler inside the middleware, writes the result once, settles.
 
-The order is what makes it safe: the fact first, then the acknowledgement. Who crashes between is delivered the work again,
-finds its result in the log, and acknowledges.
+The life of a delivery: it is judged by what the log says of its work (:mod:`~concertino.worker.intake`). What is to be done is
+an attempt (:mod:`~concertino.worker.attempts`), which signals may reach (:mod:`~concertino.worker.signals`). How that ended is
+written down (:mod:`~concertino.worker.endings`), and then the delivery is settled. That order is what makes it safe: the fact
+first, then the acknowledgement. Who crashes between is delivered the work again, finds its result in the log, and acknowledges.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import operator
-import random
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
 
 import structlog
-from msgspec import structs
 
 from concertino.bus import topology
-from concertino.bus.port import Bus, Consumption, Delivery, Stored, Subscription
-from concertino.bus.tasklog import TaskLog
-from concertino.contracts.checkpoints import Bill, beyond
-from concertino.contracts.codec import decode, encode
-from concertino.contracts.errors import ConcertinoError, Invalid, Transient, category
-from concertino.contracts.facts import failure
-from concertino.contracts.messages import (
-    WRITING_UP,
-    Announcement,
-    Begun,
-    Failure,
-    Progress,
-    ResultStatus,
-    Settled,
-    Signal,
-    Spent,
-    Usage,
-    Work,
-)
-from concertino.contracts.subjects import FINISH, HALTED, LANES, Header
-from concertino.masking import masked, remembering
+from concertino.bus.port import Bus, Consumption, Delivery
+from concertino.contracts.messages import Announcement
+from concertino.contracts.subjects import LANES
+from concertino.masking import remembering
 from concertino.model.port import Model
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
 from concertino.telemetry import logs, metrics, tracing
-from concertino.telemetry.labels import OTHER
-from concertino.telemetry.names import Attribute, Event
+from concertino.telemetry.names import Event
 from concertino.worker import lease, policy, receipt
-from concertino.worker.context import Context
-from concertino.worker.handlers import Handler, call
-from concertino.worker.intake import Drop, Fail, Intake, Leave, Run, settled_type
-from concertino.worker.job import Job
-from concertino.worker.journal import Checkpoints, Journal
-from concertino.worker.limiter import Shared
+from concertino.worker.attempts import Attempts
+from concertino.worker.endings import Endings
+from concertino.worker.handlers import Handler
+from concertino.worker.intake import Drop, Fail, Leave, Run
 from concertino.worker.mcp import Servers
-from concertino.worker.middleware import Middleware, Next
-from concertino.worker.middleware.alone import alone
-from concertino.worker.middleware.deadline import deadline
-from concertino.worker.middleware.measure import measure, metered
-from concertino.worker.middleware.observe import observe
-from concertino.worker.middleware.slots import slots
-from concertino.worker.middleware.trace import trace
+from concertino.worker.middleware import Middleware
 from concertino.worker.presence import RENEWED_EVERY, Presence
+from concertino.worker.replica import Replica
+from concertino.worker.roster import Roster
+from concertino.worker.signals import Signals
 from concertino.worker.stuck import LET_GO_WITHIN, Stuck
 from concertino.worker.telling import TOLD_AFTER, Telling
 
-REMEMBERED_ABORTS = 10_000
 LAST_WORDS = 5.0
 """Seconds for handlers that were interrupted, after the grace: to let go, and for their work to be handed back."""
-WRITE_PAUSE = 1.0
-"""Seconds between attempts to write a result while the bus is away."""
-
-_SUPERSEDED = "another attempt was first"
-_LAST_WORD = 1.0
-"""Seconds from the end of what is to be finished until its result is in the log."""
 
 log = structlog.get_logger(__name__)
 
@@ -103,66 +68,47 @@ class Runtime:
         servers: Servers | None = None,
         owns_model: bool = False,
     ) -> None:
-        self._announcement, self._handler = announcement, handler
-        self._bus, self._model, self._settings, self._clock = bus, model, settings, clock
-        self._subjects = settings.subjects
-        self._log = TaskLog(bus, self._subjects)
-        self._intake = Intake(bus, self._subjects, settings.attempts, clock)
-        self._servers = servers or Servers()
+        replica = self._replica = Replica(
+            announcement,
+            bus=bus,
+            model=model,
+            settings=settings,
+            clock=clock,
+            monotonic=monotonic,
+            servers=servers or Servers(),
+        )
         self._owns_model = owns_model
-        self._presence = Presence(bus, self._subjects, self._announced, renewed_every)
-        self._limits = Shared(bus, self._subjects)
-        # Some may never end: as many are left for what can be done, until the replica has to be started again.
-        self._threads = ThreadPoolExecutor(2 * announcement.slots, announcement.kind)
+        self._roster = Roster()
+        self._presence = Presence(bus, replica.subjects, replica.announced, renewed_every)
+        self._telling = Telling(replica.log, replica.subjects, self._roster.jobs, monotonic, told_after, replica.may_be_hedged)
+        self._stuck = Stuck(replica.kind, replica.slots, self._roster.jobs, monotonic, let_go_within)
+        self._signals = Signals(replica, self._roster, self._telling)
+        self._endings = Endings(replica)
+        self._attempts = Attempts(replica, handler, self._roster, self._endings, self._telling, self._stuck, middleware)
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._running: dict[asyncio.Task[Settled], Job] = {}
-        self._aborted: OrderedDict[str | tuple[str, str], None] = OrderedDict()
-        self._finishing: OrderedDict[str, None] = OrderedDict()
-        self._draining = False
         self._consumptions: list[Consumption] = []
-        self._signals: list[Subscription] = []
-        self._catching_up: asyncio.Task[None] | None = None
-        self._listening: asyncio.Task[None] | None = None
-        self._monotonic = monotonic
-        self._telling = Telling(self._log, self._subjects, self._running.values, monotonic, told_after, self._may_be_hedged)
-        self._stuck = Stuck(announcement.kind, announcement.slots, self._running.values, monotonic, let_go_within)
-        chain = [
-            alone(clock),
-            slots(announcement.slots, monotonic),
-            observe(announcement.kind, clock, monotonic),
-            trace,
-            *middleware,
-            measure(monotonic),
-            deadline(clock),
-        ]
-        handle: Next = self._handle
-        self._call = functools.reduce(_wrap, reversed(chain), handle)
 
     async def start(self) -> None:
         """Take work from now on, and say so on the bus."""
-        kind = self._announcement.kind
-        await self._bus.provision(topology.queues(self._subjects, [kind], self._settings.lease))
-        signals = [self._subjects.signal("*"), self._subjects.signal("*", self._subjects.work_of(kind))]
-        self._signals = [await self._bus.subscribe(subject, self._on_signal) for subject in signals]
-        if not self._announcement.internal:
-            self._signals.append(await self._bus.subscribe(self._subjects.finish_signal("*"), self._on_finish))
-        self._bus.on_reconnect(self._on_reconnect)
+        replica = self._replica
+        bus, kind, seconds = replica.bus, replica.kind, replica.settings.lease
+        await bus.provision(topology.queues(replica.subjects, [kind], seconds))
+        await self._signals.begin()
         before: Consumption | None = None
         for lane in LANES:  # interactive work is taken as it comes, batch work as far as slots are free
-            consumer = topology.work(self._subjects, kind, lane, self._settings.lease)
-            before = self._bus.consume(consumer, self._on_delivery, self._announcement.slots, before)
+            consumer = topology.work(replica.subjects, kind, lane, seconds)
+            before = bus.consume(consumer, self._on_delivery, replica.slots, before)
             self._consumptions.append(before)
-        metrics.SLOTS.labels(kind).set(self._announcement.slots)
-        metrics.seen(kind, self._model.name)
+        metrics.SLOTS.labels(kind).set(replica.slots)
+        metrics.seen(kind, replica.model.name)
         await self._presence.begin()
         self._telling.begin()
         self._stuck.begin()
-        self._listening = asyncio.create_task(self._listen())
 
     @property
     def alive(self) -> bool:
         """Whether work can reach it."""
-        return not self._draining and all(c.alive for c in self._consumptions)
+        return not self._replica.draining and all(c.alive for c in self._consumptions)
 
     @property
     def stuck(self) -> bool:
@@ -172,61 +118,44 @@ class Runtime:
     async def drain(self, grace: float) -> None:
         """Begin nothing new, and hand back what asks a model at its next turn. Give what else runs ``grace`` seconds to end and
         be written down, and hand the rest back to the queue."""
-        self._draining = True
+        self._replica.draining = True
         for consumption in self._consumptions:
             await consumption.stop()
         await self._presence.end()
-        self._interrupt([running for running, job in self._running.items() if job.began is None])
-        for job in list(self._running.values()):
-            job.journal.leave()
+        self._roster.leave_off()
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=grace)
-        self._interrupt(self._running)
+        self._roster.interrupt()
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=LAST_WORDS)
         self._telling.end()
         self._stuck.end()
-        if self._listening:
-            self._listening.cancel()
-        for subscription in self._signals:
-            await subscription.stop()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        await self._limits.close()
-        await self._servers.close()
+        await self._signals.end()
+        self._attempts.close()
+        await self._replica.limits.close()
+        await self._replica.servers.close()
         if self._owns_model:
-            await self._model.close()
+            await self._replica.model.close()
 
-    def _announced(self) -> Announcement:
-        abilities = self._servers.abilities
-        own = self._announcement
-        return structs.replace(
-            own,
-            tools=tuple(dict.fromkeys((*own.tools, *abilities))),
-            abilities={**abilities, **own.abilities},
-            public=tuple(dict.fromkeys((*own.public, *(tool for tool in self._servers.public if tool not in own.tools)))),
-        )
-
-    def _may_be_hedged(self) -> bool:
-        """Whoever uses servers of others may change something there: that is not done twice at a time."""
-        return self._announcement.hedge and not self._announcement.internal and not self._servers.abilities
-
-    # --- one delivery
+    # --- the life of a delivery
 
     async def _on_delivery(self, delivery: Delivery) -> None:
-        task = _current_task()
+        task = asyncio.current_task()
+        assert task is not None
         self._deliveries.add(task)
         try:
             about = logs.about()
-            with remembering(), receipt.receiving(delivery, self._subjects, self._announcement.kind) as span:
-                async with lease.kept(delivery, self._settings.lease):
+            with remembering(), receipt.receiving(delivery, self._replica.subjects, self._replica.kind) as span:
+                async with lease.kept(delivery, self._replica.settings.lease):
                     await self._take(delivery, about, span)
         finally:
             self._deliveries.discard(task)
 
     async def _take(self, delivery: Delivery, about: logs.About, span: tracing.Span) -> None:
+        replica, roster = self._replica, self._roster
         if delivery.attempt > 1:
-            metrics.REDELIVERIES.labels(self._announcement.kind).inc()
-        found = await self._intake.judge(delivery)
+            metrics.REDELIVERIES.labels(replica.kind).inc()
+        found = await replica.intake.judge(delivery)
         receipt.told(found, about, span)
         match found:
             case Drop(why):
@@ -235,384 +164,31 @@ class Runtime:
                 await delivery.ack()
             case Leave():
                 pass  # whoever has it settles it
-            case Fail(task, work, why, attempt):
-                why = policy.with_history(why, await self._intake.in_vain(task, work, delivery.attempt))
-                failed = metered(self._failed(work, why, attempt), await self._unbooked(task, work))
-                if await self._log.write(task, work, masked(failed)):
-                    self._count(failed)
+            case Fail():
+                await self._endings.abandon(found, delivery)
                 await delivery.ack()
-            case Run(work, _) if work.task in self._aborted:
+            case Run(work, _) if roster.is_over(work.task):
                 span.event(Event.OVER)
                 await delivery.ack()
-            case Run(work, _) if work.task in self._finishing:
+            case Run(work, _) if roster.is_finishing(work.task):
                 span.event(Event.DROPPED)
                 await delivery.ack()
-            case Run(work, _) if (work.task, work.id) in self._aborted:
+            case Run(work, _) if roster.is_superseded(work.task, work.id):
                 span.event(Event.LATE)
                 await delivery.ack()
-            case Run(work, _) if work.attempt == 1 and (job := self._job_of(work)) and job.hold:
+            case Run(work, _) if work.attempt == 1 and (job := roster.at(work.task, work.id)) and job.hold:
                 # The bus was away for longer than its lease, and nobody else has taken it: whoever is at it goes on.
                 await job.hold.renew(delivery)
-            case Run(work, _) if work.attempt > 1 and (self._draining or self._job_of(work)):
+            case Run(work, _) if work.attempt > 1 and (replica.draining or roster.at(work.task, work.id)):
                 # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
                 span.event(Event.HANDED_BACK)
                 await delivery.nak(policy.elsewhere(delivery.attempt))
-            case Run(work, _) if work.attempt > 1 and not await self._begin_hedge(work, delivery):
+            case Run(work, _) if work.attempt > 1 and not await replica.intake.begin_hedge(work, delivery, replica.name):
                 span.event(Event.DROPPED)
                 await delivery.ack()
-            case Run(work, _) if self._draining:
+            case Run(work, _) if replica.draining:
                 span.event(Event.HANDED_BACK)
-                metrics.HANDED_BACK.labels(self._announcement.kind).inc()
-                await self._intake.hand_back(work, delivery, self._announcement.replica)
+                metrics.HANDED_BACK.labels(replica.kind).inc()
+                await replica.intake.hand_back(work, delivery, replica.name)
             case Run():
-                await self._attempt(found, delivery, span)
-
-    def _job_of(self, work: Work) -> Job | None:
-        """What is being done here about the same piece of work."""
-        found = (job for job in self._running.values() if (job.work.task, job.work.id) == (work.task, work.id))
-        return next(found, None)
-
-    async def _begin_hedge(self, work: Work, delivery: Delivery) -> bool:
-        return await self._intake.begin_hedge(work, delivery, self._announcement.replica)
-
-    async def _journal(self, work: Work, delivery: Delivery) -> Journal:
-        """Nobody goes on from what a hedge began, so nothing is kept of it."""
-        kept = self._checkpoints(work.task, work.id, work.deadline) if work.attempt == 1 else None
-        journal = Journal(kept, self._announcement.kind, self._announcement.replica, delivery.attempt, self._clock)
-        if delivery.attempt > 1:
-            await journal.open()
-        return journal
-
-    def _checkpoints(self, task: str, work: str, deadline: float = 0.0) -> Checkpoints:
-        return Checkpoints(self._bus, self._subjects, task, work, 1, deadline)
-
-    async def _unbooked(self, task: str, work: str) -> Bill:
-        """What attempts that ended with their workers paid for, so far as it was kept."""
-        checkpoints = self._checkpoints(task, work)
-        return (await checkpoints.resumed(await checkpoints.all())).unbooked
-
-    async def _take_over(self, job: Job) -> None:
-        """Whoever held the work before may live, and has lost its lease: it hears now that it is of no use any more, or reads
-        it in the log."""
-        task, work, number = job.work.task, job.work.id, job.delivery
-        begun = Begun(worker=job.replica, attempt=job.attempt, hedge=self._may_be_hedged())
-        signal = Signal(reason=Event.TAKEN_OVER, delivery=number)
-        try:
-            await self._log.write(task, self._subjects.begun(work, job.nth), begun)
-            job.told = True
-            await self._bus.publish(self._subjects.signal(task, work), encode(signal))
-        except ConcertinoError as e:
-            log.warning("whoever held the work before cannot be told", error=str(e))
-
-    async def _attempt(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
-        hold = lease.Hold(delivery)
-        try:
-            await self._attempt_by(hold, found, span)
-        finally:
-            hold.end()
-
-    async def _attempt_by(self, delivery: lease.Hold, found: Run, span: tracing.Span) -> None:
-        work, attempt = found.work, found.attempt
-        say = functools.partial(self._say, work, attempt)
-        hedge = work.attempt > 1
-        journal = await self._journal(work, delivery)
-        last = found.stands.counted >= self._settings.attempts and not hedge
-        context = Context(
-            work,
-            bus=self._bus,
-            model=self._model,
-            settings=self._settings,
-            say=say,
-            delivery=delivery.attempt,
-            last_attempt=last,
-            servers=self._servers,
-            clock=self._clock,
-            limits=self._limits,
-            journal=journal,
-        )
-        lane = self._subjects.lane_of(delivery.message.subject)
-        job = Job(work, attempt, context, self._announcement.replica, lane, delivery.message.time, delivery.attempt)
-        job.trace, job.told, job.hold, job.alone = tracing.here(), hedge, delivery, found.stands.alone
-        if found.before and found.before.became == "lost" and not job.alone:
-            await self._take_over(job)
-        if work.brief.max_seconds is not None and (hedge or delivery.attempt > 1):
-            job.since = await self._intake.since(work, delivery)
-        running = asyncio.ensure_future(self._call(job))
-        journal.on_end(functools.partial(self._interrupt, [running]))
-        self._running[running] = job
-        try:
-            settled = await running
-        except asyncio.CancelledError:
-            if journal.taken_over:
-                span.event(Event.TAKEN_OVER)
-                await self._book(job, Event.TAKEN_OVER)
-                return
-            if work.task in self._aborted:
-                span.event(Event.OVER)
-                await self._book(job, "the task ended")
-                await delivery.ack()
-                return
-            if (work.task, work.id) in self._aborted:
-                await self._superseded(job, span)
-                await delivery.ack()
-                return
-            if work.task in self._finishing and job.began is None:
-                span.event(Event.DROPPED)
-                await delivery.ack()
-                return
-            if self._draining and hedge:
-                span.event(Event.HANDED_BACK)
-                await self._book(job, "its worker left")
-                await delivery.ack()
-                return
-            if self._draining:
-                span.event(Event.HANDED_BACK)
-                metrics.HANDED_BACK.labels(self._announcement.kind).inc()
-                if await self._leave(job, "handed back", "handed_back"):
-                    await self._intake.hand_back(work, delivery, self._announcement.replica)
-                return
-            if _current_task().cancelling():
-                raise  # it is we who are being ended, with the whole process
-            bug = "the handler raised CancelledError though nobody cancelled it: catch it where it comes from"
-            settled = self._given_up(job, Failure(code="bug", message=bug))
-        except Exception as e:
-            if not isinstance(e, ConcertinoError):
-                log.exception("the handler failed", kind=work.brief.kind)
-            if hedge:
-                span.failed(tracing.code_of(e))
-                await self._let_go(job, delivery, str(e), e)
-                return
-            left = job.work.deadline - self._clock()
-            match policy.after(e, found.stands.counted, self._settings.attempts, random.random, left):
-                case policy.Retry(delay, code, _):
-                    metrics.RETRIES.labels(self._announcement.kind, code).inc()
-                    log.warning("trying again", error=str(e), delay=round(delay, 1))
-                    span.failed(tracing.code_of(e))
-                    span.event(Event.TRIED_AGAIN, {Attribute.ERROR: code, Attribute.DELAY: round(delay, 1)})
-                    doubted = not isinstance(e, Transient)
-                    if await self._leave(job, str(e), "tried_again", e, doubted=doubted):
-                        await delivery.nak(delay)
-                    return
-                case policy.Later(delay, code):
-                    metrics.RETRIES.labels(self._announcement.kind, code).inc()
-                    log.info("handed back for now", error=str(e), delay=round(delay, 1))
-                    span.event(Event.HANDED_BACK, {Attribute.ERROR: code, Attribute.DELAY: round(delay, 1)})
-                    if await self._leave(job, str(e), "handed_back", e):
-                        await self._intake.hand_back(work, delivery, self._announcement.replica, delay)
-                    return
-                case policy.GiveUp(why):
-                    if attempt > 1:
-                        why = policy.with_history(why, await self._earlier(work, delivery))
-                    settled = self._given_up(job, why)
-        finally:
-            del self._running[running]
-            self._stuck.left(job)
-        if settled.status == ResultStatus.FAILED:
-            span.failed(settled.error.code if settled.error else settled.status.value)
-            if hedge:
-                await self._let_go(job, delivery, settled.error.message if settled.error else "it failed")
-                return
-        if await self._settle(work, delivery, settled):
-            self._count(settled)
-        else:
-            metrics.LATE.labels(self._announcement.kind).inc()
-            await self._superseded(job, span)
-        await delivery.ack(confirm=bool(context.spent))
-
-    async def _superseded(self, job: Job, span: tracing.Span) -> None:
-        log.info(_SUPERSEDED)
-        span.event(Event.LATE)
-        if first := await self._log.read_one(job.work.task, job.work.id):
-            span.link(first.trace)
-        await self._book(job, _SUPERSEDED)
-
-    async def _let_go(self, job: Job, delivery: Delivery, why: str, error: Exception | None = None) -> None:
-        """A hedge that brings nothing is not tried again, and is no result: the attempt beside it goes on."""
-        log.warning("a second attempt brought nothing; the first goes on", error=why)
-        await self._book(job, why, error)
-        await delivery.ack()
-
-    def _count(self, settled: Settled) -> None:
-        """Only whoever wrote the result does, so each piece of work counts once."""
-        kind = self._announcement.kind
-        metrics.RESULTS.labels(kind, settled.status).inc()
-        if settled.status == ResultStatus.FAILED:
-            code = settled.error.code if settled.error else OTHER
-            metrics.FAILURES.labels(kind, code).inc()
-            log.warning("failed for good", code=code)  # its text is in the task's log, and may quote what was read
-
-    async def _handle(self, job: Job) -> Settled:
-        if job.alone:
-            await self._take_over(job)  # not before: what waits for its turn, and is lost with another, does not count
-        elif job.work.limits.max_queued is not None:
-            await self._telling.tell(job)  # it may end its worker at once, and is not to be taken for waiting then
-        return await call(self._handler, job.context, self._threads)
-
-    async def _settle(self, work: Work, delivery: Delivery, settled: Settled) -> bool:
-        """Write the result, however long the bus is away: nobody throws away what is done. False: there is one already."""
-        settled = masked(settled)
-        while True:
-            try:
-                return await self._log.write(work.task, work.id, settled)
-            except Transient as e:
-                if self._draining or self._clock() > work.deadline:
-                    raise
-                log.warning("a result cannot be written yet", error=str(e))
-                await asyncio.sleep(WRITE_PAUSE)
-
-    async def _leave(
-        self,
-        job: Job,
-        why: str,
-        how: Literal["handed_back", "tried_again"],
-        error: Exception | None = None,
-        *,
-        doubted: bool = False,
-    ) -> bool:
-        """An attempt ends, and the work goes on: book what it took. False: another worker has the work already, and nothing is
-        to be said about it any more."""
-        if job.began is not None:
-            await job.journal.close(how, doubted=doubted)
-        await self._book(job, why, error)
-        return not job.journal.taken_over
-
-    async def _earlier(self, work: Work, delivery: Delivery) -> list[Spent]:
-        """What the log says of attempts in vain, in order; nothing where it cannot be read, as it is told for people alone."""
-        try:
-            return await self._intake.in_vain(work.task, work.id, delivery.attempt)
-        except ConcertinoError as e:
-            log.warning("earlier attempts cannot be read", error=str(e))
-            return []
-
-    async def _book(self, job: Job, why: str, error: Exception | None = None) -> None:
-        """Put what an attempt without a result took into the log, so that no call of a model and no second goes uncounted.
-        Where it was taken over, that is what was not kept: the rest is counted by who took it over. ``error`` is what it ended
-        in, if anything."""
-        if job.began is None:
-            return
-        used = beyond(job.context.spent, job.journal.accounted) if job.journal.taken_over else job.context.spent
-        spent = Spent(
-            worker=job.replica,
-            why=masked(why),
-            code=failure(error).code if error else "",
-            category=category(error) if error else "",
-            attempt=job.attempt,
-            seconds=self._took(job),
-            usage=functools.reduce(operator.add, used.values(), Usage()),
-            spent=dict(used),
-        )
-        await self._log.write(job.work.task, self._subjects.spent(job.work.id, job.nth), spent)
-
-    def _took(self, job: Job) -> float:
-        return 0.0 if job.began is None else round(max(self._monotonic() - job.began - job.context.waits.seconds, 0.0), 4)
-
-    def _given_up(self, job: Job, failure: Failure) -> Settled:
-        """The failed result of an attempt, with what it took."""
-        failed = structs.replace(self._failed(job.work.id, failure, job.attempt), seconds=self._took(job))
-        return metered(failed, job.context.spent)
-
-    def _failed(self, work: str, failure: Failure, attempt: int) -> Settled:
-        replica = self._announcement.replica
-        return settled_type(work)(status=ResultStatus.FAILED, error=failure, attempts=attempt, worker=replica)
-
-    # --- beside the work
-
-    async def _say(self, work: Work, attempt: int, doing: str, text: str) -> None:
-        replica = self._announcement.replica
-        told = Progress(doing=masked(doing), at=self._clock(), work=work.id, attempt=attempt, worker=replica, text=masked(text))
-        try:
-            await self._bus.publish(self._subjects.progress(work.task, work.id), encode(told))
-        except ConcertinoError as e:
-            log.debug("progress could not be told", task=work.task, work=work.id, error=str(e))
-
-    async def _on_signal(self, message: Stored) -> None:
-        task, work = self._subjects.parse_signal(message.subject)
-        try:
-            newer = decode(Signal, message.data, message.headers.get(Header.SCHEMA)).delivery
-        except Invalid:
-            newer = 0  # whoever says it, and however: it costs an attempt, and no result
-        if newer:
-            self._taken_over(task, work, newer)
-        else:
-            self._abort(task, work)
-
-    def _taken_over(self, task: str, work: str, delivery: int) -> None:
-        """Attempts of deliveries before this one do not go on."""
-        for running, job in list(self._running.items()):
-            if (job.work.task, job.work.id, job.hedge) == (task, work, False) and job.hold and job.hold.attempt < delivery:
-                job.journal.taken_over = True
-                self._interrupt([running])
-
-    def _abort(self, task: str, work: str = "") -> None:
-        """Nobody waits any more for ``task`` or, where it is named, for this ``work`` of it."""
-        self._aborted[(task, work) if work else task] = None
-        if len(self._aborted) > REMEMBERED_ABORTS:
-            self._aborted.popitem(last=False)
-        about = [(running, job.work) for running, job in self._running.items()]
-        self._interrupt([running for running, of in about if of.task == task and work in ("", of.id)])
-
-    async def _on_finish(self, message: Stored) -> None:
-        task, _ = self._subjects.parse_signal(message.subject)
-        await self._finish(task, WRITING_UP)
-
-    async def _finish(self, task: str, seconds: float) -> None:
-        """The caller of ``task`` wants what there is: what is at work says so and has ``seconds``, all else is not begun."""
-        self._finishing[task] = None
-        if len(self._finishing) > REMEMBERED_ABORTS:
-            self._finishing.popitem(last=False)
-        jobs = {running: job for running, job in self._running.items() if job.work.task == task}
-        self._interrupt([running for running, job in jobs.items() if job.began is None])
-        for job in jobs.values():
-            job.finish(seconds - _LAST_WORD)
-        await asyncio.gather(*(self._telling.tell(job) for job in jobs.values()))
-
-    def _interrupt(self, running: Sequence[asyncio.Task[Settled]] | dict[asyncio.Task[Settled], Job]) -> None:
-        for task in list(running):
-            job = self._running[task]
-            job.context.cancelled = True
-            job.journal.end()
-            task.cancel()
-
-    def _on_reconnect(self) -> None:
-        self._catching_up = asyncio.create_task(self._catch_up(list(self._running.values()), cut_off=True))
-
-    async def _listen(self) -> None:
-        """A signal may also be lost where no connection is: what has been at work for as long as its lease is renewed is looked
-        after in the log. What is done sooner pays nothing for it."""
-        before: set[asyncio.Task[Settled]] = set()
-        while True:
-            await asyncio.sleep(self._settings.lease / 3)
-            await self._catch_up([job for running, job in self._running.items() if running in before], cut_off=False)
-            before = set(self._running)
-
-    async def _catch_up(self, jobs: Sequence[Job], *, cut_off: bool) -> None:
-        """Signals are not stored: what was said and not heard is in the log, as the task's end, a result, the wish to finish,
-        or a later delivery that has begun; that one, who was not ``cut_off`` finds when it keeps its next turn."""
-        jobs = [job for job in jobs if not job.context.cancelled]
-        for (task, work), number in {(job.work.task, job.work.id): job.delivery for job in jobs}.items():
-            try:
-                if await self._log.read_one(task, HALTED):
-                    self._abort(task)
-                elif await self._log.read_one(task, work):
-                    self._abort(task, work)
-                elif cut_off and (newest := await self._intake.newest_begun(task, work, number)):
-                    self._taken_over(task, work, newest)
-                if self._announcement.internal or task in self._finishing:
-                    continue
-                if wish := await self._log.read_one(task, FINISH):
-                    await self._finish(task, WRITING_UP - max(self._clock() - wish.time, 0.0))
-            except ConcertinoError as e:
-                log.warning("whether a task is over cannot be seen", task=task, error=str(e))
-
-
-def _current_task() -> asyncio.Task[None]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task
-
-
-def _wrap(inner: Next, middleware: Middleware) -> Next:
-    async def wrapped(job: Job) -> Settled:
-        return await middleware(job, inner)
-
-    return wrapped
+                await self._attempts.make(found, delivery, span)

@@ -20,7 +20,7 @@ from concertino.contracts.messages import (
     Synthesized,
     Work,
 )
-from concertino.orchestrator import coordinator as module
+from concertino.orchestrator import states
 from kit.inbox import Heard
 from kit.waiting import until
 
@@ -83,7 +83,7 @@ async def test_two_coordinators_give_each_task_one_outcome_and_enqueue_nothing_t
     orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch, remembered: int
 ) -> None:
     """Also where their memory is so small that every task is forgotten while it is being worked on."""
-    monkeypatch.setattr(module, "REMEMBERED", remembered)
+    monkeypatch.setattr(states, "REMEMBERED", remembered)
     both = [await orchestra.conduct(), await orchestra.conduct()]
     await orchestra.play()
     tasks = [f"t{i}" for i in range(30)]
@@ -98,10 +98,11 @@ async def test_two_coordinators_give_each_task_one_outcome_and_enqueue_nothing_t
         names = await orchestra.names(task)
         assert len(names) == len(set(names))
     for coordinator in both:
-        assert len(coordinator._states) <= remembered
-        assert not coordinator._busy
-        assert not coordinator._waiting
-        assert not any(state.results for state in coordinator._states.values())  # of an ended task only the end is kept
+        known = coordinator._states._states
+        assert len(known) <= remembered
+        assert not coordinator._intake._busy
+        assert not coordinator._intake._waiting
+        assert not any(state.results for state in known.values())  # of an ended task only the end is kept
 
 
 async def test_the_deadline_closes_the_join_and_the_missing_part_is_named(orchestra: Orchestra) -> None:
@@ -209,7 +210,7 @@ async def test_facts_after_the_outcome_change_nothing(orchestra: Orchestra) -> N
     assert await orchestra.outcome("t") == outcome
     assert [n for n in await orchestra.names("t") if n.startswith(("dispatched", "due"))] == ["dispatched.1"]
     assert orchestra.delivered == ["t.result.web.a.1"]
-    assert not newcomer._waiting
+    assert not newcomer._intake._waiting
 
 
 async def test_a_kind_that_came_after_the_last_look_is_found(orchestra: Orchestra) -> None:

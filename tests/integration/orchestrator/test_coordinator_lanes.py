@@ -10,7 +10,7 @@ from orchestra import Orchestra, brought, subtask
 
 from concertino.bus.memory import MemoryBus
 from concertino.contracts.messages import Cancel, OutcomeStatus, Submitted
-from concertino.orchestrator.coordinator import BATCH_AT_ONCE
+from concertino.orchestrator.intake import BATCH_AT_ONCE
 from kit.waiting import until
 
 BATCH: Submitted = structs.replace(brought(subtask("a")), lane="batch")

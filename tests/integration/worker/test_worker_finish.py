@@ -12,7 +12,7 @@ from worker_stage import Gate, Stage
 from concertino.contracts.codec import encode
 from concertino.contracts.messages import Begun, Finding, Finish, Limits, Result, Returned, Signal, Subtask
 from concertino.worker import Context
-from concertino.worker import runtime as module
+from concertino.worker import signals as module
 from kit.waiting import until
 
 WORK = "result.echo.s1"

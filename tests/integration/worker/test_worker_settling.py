@@ -54,7 +54,7 @@ async def test_what_a_source_calls_a_password_is_masked_in_the_report_of_its_own
 
 
 async def test_the_ack_comes_after_the_fact(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("concertino.worker.runtime.WRITE_PAUSE", 0.001)
+    monkeypatch.setattr("concertino.worker.endings.WRITE_PAUSE", 0.001)
     wire = stage.wire()
     wire.refuses_writes = 10**6
     await stage.replica(answer, wire=wire)
@@ -66,7 +66,7 @@ async def test_the_ack_comes_after_the_fact(stage: Stage, monkeypatch: pytest.Mo
 
 
 async def test_a_result_waits_for_the_bus_to_come_back(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("concertino.worker.runtime.WRITE_PAUSE", 0.001)
+    monkeypatch.setattr("concertino.worker.endings.WRITE_PAUSE", 0.001)
     wire, gate = stage.wire(), Gate()
     gate.open.set()
     wire.refuses_writes = 3
@@ -314,7 +314,7 @@ async def test_what_was_lost_too_often_is_tried_alone_and_all_else_waits_for_it(
     await died(stage)
     await stage.submit(task="before", objective="before")
     replica = await stage.replica(company, settings=settings)
-    await until(lambda: [job.alone for job in replica._running.values()].count(True) == 1 and len(replica._running) == 2)
+    await until(lambda: sorted(job.alone for job in replica._roster.jobs()) == [False, True])
     await stage.submit(task="after", objective="after")
     await until(lambda: stage.queue_is(0, 3))
     await until(lambda: bool(company.there))

@@ -199,11 +199,8 @@ class Stage:
         self.runtimes.remove(runtime)
         for consumption in runtime._consumptions:
             await consumption.stop()
-        for signals in runtime._signals:
-            await signals.stop()
+        await runtime._signals.end()
         runtime._telling.end()
-        if runtime._listening:
-            runtime._listening.cancel()
         for delivery in list(runtime._deliveries):
             delivery.cancel()
 

@@ -1,0 +1,106 @@
+"""Who is at work in a replica, and who is not to be: what nobody waits for any more, and what is to finish."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from concertino.worker.job import Job
+
+T = TypeVar("T")
+
+REMEMBERED = 10_000
+"""Words about work that are remembered, the latest of each sort: work may come after them."""
+
+
+class Roster:
+    """The jobs of one replica, from the moment at which they queue for a slot until their handler has ended."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[Job, None] = {}
+        self._over = _Latest[str]()
+        self._superseded = _Latest[tuple[str, str]]()
+        self._finishing = _Latest[str]()
+
+    def enter(self, job: Job) -> None:
+        self._jobs[job] = None
+
+    def leave(self, job: Job) -> None:
+        del self._jobs[job]
+
+    def jobs(self) -> list[Job]:
+        return list(self._jobs)
+
+    def at(self, task: str, work: str) -> Job | None:
+        """Who is at this piece of work."""
+        return next((job for job in self._jobs if (job.work.task, job.work.id) == (task, work)), None)
+
+    # --- what nobody waits for
+
+    def is_over(self, task: str) -> bool:
+        return task in self._over
+
+    def is_superseded(self, task: str, work: str) -> bool:
+        """Whether nobody waits any more for this piece of a task that goes on."""
+        return (task, work) in self._superseded
+
+    def abort(self, task: str, work: str = "") -> None:
+        """Nobody waits any more for ``task`` or, where it is named, for this ``work`` of it."""
+        if work:
+            self._superseded.add((task, work))
+        else:
+            self._over.add(task)
+        _interrupt(job for job in self.jobs() if job.work.task == task and work in ("", job.work.id))
+
+    def taken_over(self, task: str, work: str, delivery: int) -> None:
+        """Attempts of deliveries before this one do not go on."""
+        for job in self.jobs():
+            if (job.work.task, job.work.id, job.hedge) == (task, work, False) and job.hold and job.hold.attempt < delivery:
+                job.journal.taken_over = True
+                job.interrupt()
+
+    # --- what is to end
+
+    def is_finishing(self, task: str) -> bool:
+        return task in self._finishing
+
+    def finish(self, task: str, seconds: float) -> list[Job]:
+        """The caller of ``task`` wants what there is: what is at work, and returned, says so and has ``seconds``; all else is
+        not begun."""
+        self._finishing.add(task)
+        jobs = [job for job in self.jobs() if job.work.task == task]
+        _interrupt(job for job in jobs if job.began is None)
+        for job in jobs:
+            job.finish(seconds)
+        return jobs
+
+    def leave_off(self) -> None:
+        """Interrupt what has not begun, and what asks a model at its next turn."""
+        _interrupt(job for job in self.jobs() if job.began is None)
+        for job in self.jobs():
+            job.journal.leave()
+
+    def interrupt(self) -> None:
+        """Interrupt them all."""
+        _interrupt(self.jobs())
+
+
+def _interrupt(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        job.interrupt()
+
+
+class _Latest(Generic[T]):
+    """Words that were said lately."""
+
+    def __init__(self) -> None:
+        self._said: OrderedDict[T, None] = OrderedDict()
+
+    def __contains__(self, word: T) -> bool:
+        return word in self._said
+
+    def add(self, word: T) -> None:
+        self._said[word] = None
+        if len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
