@@ -175,7 +175,7 @@ class Fleet:
         if self._life[process] != life:
             return
         if asking is None:
-            patience = self.patience * min(self._times[piece], 6) if self._left[piece] == 3 else math.inf
+            patience = self.patience * min(self._times[piece], 6)
             asking, since = Asking(f"c{next(self._order)}", "work", 100, patience=patience), self.now
         if self.limited:
             before = self.state

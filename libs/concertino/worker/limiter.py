@@ -42,8 +42,8 @@ _OLDEST = 6
 """So many times as long at the most."""
 _MARGIN = 1.0
 """Seconds by which it is decided here earlier than by whoever is told."""
-_ANSWER = 2.0
-"""Seconds for the bus to answer."""
+_ANSWER = 5.0
+"""Seconds for the bus to answer. Less than a busy process may need to hear it would have each go on alone."""
 _ALONE = 10.0
 """Seconds for which a bus that did not is not asked again."""
 _LAST_WORDS = 1.0

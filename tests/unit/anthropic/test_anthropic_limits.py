@@ -13,7 +13,7 @@ from concertino.bus.memory import MemoryBus
 from concertino.bus.topology import installation
 from concertino.contracts.codec import decode, encode
 from concertino.contracts.errors import BudgetSpent, DeadlineExceeded, ModelUnavailable, RateLimited
-from concertino.contracts.messages import Limits, Locator, Passage, Subtask, Work
+from concertino.contracts.messages import Limits, Locator, Passage, Work
 from concertino.contracts.rates import PROBES, Rates
 from concertino.contracts.subjects import Subjects
 from concertino.model.port import Answer, Findings, Prompt, Research
@@ -152,18 +152,17 @@ async def test_what_others_can_go_on_with_is_given_back_in_the_middle_and_no_tur
     assert [asked.turns for asked in api.asked] == [0, 1]
 
 
-async def test_what_is_nearly_done_is_not_given_back(api: MessagesApi, claude: Make) -> None:
+async def test_what_is_being_written_up_is_not_given_back(api: MessagesApi, claude: Make) -> None:
     sharing, keeping = Sharing(claude()), Keeping()
-    sharing.work = work(Subtask(id="s1", kind="docs", objective="Find the port it listens on.", max_calls=1))
 
-    async def search_then_stop(_: Asked) -> UseTools:
+    async def unread_then_stop(_: Asked) -> Say:
         await sharing.shared.change(MODEL, lambda s: (structs.replace(s, stopped=NOW + 40, status=429), None))
-        return SEARCH
+        return FOUND  # quotes what it has not read, and is told so
 
-    api.on("", search_then_stop, FOUND)
+    api.on("", unread_then_stop, script.findings(gaps=["the port"]))
     await sharing.knows()
     answer = await sharing.research(journal=await keeping.delivery())
-    assert answer.value.claims
+    assert answer.value.gaps == ("the port",)
     assert sum(sharing.claude.pauses) == pytest.approx(40, abs=1)
 
 
