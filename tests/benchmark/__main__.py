@@ -1,164 +1,76 @@
-"""What the machinery around the work costs: explicit plans of `echo` subtasks through the real services on the real server.
+"""What the machinery around the work costs: real services with their default settings, on a real server with file storage.
 
-Run by ``make bench``. Beside every figure stands the bare bus in the same minute: as many messages stored and read as such a
-task needs at the least, by one process that does nothing else. Machines are noisy; ratios travel better.
+Run by ``make bench``. Beside every figure of speed stands what it is compared with, measured in turn in the same run: the
+design's skeleton (:mod:`tests.benchmark.limit`), the bare bus, another size. Machines are noisy; ratios travel better.
+``docs/performance.md`` says what the figures mean.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import os
-import platform
 import sys
-import tempfile
-import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
-import msgspec
 import uvloop
+from msgspec import structs
+from tests.benchmark import growth, idle, latency, processor, realistic, retrieval, throughput
+from tests.benchmark.effort import QUICK, Effort
+from tests.benchmark.figures import HEADER, Figure, row
+from tests.benchmark.record import Section, machine, read, write
 
-from concertino.bus.jetstream import JetStream
-from concertino.cli.fleet.fleet import Fleet
-from concertino.cli.fleet.services import ALWAYS, own_workers
-from concertino.client import Client
-from concertino.contracts.ids import task_id
-from concertino.contracts.messages import Plan, Subtask
-from concertino.contracts.subjects import Subjects
-from concertino.runtime.settings import settings
-
-GOALS = {1: 10.0, 100: 50.0, 1000: 500.0}
-"""Milliseconds for the median, by number of subtasks."""
-ECHO = Path(__file__).parent.parent / "kit" / "echo.py"
-SUBJECTS = Subjects()
-
-
-class Row(msgspec.Struct):
-    """One line of the table. Milliseconds; ``each_us`` is microseconds for each subtask."""
-
-    subtasks: int
-    report: bool
-    runs: int
-    p50_ms: float
-    p99_ms: float
-    each_us: float
-    bare_ms: float
-    ratio: float
+SECTIONS: Mapping[str, Callable[[Effort], AsyncIterator[Figure]]] = {
+    "latency": latency.figures,
+    "throughput": throughput.figures,
+    "processor": processor.figures,
+    "width": growth.width,
+    "log": growth.log,
+    "replicas": growth.replicas,
+    "idle": idle.figures,
+    "starts": idle.starts,
+    "realistic": realistic.figures,
+    "retrieval": retrieval.figures,
+}
 
 
-async def task(client: Client, k: int, report: bool) -> float:
-    """Seconds from submission to outcome, as a caller sees them."""
-    subtasks = tuple(Subtask(id=f"s{i}", kind="echo", objective=f"echo {i}") for i in range(k))
-    plan = Plan(subtasks=subtasks, synthesize=report)
-    began = time.perf_counter()
-    view = await client.ask("benchmark", plan=plan)
-    seconds = time.perf_counter() - began
-    if view.status != "answered":
-        raise SystemExit(f"a task of {k} subtasks ended as {view.status}: {view.reason}")
-    return seconds
-
-
-async def bare(bus: JetStream, k: int, run: int) -> float:
-    """Seconds for the messages that such a task cannot do without."""
-    name = task_id(time.time(), lambda n: run)
-    payload = b"x" * 400
-    began = time.perf_counter()
-    await bus.write_once(SUBJECTS.fact(name, "submitted"), payload)
-    await asyncio.gather(
-        *(
-            bus.write_once(SUBJECTS.fact(name, f"{fact}{i}"), payload)
-            for fact in ("dispatched.", "result.web.s")
-            for i in range(k)
-        )
-    )
-    await bus.read(SUBJECTS.tasks_stream, SUBJECTS.task(name))
-    await bus.write_once(SUBJECTS.fact(name, "outcome"), payload)
-    return time.perf_counter() - began
-
-
-async def measure(client: Client, bus: JetStream, k: int, report: bool, seconds: float) -> Row:
-    """Tasks and bare runs in turn, for about ``seconds``."""
-    for warmup in range(3):
-        await task(client, k, report)
-        await bare(bus, k, warmup)
-    ours: list[float] = []
-    floor: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(ours) < 5 or (time.perf_counter() < end and len(ours) < 300):
-        ours.append(await task(client, k, report))
-        floor.append(await bare(bus, k, len(ours)))
-    p50, p99, least = percentile(ours, 50), percentile(ours, 99), percentile(floor, 50)
-    return Row(
-        subtasks=k,
-        report=report,
-        runs=len(ours),
-        p50_ms=round(p50 * 1e3, 2),
-        p99_ms=round(p99 * 1e3, 2),
-        each_us=round(p50 / k * 1e6, 1),
-        bare_ms=round(least * 1e3, 2),
-        ratio=round(p50 / least, 2),
-    )
-
-
-def percentile(values: list[float], percent: float) -> float:
-    """By the nearest rank."""
-    ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, round(percent / 100 * (len(ranked) - 1)))]
-
-
-async def run(ks: list[int], seconds: float) -> list[Row]:
-    """The whole table, on a fleet of its own."""
-    rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="concertino-bench-") as store:
-        log = Path(store) / "services.log"
-        with log.open("w") as lines:
-            fleet = Fleet(
-                settings(),
-                lambda name, line: print(f"{name}: {line}", file=lines),
-                store=Path(store) / "nats",
-                services=(*ALWAYS, *own_workers([str(ECHO)])),
-            )
-            try:
-                await fleet.start(strict=True)
-                bus = await JetStream.connect(fleet.url, "bench", SUBJECTS)
-                async with Client(fleet.url) as client:
-                    while "echo" not in {worker.kind for worker in await client.workers()}:
-                        await asyncio.sleep(0.05)
-                    for report in (False, True):
-                        for k in ks:
-                            rows.append(await measure(client, bus, k, report, seconds))
-                            print(line(rows[-1]), flush=True)
-                await bus.close()
-            finally:
-                await fleet.stop(10.0)
-    return rows
-
-
-HEADER = f"{'subtasks':>9}  {'report':6}  {'p50 ms':>8}  {'p99 ms':>8}  {'µs each':>8}  {'bare ms':>8}  {'ratio':>6}  goal"
-
-
-def line(row: Row) -> str:
-    """One row for people."""
-    goal = GOALS.get(row.subtasks)
-    verdict = "" if goal is None else f"{goal:g} ms: {'met' if row.p50_ms < goal else 'MISSED'}"
-    return (
-        f"{row.subtasks:>9}  {'yes' if row.report else 'no':6}  {row.p50_ms:>8}  {row.p99_ms:>8}  {row.each_us:>8}  "
-        f"{row.bare_ms:>8}  {row.ratio:>6}  {verdict}"
-    )
+async def measured(name: str, effort: Effort) -> Section:
+    """One section, each figure printed as it comes."""
+    on, found = machine(), list[Figure]()
+    print(f"\n{name}: {on.line}\n\n{HEADER}", flush=True)
+    async for figure in SECTIONS[name](effort):
+        found.append(figure)
+        print(row(figure), flush=True)
+    return Section(on, tuple(found))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description=__doc__)
-    parser.add_argument("--subtasks", default="1,10,100,1000", help="numbers of subtasks, separated by commas")
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each row")
-    parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all of them if none is named"
+    )
+    parser.add_argument("--seconds", type=float, help=f"for each measurement ({Effort().seconds:g})")
+    parser.add_argument("--tasks", type=int, help=f"in the log, for the section of that name ({Effort().tasks})")
+    parser.add_argument("--tree", type=Path, help="what retrieval looks into, instead of a release of Django")
+    parser.add_argument("--json", type=Path, help="a file for the figures; sections in it that are not run stay")
+    parser.add_argument("--quick", action="store_true", help="only see whether everything can be measured, in small")
     options = parser.parse_args()
-    print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, file storage", flush=True)
-    print(HEADER, flush=True)
-    rows = uvloop.run(run([int(k) for k in options.subtasks.split(",")], options.seconds))
-    if options.json:
-        json.dump([msgspec.to_builtins(row) for row in rows], sys.stdout, indent=2)
+    if unknown := set(options.sections) - set(SECTIONS):
+        parser.error(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
+    given = {name: getattr(options, name) for name in ("seconds", "tasks", "tree") if getattr(options, name) is not None}
+    if any(not isinstance(value, Path) and value <= 0 for value in given.values()):
+        parser.error("--seconds and --tasks are more than 0")
+    effort = structs.replace(QUICK if options.quick else Effort(), **given)
+    record = read(options.json) if options.json else {}
+    found: dict[str, Section] = {}
+    for name in options.sections or SECTIONS:
+        found[name] = uvloop.run(measured(name, effort))
+        if options.json:
+            write(options.json, {**record, **found})
+    judged = [(name, figure) for name, section in found.items() for figure in section.figures if figure.met is not None]
+    missed = [(name, figure) for name, figure in judged if not figure.met]
+    print(f"\n{len(judged) - len(missed)} goals met, {len(missed)} missed")
+    for name, figure in missed:
+        print(f"  missed: {name}, {figure.name}", file=sys.stderr)
 
 
 if __name__ == "__main__":

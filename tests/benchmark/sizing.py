@@ -11,7 +11,6 @@ import asyncio
 import os
 import platform
 import subprocess
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -21,41 +20,21 @@ from pathlib import Path
 import nats
 import uvloop
 from nats.aio.client import Client as Connection
-from tests.kit import script
+from tests.benchmark.processes import Taken
+from tests.benchmark.scripted import Api, quickly
+from tests.benchmark.site import SUBJECTS, Site, services, site
 
-from concertino.cli.fleet.fleet import Fleet
-from concertino.cli.fleet.services import SERVICES, Service, own_workers
-from concertino.client import Client, Limits, Plan, Source, Subtask
-from concertino.contracts.subjects import Subjects
+from concertino.cli.fleet.services import SERVICES, Service
+from concertino.client import Client, Limits, Source
 from concertino.runtime.nats_server import nats_server_binary
-from concertino.runtime.settings import settings
-from concertino.testing import MessagesApi, Tool
 
 ROOT = Path(__file__).parents[2]
-ECHO = Path(__file__).parent.parent / "kit" / "echo.py"
-SUBJECTS = Subjects()
 QUESTIONS = (
     "How long is work leased to a worker?",
     "What happens when a worker dies?",
     "How is a citation checked?",
     "Which settings bound the cost of a task?",
 )
-_TICKS = os.sysconf("SC_CLK_TCK")
-_MIB = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Taken:
-    """By one process so far: seconds of processor time, and MiB of memory now."""
-
-    cpu: float
-    memory: float
-
-    @classmethod
-    def by(cls, pid: int) -> Taken:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-        return cls((int(fields[11]) + int(fields[12])) / _TICKS, int(status["VmRSS"].split()[0]) / 1024)
 
 
 @dataclass
@@ -72,11 +51,11 @@ class Load:
     """Bytes that came into each stream."""
 
 
-class Site:
+class Sized:
     """The installation that is measured."""
 
-    def __init__(self, fleet: Fleet, client: Client, connection: Connection) -> None:
-        self._fleet, self.client, self._js = fleet, client, connection.jetstream()
+    def __init__(self, installed: Site, connection: Connection) -> None:
+        self.site, self.client, self._js = installed, installed.client, connection.jetstream()
 
     async def idle(self, seconds: float) -> Load:
         async def wait(_: Load) -> None:
@@ -101,7 +80,7 @@ class Site:
         return await self._measured(Load(name), busy)
 
     async def _measured(self, load: Load, work: Callable[[Load], Awaitable[None]]) -> Load:
-        pids, before, stored = self._fleet.pids, self._taken(), await self._stored()
+        pids, before, stored = self.site.fleet.pids, self._taken(), await self._stored()
         with _most(load.memory, pids):
             began = time.perf_counter()
             await work(load)
@@ -112,7 +91,7 @@ class Site:
         return load
 
     def _taken(self) -> dict[str, Taken]:
-        return {name: Taken.by(pid) for name, pid in self._fleet.pids.items()}
+        return {name: Taken.by(pid) for name, pid in self.site.fleet.pids.items()}
 
     async def _stored(self) -> dict[str, float]:
         streams = (SUBJECTS.tasks_stream, SUBJECTS.work_stream, SUBJECTS.blobs_stream)
@@ -136,12 +115,9 @@ def _most(memory: dict[str, float], pids: dict[str, int]) -> Iterator[None]:
         watching.cancel()
 
 
-async def echo(client: Client, k: int, report: bool) -> int:
+async def echo(installed: Site, k: int, report: bool) -> int:
     """A task of ``k`` subtasks in which there is nothing to do."""
-    subtasks = tuple(Subtask(id=f"s{i}", kind="echo", objective=f"echo {i}") for i in range(k))
-    view = await client.ask("benchmark", plan=Plan(subtasks=subtasks, synthesize=report))
-    if view.status != "answered":
-        raise SystemExit(f"a task of {k} subtasks ended as {view.status}: {view.reason}")
+    await installed.task(k, report=report)
     return k
 
 
@@ -155,59 +131,28 @@ async def research(client: Client, number: int) -> int:
 
 
 @asynccontextmanager
-async def installed(services: Sequence[Service], **environment: str) -> AsyncIterator[Site]:
+async def sized(of: Sequence[Service], **environment: str) -> AsyncIterator[Sized]:
     """A fleet of its own."""
-    os.environ.update(environment)
-    with tempfile.TemporaryDirectory(prefix="concertino-sizing-") as store, (Path(store) / "services.log").open("w") as lines:
-        fleet = Fleet(
-            settings(),
-            lambda name, line: print(f"{name}: {line}", file=lines),
-            store=Path(store) / "nats",
-            services=services,
-        )
-        try:
-            await fleet.start(strict=True)
-            async with await nats.connect(fleet.url) as connection, Client(fleet.url) as client:
-                yield Site(fleet, client, connection)
-        finally:
-            await fleet.stop(10.0)
-
-
-def scripted(api: MessagesApi) -> None:
-    """What a model says to each question: two workers, four calls of tools each, a finding, a report."""
-    briefs = (script.brief(kind, kind, f"What {kind} says", sources=str(n)) for n, kind in enumerate(("docs", "code"), start=1))
-    api.on(script.of("plan"), every=script.split(*briefs))
-    searches = [
-        Tool("search", query=words) for words in ("lease of a worker", "citation checked", "cost of a task", "settings")
-    ]
-    found = script.findings(script.claim("A fact is written once.", ("concepts.md", "the first one counts")))
-    nothing = script.findings(gaps=["What the code says about it."])
-    api.on(script.researching("What docs says"), every=script.works(*searches, then=found))
-    api.on(script.of("research"), every=script.works(*searches, then=nothing))
-    api.on(script.of("weigh"), every=script.weighed)
-    api.on(script.of("write"), every=script.written)
+    async with site(of=of, environment=environment) as installed, await nats.connect(installed.fleet.url) as connection:
+        yield Sized(installed, connection)
 
 
 async def measured(seconds: float) -> list[Load]:
     """Every load in turn: without a model, then with one that is scripted."""
     found: list[Load] = []
-    async with installed((*SERVICES, *own_workers([str(ECHO)])), CTN_MODEL="extractive") as site:
-        client = site.client
-        while "echo" not in {worker.kind for worker in await client.workers()}:
-            await asyncio.sleep(0.05)
+    async with sized((*SERVICES, *services(workers=1)[-1:]), CTN_MODEL="extractive") as ours:
         found += [
-            await site.idle(seconds),
-            await site.under("1 subtask", seconds, 32, lambda _: echo(client, 1, False)),
-            await site.under("10 subtasks", seconds, 16, lambda _: echo(client, 10, False)),
-            await site.under("10 subtasks, report", seconds, 16, lambda _: echo(client, 10, True)),
-            await site.under("questions", seconds, 4, lambda n: research(client, n)),
+            await ours.idle(seconds),
+            await ours.under("1 subtask", seconds, 32, lambda _: echo(ours.site, 1, False)),
+            await ours.under("10 subtasks", seconds, 16, lambda _: echo(ours.site, 10, False)),
+            await ours.under("10 subtasks, report", seconds, 16, lambda _: echo(ours.site, 10, True)),
+            await ours.under("questions", seconds, 4, lambda n: research(ours.client, n)),
         ]
-    async with MessagesApi() as api:
-        scripted(api)
-        async with installed(SERVICES, CTN_MODEL="anthropic", **api.environment()) as site:
-            model = site.client
+    with Api(quickly) as api:
+        async with sized(SERVICES, CTN_MODEL="anthropic", **api.environment) as ours:
+            model = ours.client
             await research(model, 0)  # with the first one each process loads the SDK
-            found.append(await site.under("questions, model", seconds, 4, lambda n: research(model, n)))
+            found.append(await ours.under("questions, model", seconds, 4, lambda n: research(model, n)))
     return found
 
 

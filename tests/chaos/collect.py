@@ -18,8 +18,8 @@ from concertino.contracts.codec import decode
 from concertino.contracts.errors import BusUnavailable, Invalid
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Evidence as Quote
-from concertino.contracts.messages import Ledger, Outcome, Result, Submitted
-from concertino.contracts.subjects import Header, Subjects
+from concertino.contracts.messages import Hold, Ledger, Outcome, Result, Settled, Submitted
+from concertino.contracts.subjects import Header, Subjects, nth, parse_nth
 
 PAST = 5.0
 """Seconds after which a timer should have gone off."""
@@ -28,8 +28,9 @@ PAST = 5.0
 async def logs(bus: Bus, subjects: Subjects) -> dict[str, list[Fact]]:
     """The facts of every task, in order."""
     found: dict[str, list[Fact]] = defaultdict(list)
-    for task, fact in await TaskLog(bus, subjects).read_all(subjects.task("*"), 0.0):
-        found[task].append(fact)
+    log = TaskLog(bus, subjects)
+    for stored in await bus.read(subjects.tasks_stream, subjects.task("*")):
+        found[subjects.parse_fact(stored.subject)[0]].append(await log.fact_in(stored))
     return dict(found)
 
 
@@ -69,8 +70,23 @@ async def left(bus: Bus, subjects: Subjects, over: Collection[str]) -> list[str]
     for task, value in (await bus.keys(subjects.budget_bucket)).items():
         holds = [hold for hold in _ledger(value).holds if not hold.over]
         if task in over and holds:
-            found.append(f"{task}: its ledger holds {sum(h.amount.tokens for h in holds)} tokens for {holds[0].work}")
+            facts = await TaskLog(bus, subjects).read(task)
+            found += [
+                f"{task}: its ledger holds {hold.amount.tokens} tokens for {hold.work}" for hold in holds if ended(hold, facts)
+            ]
     return found
+
+
+def ended(hold: Hold, facts: Sequence[Fact]) -> bool:
+    """Whether the delivery that ``hold`` was for ended in words: then it should have been settled. What a worker had taken that
+    died stays taken, as it may have been billed."""
+    said = {str(fact.name): fact.message for fact in facts}
+    if f"spent.{hold.work}.{nth(hold.attempt, hold.delivery)}" in said:
+        return True
+    others = [about.rpartition(".") for about in said if about.startswith((f"begun.{hold.work}.", f"returned.{hold.work}."))]
+    later = [number for _, _, number in others if parse_nth(number) > (hold.attempt, hold.delivery)]
+    result = said.get(hold.work)
+    return isinstance(result, Settled) and result.attempts <= hold.delivery and not later
 
 
 def _due(stored: Stored) -> float | None:

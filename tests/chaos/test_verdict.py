@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
+from msgspec import structs
 from tests.chaos import __main__ as command
+from tests.chaos import collect
 from tests.chaos.answers import Turn
 from tests.chaos.model import Call, Calls
 from tests.chaos.verdict import KNOWN_AFTER, OVERDUE, Broke, Evidence, Kept, Verdict, percentile, placed, verdict
@@ -15,15 +17,19 @@ from tests.chaos.watch import Seen
 from concertino.client import Limits, Plan, Subtask
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import (
+    Amount,
+    Begun,
     Checkpoint,
     Dispatched,
     Finding,
+    Hold,
     Message,
     Outcome,
     OutcomeStatus,
     Planned,
     Record,
     Result,
+    Spent,
     Submitted,
     Usage,
 )
@@ -238,3 +244,18 @@ def test_the_exit_status_says_it(found: Evidence, status: int, capsys: pytest.Ca
     judged = verdict(found)
     assert command.told(judged) == status
     assert capsys.readouterr().out.splitlines()[-1] == judged.line
+
+
+@pytest.mark.parametrize(
+    ("said", "stuck"),
+    [
+        ((WORK, RESULT), True),
+        ((f"spent.{WORK}.1", Spent(worker="w", why="the task ended")), True),
+        (("outcome", ANSWERED), False),  # its worker died, and the task ended without it
+        ((f"begun.{WORK}.2", Begun(worker="v", attempt=2)), False),
+        ((WORK, structs.replace(RESULT, attempts=2)), False),
+    ],
+)
+def test_what_a_living_worker_reserved_is_given_back(said: tuple[str, Message], stuck: bool) -> None:
+    hold = Hold(id="h", work=WORK, attempt=1, delivery=1, amount=Amount(tokens=10))
+    assert collect.ended(hold, facts([LOG[0], said])) is stuck

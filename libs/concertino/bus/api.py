@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from concertino.bus import calls
 from concertino.bus.port import Headers
-from concertino.bus.requests import Requests
+from concertino.bus.requests import NobodyAnswers, Requests
 from concertino.contracts.errors import BusUnavailable, MessageTooLarge, QueueFull, Refused
 from concertino.contracts.subjects import Header
 
@@ -84,11 +84,12 @@ _decode = msgspec.json.Decoder(Reply).decode
 
 
 class Api:
-    """JetStream over ``nc``. Every call is repeated for ``patience`` seconds while the server is away: all of them may be."""
+    """JetStream over ``nc``. Every call is repeated for ``patience`` seconds while the server is away: all of them may be.
+    ``unanswered`` is told where nobody answers for what was asked."""
 
-    def __init__(self, nc: Client, patience: float) -> None:
+    def __init__(self, nc: Client, patience: float, unanswered: Callable[[], None]) -> None:
         self.requests = Requests(nc)
-        self._nc, self._patience = nc, patience
+        self._nc, self._patience, self._unanswered = nc, patience, unanswered
 
     async def call(self, subject: str, data: bytes = b"") -> Reply:
         """A call of the API. The reply may hold an error that will not go away by itself."""
@@ -156,7 +157,9 @@ class Api:
         while True:
             try:
                 return await attempt()
-            except BusUnavailable:
+            except BusUnavailable as e:
+                if isinstance(e, NobodyAnswers):
+                    self._unanswered()
                 if self._nc.is_closed or clock() + pause > give_up:
                     raise
                 await asyncio.sleep(pause)

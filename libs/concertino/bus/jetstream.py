@@ -32,6 +32,7 @@ from concertino.bus.connection import ANYBODY, dial, hang_up, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
 from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Queued, Stored, Subscription
 from concertino.bus.puller import Puller
+from concertino.bus.streams import Streams
 from concertino.bus.topology import Consumer, Stream, Topology
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
 from concertino.contracts.subjects import Header, Subjects
@@ -55,7 +56,8 @@ class JetStream:
     def __init__(self, nc: Client, subjects: Subjects, patience: float, heartbeat: float, provisions: bool) -> None:
         self._nc, self._subjects, self._heartbeat, self._provisions = nc, subjects, heartbeat, provisions
         self._denied: set[str] = set()
-        self._api = Api(nc, patience)
+        self._api = Api(nc, patience, self._unanswered)
+        self._streams = Streams(self._api)
         self._pullers: set[Puller] = set()
         self._on_reconnect: list[Callable[[], None]] = []
         self._closing = False
@@ -118,6 +120,15 @@ class JetStream:
 
     # --- provisioning
 
+    async def keep_provisioned(self) -> None:
+        """Make streams that :meth:`provision` made anew as soon as one is deleted. (Else that is found out by whoever needs
+        it and listens to it, and what is only read by others stays away.)"""
+
+        async def deleted(_: Stored) -> None:
+            self._streams.look()
+
+        await self.subscribe(calls.STREAM_DELETED, deleted)
+
     async def provision(self, topology: Topology) -> None:
         if not self._provisions:
             for consumer in topology.consumers:
@@ -125,6 +136,7 @@ class JetStream:
             return
         for stream in topology.streams:
             await self._provision_stream(stream)
+            self._streams.remember(stream)
         for consumer in topology.consumers:
             await self._provision_consumer(consumer)
 
@@ -287,6 +299,7 @@ class JetStream:
             await JetStreamDelivery(self, message).nak(delay)
 
         async def restore() -> None:
+            await self._streams.restore()
             await self.provision(Topology(consumers=(consumer,)))
 
         puller = Puller(self._nc, calls.pull(consumer), handle, hand_back, restore, slots, self._heartbeat, after)
@@ -366,12 +379,16 @@ class JetStream:
 
     async def close(self) -> None:
         self._closing = True
+        await self._streams.stop()
         for puller in list(self._pullers):
             await puller.stop()
         await self._api.requests.stop()
         await hang_up(self._nc)
 
     # --- inside
+
+    def _unanswered(self) -> None:
+        self._streams.look()
 
     def _reconnected(self) -> None:
         for puller in self._pullers:

@@ -87,6 +87,7 @@ def client(subjects: Subjects) -> Role:
             *_announcements(subjects),
             calls.INFO,
             calls.consumer_info(_any(subjects.work_stream)),
+            calls.consumer_info(topology.coordinator(subjects)),
             calls.stream_info(subjects.work_stream),
         ),
         subscribe=(_inbox(subjects, CLIENT), subjects.task("*"), subjects.progress("*")),

@@ -247,11 +247,12 @@ class Puller:
         self._pause = RETRY_PAUSE
 
     async def _on_message(self, message: Msg) -> None:
-        now = self._heard = self._clock()
+        now = self._clock()
         # Only the server writes to our inbox; a stored message keeps its own subject, and may carry a header `Status`.
         if message.subject.startswith(self._inbox):
             self._on_status(message, now)
             return
+        self._heard = now
         self._nothing = False  # there may be more behind it
         oldest = next(iter(self._requests), None)
         if oldest is not None:
@@ -272,6 +273,9 @@ class Puller:
         number = message.subject
         headers = message.headers or {}
         status, description = headers.get("Status", ""), headers.get("Description", "")
+        gone = status == "503" or description in _GONE
+        if not gone:  # that there is no consumer is no word of one
+            self._heard = now
         if status == "100":
             if number in self._requests:
                 self._requests[number].heard = now
@@ -282,7 +286,7 @@ class Puller:
             answer.set_result(description in _SOMETHING)
             if status in _ENDED:
                 return
-        if status == "503" or description in _GONE:
+        if gone:
             self._missing = True
         elif status not in _ENDED:
             log.warning("pull request refused", consumer=self._subject, status=status, description=description)

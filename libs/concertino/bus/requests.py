@@ -22,6 +22,10 @@ ANSWER_WITHIN = 5.0
 """Seconds for one answer. Whoever asks repeats the request while its patience lasts."""
 
 
+class NobodyAnswers(BusUnavailable):
+    """Nobody listens on the server where it was asked: a server or a leader is not there yet, or the stream is gone."""
+
+
 class _Open(Struct, eq=False):
     subject: str
     future: asyncio.Future[list[Msg]]
@@ -78,7 +82,7 @@ class Requests:
         status = headers.get("Status") if headers and Header.SEQUENCE not in headers else None
         if status == NO_RESPONDERS:
             request.future.set_exception(
-                BusUnavailable(
+                NobodyAnswers(
                     "nothing on the NATS server answers: JetStream is off (start it as `nats-server -js`), or its streams are "
                     "not provisioned (run `python -m concertino.runtime.provision`)"
                 )

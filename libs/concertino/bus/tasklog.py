@@ -57,12 +57,12 @@ class TaskLog:
     async def read(self, task: str, after: int = 0, reach: int = 0) -> list[Fact]:
         """The facts after sequence ``after``, in order, at least as far as sequence ``reach``."""
         stored = await self._bus.read(self._subjects.tasks_stream, self._subjects.task(task), after, reach)
-        return [await self._fact(s) for s in stored]
+        return [await self.fact_in(s) for s in stored]
 
     async def read_one(self, task: str, name: str) -> Fact | None:
         """One fact, if it is there."""
         stored = await self._bus.newest(self._subjects.tasks_stream, self._subjects.fact(task, name))
-        return await self._fact(stored) if stored else None
+        return await self.fact_in(stored) if stored else None
 
     async def read_known(self, task: str, name: str) -> Fact:
         """One fact of which the server said that it is there. Raises :class:`BusUnavailable` where those that are read lag."""
@@ -72,11 +72,14 @@ class TaskLog:
             await asyncio.sleep(pause)
         raise BusUnavailable(f"{name} of {task} is there, and the server that was read has not seen it yet: try again")
 
-    async def read_all(self, subjects: str, since: float) -> list[tuple[str, Fact]]:
-        """Facts of every task on ``subjects`` that were stored after Unix time ``since``, in order, each with its task."""
-        stored = await self._bus.read(self._subjects.tasks_stream, subjects, since=since)
-        facts = await asyncio.gather(*(self._fact(s) for s in stored))
-        return [(self._subjects.parse_fact(s.subject)[0], fact) for s, fact in zip(stored, facts, strict=True)]
+    async def fact_in(self, message: Stored) -> Fact:
+        """The fact in a message of the log, as it stands there: what cannot be read is a fact, too."""
+        _, name = self._subjects.parse_fact(message.subject)
+        try:
+            data = await self._payload(message, name.writer)
+        except InvalidMessage as e:
+            return unreadable_fact(name, e, message.headers, message.sequence, message.time)
+        return read_fact(name, data, message.headers, message.sequence, message.time)
 
     async def work_in(self, message: Stored) -> Work:
         """The work in a delivery. Raises :class:`InvalidMessage` and :class:`UnknownSchema`."""
@@ -175,11 +178,3 @@ class TaskLog:
                 return data
             await asyncio.sleep(pause)
         raise InvalidMessage(f"{message.subject}: its payload, blob {digest[:12]}…, is not there (any more)")
-
-    async def _fact(self, stored: Stored) -> Fact:
-        _, name = self._subjects.parse_fact(stored.subject)
-        try:
-            data = await self._payload(stored, name.writer)
-        except InvalidMessage as e:
-            return unreadable_fact(name, e, stored.headers, stored.sequence, stored.time)
-        return read_fact(name, data, stored.headers, stored.sequence, stored.time)

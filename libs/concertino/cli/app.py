@@ -226,13 +226,21 @@ def finish(task: str, /, *, reason: str = "", nats: Nats = None) -> int:
 
 
 @app.command(name="list")
-def list_(*, since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d", json: Json = False, nats: Nats = None) -> int:
+def list_(
+    *,
+    since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d",
+    limit: int = 1000,
+    json: Json = False,
+    nats: Nats = None,
+) -> int:
     """List tasks, newest first.
 
     Parameters
     ----------
     since
         How far back: `30m`, `12h`, `7d`.
+    limit
+        How many, at the most.
     json
         Print a JSON array.
     nats
@@ -241,7 +249,7 @@ def list_(*, since: Annotated[str, Parameter(allow_leading_hyphen=True)] = "1d",
     from concertino.cli import looking
     from concertino.cli.durations import parse_duration
 
-    return asyncio.run(looking.tasks(nats=nats, since=parse_duration(since, "--since"), as_json=json))
+    return asyncio.run(looking.tasks(nats=nats, since=parse_duration(since, "--since"), limit=limit, as_json=json))
 
 
 @app.command

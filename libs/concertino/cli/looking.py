@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from concertino.cli.output import show_report, show_table, show_timeline, show_tree, write, write_json, write_page
 from concertino.cli.question import Question
 from concertino.cli.session import configuration, connect, tracing
 from concertino.cli.show.text import one_line
+from concertino.client import TaskSummary
 from concertino.contracts.errors import BadSetting
 from concertino.contracts.state import State
 from concertino.contracts.timeline import timeline
@@ -86,13 +89,24 @@ def already(state: State) -> str:
     return "is being cancelled already" if state.cancel else "was asked to finish before"
 
 
-async def tasks(*, nats: str | None, since: float, as_json: bool) -> int:
-    """The tasks of the last ``since`` seconds."""
+async def tasks(*, nats: str | None, since: float, limit: int, as_json: bool) -> int:
+    """The newest tasks of the last ``since`` seconds. Raises :class:`BadSetting`, naming the option."""
+    if limit < 1:
+        raise BadSetting(f"--limit {limit}: list 1 task at least")
     async with connect(configuration(nats)) as session:
-        found = await session.client.tasks(since)
+        found = await session.client.tasks(since, most=limit + 1)
+    more = len(found) > limit
+    found = found[:limit]
     if as_json:
         write_json(found)
-        return 0
+    else:
+        _table(found)
+    if more:
+        print("concertino: older tasks are left out: say --limit or --since", file=sys.stderr)
+    return 0
+
+
+def _table(found: Sequence[TaskSummary]) -> None:
     from concertino.cli.show.tables import tasks as table
 
     rows = [("task", "status", "submitted", "request")]
@@ -106,7 +120,6 @@ async def tasks(*, nats: str | None, since: float, as_json: bool) -> int:
         for task in found
     ]
     show_table(table(found, time.time()), rows)
-    return 0
 
 
 async def workers(*, nats: str | None, as_json: bool) -> int:

@@ -20,6 +20,7 @@ from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
 from concertino.client.asking import asking, told
 from concertino.client.failures import Failures, failures, failures_of
+from concertino.client.listing import TaskSummary, newest
 from concertino.client.redriving import Redriven, refreshed
 from concertino.client.room import Room
 from concertino.contracts.codec import decode
@@ -57,6 +58,9 @@ OVERDUE = 10.0
 FAILURES = 100
 """Pieces of failed work that are listed where nobody says how many."""
 
+TASKS = 1_000
+"""Tasks that are listed where nobody says how many."""
+
 
 class WorkerKind(Struct, frozen=True):
     """A kind that is announced on the bus, with its live replicas and its queue over all lanes."""
@@ -74,15 +78,6 @@ class WorkerKind(Struct, frozen=True):
     """What a tool is for, where its name does not say."""
     sources: tuple[str, ...]
     """The kinds of source it reads."""
-
-
-class TaskSummary(Struct, frozen=True):
-    """A line of ``concertino list``."""
-
-    task: str
-    submitted: float
-    status: str
-    request: str
 
 
 class Client:
@@ -334,12 +329,10 @@ class Client:
         await self._log.write(task, f"again.{name}", Again(subtasks=found.run))
         return Redriven(name, found.run, found.kept, len(gone), tuple(sorted(state.again - {name})))
 
-    async def tasks(self, since: float = 86_400.0) -> list[TaskSummary]:
-        """Tasks submitted in the last ``since`` seconds, newest first."""
-        start = self._clock() - since
-        submitted = await self._log.read_all(self._subjects.fact("*", "submitted"), start)
-        outcomes = dict(await self._log.read_all(self._subjects.fact("*", "outcome"), start))
-        return [_summary(task, f, outcomes.get(task)) for task, f in reversed(submitted)]
+    async def tasks(self, since: float = 86_400.0, *, most: int = TASKS) -> list[TaskSummary]:
+        """Tasks submitted in the last ``since`` seconds, newest first, and at most ``most`` of them: only these are held in
+        memory, though all that were submitted since then are read. Where as many come back, there may be older ones."""
+        return await newest(self._bus, self._subjects, self._clock() - since, most)
 
     # --- the fleet
 
@@ -380,9 +373,3 @@ class Client:
     @property
     def _log(self) -> TaskLog:
         return TaskLog(self._bus, self._subjects)
-
-
-def _summary(task: str, submitted: Fact, outcome: Fact | None) -> TaskSummary:
-    request = submitted.message.request if isinstance(submitted.message, Submitted) else "(unreadable)"
-    status = "running" if outcome is None else getattr(outcome.message, "status", "failed")
-    return TaskSummary(task, submitted.time, str(status), request)

@@ -1,17 +1,20 @@
-"""Whether the queues that a task needs have room for it, and the log the time: asked before anything of it is stored."""
+"""Whether the queues that a task needs have room for it, orchestrators keep up, and the log has the time: asked before anything
+of it is stored."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
 
 import structlog
 
-from concertino.bus.port import Bus
+from concertino.bus import topology
+from concertino.bus.port import Bus, Queued
 from concertino.contracts.budget import longest
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, InvalidPlan, QueueFull, Refused
-from concertino.contracts.messages import Submitted
+from concertino.contracts.messages import Lane, Submitted
 from concertino.contracts.subjects import PLAN, SYNTHESIZE, Subjects
 from concertino.runtime.clock import Clock
 
@@ -23,6 +26,9 @@ BLIND = 60.0
 """Seconds until who could not see is asked again."""
 AFTER = 2.0
 """Seconds after which who was refused may try again."""
+BEHIND = 1_000
+"""Facts that may wait for orchestrators however small the queues are: so many are there for a moment when a wide task's results
+come in, and settled within a second."""
 
 
 class Room:
@@ -33,13 +39,15 @@ class Room:
         self._limit: int | None = None
         self._keep: float | None = None
         self._messages: Counter[str] = Counter()
-        self._until = float("-inf")
+        self._behind = 0
+        self._until = self._blind_until = float("-inf")
 
     async def take(self, submitted: Submitted) -> None:
         """Count the work that ``submitted`` brings for certain. What it is planned to be later, nobody knows yet.
 
-        Raises :class:`QueueFull` where one of its queues has no room for that, :class:`InvalidPlan` where none ever has, and
-        :class:`InvalidMessage` where it might still go on when its log begins to be deleted.
+        Raises :class:`QueueFull` where one of its queues has no room for that, or orchestrators have too much before them,
+        :class:`InvalidPlan` where no queue ever has room, and :class:`InvalidMessage` where it might still go on when its log
+        begins to be deleted.
         """
         if self._clock() >= self._until:
             await self._look()
@@ -64,19 +72,53 @@ class Room:
                     "so the task was not submitted: try again later; more workers of that kind make room sooner",
                     after=AFTER,
                 )
+        most = may_wait(self._limit, submitted.lane)
+        if self._behind >= most:
+            raise QueueFull(
+                f"the orchestrators are behind ({self._behind:,} facts of tasks wait for them, and {most:,} may), so the task "
+                "was not submitted: try again later; where it stays so, see that one is running",
+                after=AFTER,
+            )
         self._messages.update({queue: count for queue, (_, count) in wanted.items()})
+        self._behind += 1
 
     async def _look(self) -> None:
-        """At both lanes at once: one request serves whoever uses both."""
-        try:
-            found = await self._bus.queued(self._subjects.work_stream, self._subjects.work("*", "*"))
-        except (BusUnavailable, Refused) as e:
-            # An installation whose users were made by an earlier release: nobody may look there, and its queues have no limit.
-            log.info("how full the queues are cannot be seen; submitting all the same", error=str(e))
+        """At both lanes at once: one look serves whoever uses both."""
+        found, self._behind = await asyncio.gather(self._queued(), self._undecided())
+        if found is None:
             self._limit, self._keep, self._until = None, None, self._clock() + BLIND
             return
         self._keep = found.keep
         self._limit, self._messages, self._until = found.limit, Counter(found.messages), self._clock() + FRESH
+
+    async def _queued(self) -> Queued | None:
+        """None where it cannot be seen: in an installation whose users were made by an earlier release nobody may look there,
+        and its queues have no limit."""
+        try:
+            return await self._bus.queued(self._subjects.work_stream, self._subjects.work("*", "*"))
+        except (BusUnavailable, Refused) as e:
+            log.info("how full the queues are cannot be seen; submitting all the same", error=str(e))
+            return None
+
+    async def _undecided(self) -> int:
+        """Facts that orchestrators are not done with: those of submitted tasks, until all their first work is in its queues.
+        0 where it cannot be seen, as the users of the release before may not."""
+        if self._clock() < self._blind_until:
+            return 0
+        try:
+            return sum(await self._bus.depth(topology.coordinator(self._subjects)))
+        except (BusUnavailable, Refused) as e:
+            log.info("how far orchestrators are behind cannot be seen; submitting all the same", error=str(e))
+            self._blind_until = self._clock() + BLIND
+            return 0
+
+
+def may_wait(limit: int, lane: Lane) -> int:
+    """Facts that may wait for orchestrators before a task of ``lane`` is refused, where a queue holds ``limit`` messages.
+
+    There is one queue of facts for both lanes: a flood of batch tasks leaves half of it to the other."""
+    most = max(limit, BEHIND)
+    return most if lane == "batch" else 2 * most
 
 
 def needs(submitted: Submitted) -> Mapping[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -37,9 +38,9 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
     if isinstance(value, Struct):
         text_of = value.source if isinstance(value, Passage) else path
         new: dict[str, Any] = {}
-        for name in value.__struct_fields__:
+        for name in _fields(type(value)):
             was = getattr(value, name)
-            if type(was) in _PLAIN or not was or name in _KEPT:
+            if not was or type(was) in _PLAIN:
                 continue
             after = changed(was, change, text_of if name == "text" else path)
             if after is not was:
@@ -54,6 +55,12 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
             return value
         return cast(T, type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts))
     return cast(T, change(value, path)) if isinstance(value, str) else value
+
+
+@functools.cache
+def _fields(kind: type[Struct]) -> tuple[str, ...]:
+    """Those that may hold texts which are not kept."""
+    return tuple(name for name in kind.__struct_fields__ if name not in _KEPT)
 
 
 def _same(items: list[tuple[object, object]], before: list[tuple[object, object]]) -> bool:

@@ -80,6 +80,7 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
         await bus.provision(
             installation(config.subjects, replicas=config.replicas, keep=config.keep, max_queued=config.max_queued)
         )
+        await bus.keep_provisioned()
     service = await start(bus, config)
     release = version("concertino")
     await bus.answer_discovery(name, release)

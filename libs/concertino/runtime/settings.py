@@ -94,7 +94,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     half of it, where that is more): what is deleted has no outcome. It is for whoever provisions, and for the orchestrators."""
     max_queued: Annotated[int, Meta(ge=1, le=100_000_000)] = MAX_QUEUED
     """Pieces of work that each queue (of one kind, in one lane) holds at the most, waiting or under way. Where one is full,
-    tasks that need it are refused until there is room. It is for whoever provisions."""
+    tasks that need it are refused until there is room; all are, where about as many facts wait for orchestrators. It is for
+    whoever provisions."""
     lease: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
     """After which work of a worker that fell silent goes to another."""
     attempts: Annotated[int, Meta(ge=1, le=50)] = 4
@@ -102,7 +103,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     hedge: str = "auto"
     """After how many seconds of work a subtask is slow: another worker makes a second attempt beside it then, and the result
     that is first counts. ``auto``: learned from the latest of its kind; ``off``: never. By kind: ``auto,web=30,code=off``. At
-    most one in twenty is hedged, and nothing with a limit of tokens or cost. For orchestrators."""
+    most one in seven is hedged, and nothing with a limit of tokens or cost. For orchestrators."""
     grace: Annotated[float, Meta(ge=0, le=3600)] = 20.0
     """How long running work may go on after SIGTERM."""
     slots: Annotated[int, Meta(ge=0, le=10_000)] = 0
@@ -124,6 +125,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Where indexes, clones and fetched documents are kept."""
     clone_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     """Of one repository: what is fetched of it, and again its files. What is larger is not cloned."""
+    cache_bytes: Annotated[int, Meta(ge=1 << 20)] = 10 << 30
+    """Of all clones and indexes below ``CTN_CACHE`` together, of all processes that share it. Those that nobody uses make room,
+    least recently used first; where that is not enough, work is tried again later, and what alone is larger is refused."""
     source_roots: str = "/"
     """Folders (separated by ``:``) that a task's local sources must lie in."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0

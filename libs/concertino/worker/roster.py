@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
+from concertino.contracts.messages import Work
 from concertino.worker.job import Job
+from concertino.worker.lease import Hold
 
 T = TypeVar("T")
 
@@ -15,10 +18,12 @@ REMEMBERED = 10_000
 
 
 class Roster:
-    """The jobs of one replica, from the moment at which they queue for a slot until their handler has ended."""
+    """The jobs of one replica, from the moment at which they queue for a slot until their handler has ended; and what it holds,
+    which is until its result is written."""
 
     def __init__(self) -> None:
         self._jobs: dict[Job, None] = {}
+        self._held: dict[tuple[str, str, int], Hold] = {}
         self._over = _Latest[str]()
         self._superseded = _Latest[tuple[str, str]]()
         self._finishing = _Latest[str]()
@@ -32,9 +37,21 @@ class Roster:
     def jobs(self) -> list[Job]:
         return list(self._jobs)
 
-    def at(self, task: str, work: str) -> Job | None:
-        """Who is at this piece of work."""
-        return next((job for job in self._jobs if (job.work.task, job.work.id) == (task, work)), None)
+    @contextlib.contextmanager
+    def holding(self, work: Work, hold: Hold) -> Iterator[None]:
+        """``work`` is being done, or written down."""
+        about = (work.task, work.id, work.attempt)
+        self._held[about] = hold
+        try:
+            yield
+        finally:
+            if self._held.get(about) is hold:
+                del self._held[about]
+            hold.end()
+
+    def held(self, task: str, work: str, attempt: int = 1) -> Hold | None:
+        """On the first attempt at this piece of work, or on that one, where it is here."""
+        return self._held.get((task, work, 1)) or self._held.get((task, work, attempt))
 
     # --- what nobody waits for
 

@@ -9,14 +9,15 @@ from collections.abc import Collection, Mapping
 from concertino.contracts.errors import BadSetting
 from concertino.orchestrator.core.policies.hedge import Hedging
 
-SHARE = 0.05
-"""Of the results of a kind: so many hedges there may be. Where a provider is slow, all work is, and is not to be doubled."""
+SHARE = 0.15
+"""Of the results of a kind: so many hedges there may be. Where a provider is slow, all work is, and is not to be doubled. As
+many as are slow on an ordinary day: else hedges are spent when a straggler comes (decision 60)."""
 SAVED = 10.0
 """Hedges of a kind that may be saved up."""
 ENOUGH = 20
 """Results of a kind before it is known what is slow."""
 REMEMBERED = 200
-SLOW = 0.95
+SLOW = 0.85
 """Work that takes longer than this share of the latest is slow."""
 LEAST = 1.0
 """Seconds: what is over sooner is never hedged. (Nor does the log tell before that it has begun.)"""

@@ -106,7 +106,11 @@ async def test_all_that_failed_is_run_again_once(up: Any, tmp_path: Path) -> Non
         lines.update(out.splitlines())
     pairs = dict(line.split("\t") for line in lines)
     assert (set(pairs), len(lines)) == ({"t1", "t2"}, 2)
-    assert len(cli.run("list")[1].splitlines()) == 1 + 4
+    code, listed, err = cli.run("list")
+    assert (code, len(listed.splitlines()), err) == (0, 1 + 4, "")
+    code, out, err = cli.run("list", "--limit", "3")
+    assert (code, out.splitlines(), "older tasks are left out" in err) == (0, listed.splitlines()[:4], True)
+    assert len(json.loads(cli.run("list", "--limit", "3", "--json")[1])) == 3
     for new in pairs.values():
         assert cli.run("follow", new)[0] == 0
     code, out, err = cli.run("redrive", "--all", "--since", "1h")

@@ -120,10 +120,9 @@ async def test_what_failed_is_run_again_and_the_report_is_on_everything(client: 
 
 
 async def submissions(client: Client, task: str) -> list[str]:
-    """The tasks that run ``task`` again."""
-    log = TaskLog(client._bus, SETTINGS.subjects)
-    found = await log.read_all(SETTINGS.subjects.fact("*", "submitted"), 0.0)
-    return [name for name, fact in found if isinstance(fact.message, Submitted) and fact.message.again == task]
+    """The tasks that run ``task`` again, in order."""
+    states = [await client.state(summary.task) for summary in reversed(await client.tasks())]
+    return [state.task for state in states if state.submitted and state.submitted.again == task]
 
 
 async def test_what_is_run_again_twice_at_once_is_one_task(client: Client, shaky: Shaky) -> None:

@@ -11,9 +11,10 @@ import pytest
 from concertino.bus import topology
 from concertino.bus.announcements import announce
 from concertino.bus.memory import MemoryBus
-from concertino.bus.port import Bus, Queued
+from concertino.bus.port import Bus, Delivery, Queued
+from concertino.bus.topology import Consumer
 from concertino.client import Client, Limits, Plan, Source, Subtask, room
-from concertino.client.room import needs
+from concertino.client.room import BEHIND, needs
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, InvalidPlan, QueueFull, Refused
 from concertino.contracts.messages import Announcement, Done, Lane, Result, Submitted
 from concertino.contracts.subjects import Subjects
@@ -27,6 +28,15 @@ class Looked(MemoryBus):
 
     asked = 0
     refuses: Exception | None = None
+    asked_behind = 0
+    refuses_behind: Exception | None = None
+
+    async def depth(self, consumer: Consumer) -> tuple[int, int]:
+        assert consumer == topology.coordinator(SUBJECTS)
+        self.asked_behind += 1
+        if self.refuses_behind:
+            raise self.refuses_behind
+        return await super().depth(consumer)
 
     async def queued(self, stream: str, subjects: str) -> Queued:
         self.asked += 1
@@ -95,7 +105,7 @@ async def test_who_submits_much_asks_seldom_and_counts_what_he_submits(bus: Look
         await client.submit("What?")
     with pytest.raises(QueueFull):
         await client.submit("What?")
-    assert bus.asked == 1
+    assert (bus.asked, bus.asked_behind) == (1, 1)
 
 
 async def test_with_time_given_it_is_submitted_once_there_is_room(bus: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,3 +145,71 @@ async def test_a_task_that_would_outlive_its_log_is_refused_and_nothing_is_store
         await Client(bus=bus).submit("What?", plan=WEB)
     assert await stored(bus) == [[], []]
     await Client(bus=bus).submit("What?", plan=WEB, limits=Limits(deadline=300))
+
+
+async def undecided(bus: Bus, count: int, name: str = "submitted", first: int = 0) -> None:
+    """``count`` facts for which orchestrators have something to do, of as many tasks."""
+    for number in range(first, first + count):
+        await bus.write_once(SUBJECTS.fact(f"x{number}", name), b"{}")
+
+
+async def test_where_no_orchestrator_decides_tasks_are_refused_and_nothing_is_stored(bus: Looked) -> None:
+    await undecided(bus, BEHIND)
+    with pytest.raises(QueueFull, match=r"orchestrators are behind \(1,000 facts.*and 1,000 may\).*try again later") as caught:
+        await Client(bus=bus).submit("What?" + "x" * 50_000, lane="batch")
+    assert caught.value.retryable
+    assert caught.value.after
+    assert len(await bus.read(SUBJECTS.tasks_stream, ">")) == BEHIND
+    assert await bus.read(SUBJECTS.blobs_stream, ">") == []
+
+
+async def test_a_flood_of_batch_tasks_leaves_half_of_what_may_wait_to_interactive_ones(bus: Looked) -> None:
+    await undecided(bus, BEHIND)
+    await Client(bus=bus).submit("What?")
+    await undecided(bus, BEHIND, first=BEHIND)
+    with pytest.raises(QueueFull, match="orchestrators are behind"):
+        await Client(bus=bus).submit("What?")
+
+
+async def test_large_queues_let_as_much_wait_for_orchestrators(bus: Looked) -> None:
+    await bus.provision(topology.installation(SUBJECTS, max_queued=BEHIND + 2))
+    await undecided(bus, BEHIND + 1)
+    client = Client(bus=bus)
+    await client.submit("What?", lane="batch")
+    with pytest.raises(QueueFull, match="orchestrators are behind"):
+        await client.submit("What?", lane="batch")  # what was just submitted counts, though nobody looked again
+    assert bus.asked_behind == 1
+
+
+async def test_what_orchestrators_took_and_are_not_done_with_counts_what_they_settled_does_not(bus: Looked) -> None:
+    await undecided(bus, BEHIND)
+    taken: list[Delivery] = []
+
+    async def take(delivery: Delivery) -> None:
+        taken.append(delivery)
+
+    consumption = bus.consume(topology.coordinator(SUBJECTS), take, slots=BEHIND)
+    while len(taken) < BEHIND:
+        await asyncio.sleep(0.01)
+    with pytest.raises(QueueFull, match="orchestrators are behind"):
+        await Client(bus=bus).submit("What?", lane="batch")
+    for delivery in taken:
+        await delivery.ack()
+    await Client(bus=bus).submit("What?", lane="batch")
+    await consumption.stop()
+
+
+@pytest.mark.parametrize("why", [Refused("no permission"), BusUnavailable("nobody answers")])
+async def test_who_may_see_queues_and_not_orchestrators_is_held_by_queues(
+    bus: Looked, monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    monkeypatch.setattr(room, "FRESH", 0.0)
+    bus.refuses_behind = why
+    await undecided(bus, BEHIND)
+    client = Client(bus=bus)
+    for _ in range(3):
+        await client.submit("What?", lane="batch")
+    assert (bus.asked, bus.asked_behind) == (3, 1), "it is not asked again at each look"
+    await fill(bus, "plan", 4, "batch")
+    with pytest.raises(QueueFull, match="queue of 'plan'"):
+        await client.submit("What?", lane="batch")

@@ -16,6 +16,7 @@ from kit.waiting import until
 
 ONE = Usage(model_calls=1, input_tokens=100, output_tokens=10, cost_usd=0.25)
 TWO = Usage(model_calls=2, input_tokens=200, output_tokens=20, cost_usd=0.5)
+THREE = Usage(model_calls=3, input_tokens=300, output_tokens=30, cost_usd=0.75)
 WORK = "result.echo.s1"
 
 
@@ -215,6 +216,23 @@ async def test_work_that_comes_again_to_whoever_is_at_it_goes_on(stage: Stage) -
     await stage.settled()
     assert (thinking.asked, thinking.interrupted, result.attempts) == ([1, 2, 3], 0, 1)
     assert await stage.queue() == (0, 0)
+
+
+async def test_work_that_comes_again_while_its_result_waits_to_be_written_is_not_done_again(stage: Stage) -> None:
+    thinking = Thinking()
+    thinking.holds = {3}
+    wire = stage.wire()
+    await stage.replica(thinking, wire=wire)
+    await stage.submit()
+    await thinking.until_asked(3)
+    wire.leases_are_lost, wire.refuses_writes = True, 10**9
+    thinking.answers.set()
+    await until(lambda: wire.refuses_writes <= 10**9 - 2, "neither the turn nor the result can be written")
+    await stage.elapse(Settings().lease + 1)
+    wire.leases_are_lost, wire.refuses_writes = False, 0
+    result = await stage.result()
+    await stage.settled()
+    assert (thinking.asked, result.attempts, result.spent) == ([1, 2, 3], 1, {"small": THREE})
 
 
 async def test_a_leaving_worker_hands_over_at_the_next_turn(stage: Stage) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import statistics
+
 import pytest
 
 from concertino.contracts.errors import BadSetting
 from concertino.orchestrator.stragglers import ENOUGH, REMEMBERED, SAVED, Stragglers, parse
+
+LATE = 10
 
 
 def seen(*seconds: float, rule: str = "auto") -> Stragglers:
@@ -20,8 +25,8 @@ def test_it_takes_some_results_to_know_what_is_slow() -> None:
     assert seen(*[2.0] * ENOUGH).hedging(["web", "code"]).after == {"web": 2.0}
 
 
-def test_slow_is_what_takes_longer_than_nearly_all_of_the_latest() -> None:
-    assert seen(*(float(n) for n in range(100, 0, -1))).hedging(["web"]).after == {"web": 96.0}
+def test_slow_is_what_takes_longer_than_most_of_the_latest() -> None:
+    assert seen(*(float(n) for n in range(100, 0, -1))).hedging(["web"]).after == {"web": 86.0}
     assert seen(*[90.0] * 50, *[3.0] * REMEMBERED).hedging(["web"]).after == {"web": 3.0}
 
 
@@ -41,15 +46,49 @@ def test_what_makes_no_sense_is_refused_with_a_word(text: str) -> None:
         parse(text)
 
 
-def test_one_in_twenty_at_the_most_is_hedged() -> None:
+def test_one_in_seven_at_the_most_is_hedged() -> None:
     found = seen(rule="5")
     assert found.hedging(["web"]).left == {"web": 1}
     found.hedged("web")
     assert found.hedging(["web"]).left == {"web": 0}
-    for _ in range(19):
+    for _ in range(6):
         found.saw("web", 1.0)
     assert found.hedging(["web"]).left == {"web": 0}
-    for _ in range(2):
-        found.saw("web", 1.0)
+    found.saw("web", 1.0)
     assert found.hedging(["web"]).left == {"web": 1}
     assert seen(*[1.0] * 5000, rule="5").hedging(["web"]).left == {"web": int(SAVED)}
+
+
+def simulated(spread: float, every: int, tasks: int = 1500) -> tuple[float, float, float]:
+    """Of tasks of twelve parts, spread log-normally, with a plan and report as long as two of them, and in one task of
+    ``every`` a part that takes ten times the median: how much longer that task takes than its critical path (the median),
+    the share of parts that are hedged for nothing, and what hedges take beyond the work itself."""
+    drawn, known, ratios = random.Random(1), Stragglers(parse("auto")), list[float]()
+    median, parts, vain, extra, work = 2.0, 12, 0, 0.0, 0.0
+    for task in range(tasks):
+        usual, again = ([median * drawn.lognormvariate(0.0, spread) for _ in range(parts)] for _ in range(2))
+        straggles = task % every == every - 1
+        first = [LATE * median, *usual[1:]] if straggles else usual
+        after, ends = known.hedging(["web"]).after.get("web"), list[float]()
+        for part in drawn.sample(range(parts), parts):
+            end = first[part]
+            if after is not None and end > after and known.hedging(["web"]).left["web"] > 0:
+                known.hedged("web")
+                vain += not (straggles and part == 0)
+                end = min(end, after + again[part])
+                extra += end - after
+            ends.append(end)
+        for end in ends:
+            known.saw("web", end)
+        work += sum(usual)
+        if straggles:
+            ratios.append((2 * median + max(ends)) / (2 * median + max(usual)))
+    return statistics.median(ratios), vain / (parts * tasks), extra / work
+
+
+@pytest.mark.parametrize("every", [3, 20])
+def test_a_straggler_costs_a_task_little_and_hedges_cost_little(every: int) -> None:
+    longer, vain, extra = simulated(0.5, every)
+    assert longer < 1.2
+    assert vain < 0.15
+    assert extra < 0.08
