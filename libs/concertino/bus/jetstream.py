@@ -12,7 +12,6 @@ import msgspec
 import nats.errors
 import nats.micro
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
@@ -30,11 +29,13 @@ from concertino.bus.api import (
 )
 from concertino.bus.connection import ANYBODY, dial, hang_up, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
-from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Queued, Stored, Subscription
+from concertino.bus.fastclient import FastClient
+from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Parcel, Queued, Stored, Subscription
 from concertino.bus.puller import Puller
+from concertino.bus.requests import Outgoing
 from concertino.bus.streams import Streams
 from concertino.bus.topology import Consumer, Stream, Topology
-from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
+from concertino.contracts.errors import BusUnavailable, InvalidMessage, QueueFull, Refused
 from concertino.contracts.subjects import Header, Subjects
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ _DELETED = {"KV-Operation": "DEL"}
 class JetStream:
     """The :class:`~concertino.bus.port.Bus` of one connection. Made by :meth:`connect`."""
 
-    def __init__(self, nc: Client, subjects: Subjects, patience: float, heartbeat: float, provisions: bool) -> None:
+    def __init__(self, nc: FastClient, subjects: Subjects, patience: float, heartbeat: float, provisions: bool) -> None:
         self._nc, self._subjects, self._heartbeat, self._provisions = nc, subjects, heartbeat, provisions
         self._denied: set[str] = set()
         self._api = Api(nc, patience, self._unanswered)
@@ -191,6 +192,13 @@ class JetStream:
 
     async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
         await self._store(subject, data, {**(headers or {}), Header.MESSAGE_ID: message_id})
+
+    async def enqueue_each(self, parcels: Sequence[Parcel]) -> list[QueueFull | None]:
+        for parcel in parcels:
+            blobs.check_size(parcel.subject, parcel.data, parcel.headers)
+        return await self._api.store_each(
+            [Outgoing(p.subject, p.data, {**p.headers, Header.MESSAGE_ID: p.message_id}) for p in parcels]
+        )
 
     async def overwrite(self, subject: str, data: bytes, headers: Headers) -> None:
         """Store ``data`` whatever is there: for what is the same bytes anyway."""
@@ -398,7 +406,7 @@ class JetStream:
 
 
 class _Subscription:
-    def __init__(self, nc: Client, raw: NatsSubscription) -> None:
+    def __init__(self, nc: FastClient, raw: NatsSubscription) -> None:
         self._nc, self._raw = nc, raw
 
     async def stop(self) -> None:

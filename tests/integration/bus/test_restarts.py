@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from concertino.bus.jetstream import JetStream
-from concertino.bus.port import Delivery
+from concertino.bus.port import Delivery, Parcel
 from concertino.bus.topology import Topology, installation, queues, work
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.subjects import Subjects
@@ -458,3 +458,18 @@ async def test_a_broken_connection_neither_loses_work_nor_exceeds_the_slots(
         assert most <= 8
         await bus.close()
     await helper.close()
+
+
+async def test_of_many_messages_none_is_lost_where_the_server_was_away(own_server: NatsServer, subjects: Subjects) -> None:
+    bus = await connected(own_server.url, subjects)
+    queue = subjects.work("batch", "web")
+    parcels = [Parcel(queue, b"%d" % i, f"a.s{i}.1", {}) for i in range(300)]
+    assert await bus.enqueue_each(parcels[:100]) == [None] * 100
+
+    own_server.kill()
+    storing = asyncio.create_task(bus.enqueue_each(parcels))
+    await own_server.start()
+
+    assert await asyncio.wait_for(storing, 60) == [None] * 300
+    assert sorted(int(m.data) for m in await bus.read(subjects.work_stream, queue)) == list(range(300))
+    await bus.close()
