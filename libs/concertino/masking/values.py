@@ -8,12 +8,12 @@ from typing import Any, TypeVar, cast
 
 from msgspec import Struct, structs
 
-from concertino.contracts.messages import Passage, Source, Usage
+from concertino.contracts.messages import Passage, ResultStatus, Source, Usage
 from concertino.masking.texts import masked_text
 
 T = TypeVar("T")
 
-_PLAIN = frozenset((type(None), bool, int, float, bytes, Source, Usage))
+_PLAIN = frozenset((type(None), bool, int, float, bytes, ResultStatus, Source, Usage))
 """What holds no text, or has to stay as it is."""
 _KEPT = frozenset(("params", "id", "kind", "worker", "digest", "model", "prompt"))
 """Fields that are names which we give, and what a caller means for a kind of its own."""
@@ -42,7 +42,8 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
             was = getattr(value, name)
             if not was or type(was) in _PLAIN:
                 continue
-            after = changed(was, change, text_of if name == "text" else path)
+            of = text_of if name == "text" else path
+            after = change(was, of) if type(was) is str else changed(was, change, of)
             if after is not was:
                 new[name] = after
         return cast(T, structs.replace(value, **new)) if new else value
