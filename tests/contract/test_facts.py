@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from concertino.bus.port import Bus
+from concertino.bus.port import Bus, Parcel
+from concertino.bus.topology import installation
 from concertino.contracts.codec import MAX_MESSAGE
-from concertino.contracts.errors import BusUnavailable, MessageTooLarge, Refused
+from concertino.contracts.errors import BusUnavailable, MessageTooLarge, QueueFull, Refused
 from kit.inbox import Heard
 from kit.waiting import until
-from kit.worlds import World
+from kit.worlds import World, provisioned
 
 LATE = 0.6
 """Seconds within which the real server fires what is due, where it has nothing else to do."""
@@ -248,3 +249,37 @@ async def test_what_a_schedule_stores_does_not_pass_by(world: World, bus: Bus) -
 
     await until(lambda: len(heard.messages) == 2)
     assert [m.subject for m in heard.messages] == [subjects.timer("a", "deadline"), subjects.fact("a", "outcome")]
+
+
+async def test_many_messages_at_once_are_each_stored_once_and_in_order(world: World, bus: Bus) -> None:
+    subjects, stream = world.subjects, world.subjects.work_stream
+    parcels = [
+        Parcel(subjects.work("batch", kind), f"{kind}{n}".encode(), f"a.{kind}{n}.1", {"Ctn-Schema": "work/1"})
+        for n in range(200)
+        for kind in ("web", "code")
+    ]
+
+    assert await bus.enqueue_each(parcels) == [None] * 400
+    assert await bus.enqueue_each(parcels[:10]) == [None] * 10
+
+    stored = await bus.read(stream, subjects.work("batch", "*"))
+    assert [m.data for m in stored] == [parcel.data for parcel in parcels]
+    assert {m.headers["Ctn-Schema"] for m in stored} == {"work/1"}
+
+
+async def test_of_many_messages_those_for_a_full_queue_are_told_from_the_others(world: World) -> None:
+    bus = await provisioned(world, installation(world.subjects, max_queued=2))
+    web, code = world.subjects.work("batch", "web"), world.subjects.work("batch", "code")
+    parcels = [Parcel(web, b"w", f"a.s{n}.1", {}) for n in range(4)] + [Parcel(code, b"c", "a.s9.1", {})]
+
+    answers = await bus.enqueue_each(parcels)
+
+    assert [type(answer) for answer in answers] == [type(None), type(None), QueueFull, QueueFull, type(None)]
+    assert [m.data for m in await bus.read(world.subjects.work_stream, ">")] == [b"w", b"w", b"c"]
+
+
+async def test_what_is_wrong_with_one_of_many_messages_is_raised(world: World, bus: Bus) -> None:
+    work = world.subjects.work("batch", "web")
+    with pytest.raises(MessageTooLarge):
+        await bus.enqueue_each([Parcel(work, b"1", "a.s1.1", {}), Parcel(work, bytes(MAX_MESSAGE + 1), "a.s2.1", {})])
+    assert await bus.enqueue_each([]) == []

@@ -280,3 +280,9 @@ async def test_a_new_limit_counts_where_there_is_room(world: World, bus: Bus) ->
     await bus.provision(installation(world.subjects, max_queued=10))
 
     assert await bus.queued(stream, work) == Queued(10, {work: 1}, 8 * 86_400)
+
+
+async def test_what_is_kept_without_an_end_stays(world: World, bus: Bus) -> None:
+    await bus.put_key(world.subjects.kinds_bucket, "web", b"served on demand")
+    await world.elapse(0.05)
+    assert await bus.keys(world.subjects.kinds_bucket) == {"web": b"served on demand"}

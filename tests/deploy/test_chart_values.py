@@ -87,6 +87,8 @@ CHANGES: dict[str, tuple[Any, Values, str]] = {
     "defaults.resources.requests.memory": ("123Mi", {}, "memory: 123Mi"),
     "defaults.resources.limits.memory": ("1234Mi", {}, "memory: 1234Mi"),
     "defaults.cache": ("17Gi", {}, "sizeLimit: 17Gi"),
+    "workers.code.cache": ("18Gi", {}, "sizeLimit: 18Gi"),
+    "workers.general.cache": ("19Gi", {}, "sizeLimit: 19Gi"),
     "defaults.sourceRoots": (["/srv/a", "/srv/b"], {}, "name: CTN_SOURCE_ROOTS\n          value: /srv/a:/srv/b"),
     "defaults.env": ([{"name": "OWN", "value": "1"}], {}, "name: OWN"),
     "defaults.envFrom": ([{"configMapRef": {"name": "own"}}], {}, "configMapRef:\n            name: own"),
@@ -417,6 +419,26 @@ def test_what_is_said_arrives_letter_by_letter(tmp_path: Path) -> None:
     file.write_text(text)
     read = config.load(str(file))
     assert (read.model("plan").model, read.model("plan").max_tokens, read.prices[NASTY].input) == (NASTY, 4096, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "bytes_"),
+    [
+        ("1Gi", 858_993_459),
+        ("5Gi", 4_294_967_296),
+        ("500Mi", 419_430_400),
+        ("10G", 8_000_000_000),
+        ("2Ti", 1_759_218_604_441),
+        ("1500000000", 1_200_000_000),
+        ("1.5Gi", 1_288_490_188),
+        (1_500_000_000, 1_200_000_000),
+        ("100Ki", 1 << 20),
+    ],
+)
+def test_clones_and_indexes_keep_below_the_size_of_their_folder(size: str | int, bytes_: int, tmp_path: Path) -> None:
+    found = Rendered({"workers": {"docs": {"cache": size}}})
+    assert settings(found.laid_out("docs", tmp_path)).cache_bytes == bytes_
+    assert [v["emptyDir"] for v in found.pod("docs")["volumes"] if v["name"] == "cache"] == [{"sizeLimit": size}]
 
 
 def test_a_variable_and_a_volume_of_ones_own_replace_ours(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from concertino.contracts.messages import Plan, Submitted, Subtask, Work
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
 from concertino.runtime.settings import settings
+from kit.probing import free_port, ready
 from kit.proxy import Proxy
 from kit.waiting import until
 
@@ -28,24 +27,11 @@ NOTICED = 90.0
 """Seconds for what is only found out by silence: 20 for a queue, 30 for a connection, on a machine with nothing else to do."""
 
 
-async def ready(port: int) -> bool:
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.write(b"GET /readyz HTTP/1.1\r\n\r\n")
-    status = await reader.readline()
-    writer.close()
-    return b" 200 " in status
-
-
 @pytest.mark.parametrize("service", [ECHO, ORCHESTRATOR], ids=lambda service: service.name)
 async def test_who_hears_nothing_says_so_and_goes_on_when_it_hears_again(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     monkeypatch.setenv("CTN_PORT", str(port))
     subjects = Subjects()
     async with NatsServer(tmp_path / "nats") as server, Proxy(server.url) as proxy:

@@ -239,6 +239,7 @@ true
 - {name: CTN_MODEL, value: {{ ternary "auto" $all.model.name (and (eq $all.model.name "anthropic") (not .values.egress.model)) | quote }}}
 - {name: CTN_MAX_COST, value: {{ $all.model.maxCost | default 0 | quote }}}
 - {name: CTN_CACHE, value: /cache}
+- {name: CTN_CACHE_BYTES, value: {{ include "concertino.cacheBytes" .values.cache | quote }}}
 - {name: CTN_SOURCE_ROOTS, value: {{ join ":" .values.sourceRoots | quote }}}
 - {name: CTN_CONFIG, value: /etc/concertino/concertino.toml}
 - {name: CTN_PORT, value: {{ $all.monitoring.port | quote }}}
@@ -295,6 +296,15 @@ seccompProfile: {type: RuntimeDefault}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Bytes that clones and indexes may take of a folder of the size given, such as 1Gi: four fifths, as what grows may be over
+     its limit for a moment, and the kubelet ends a pod that is over its own. */}}
+{{- define "concertino.cacheBytes" -}}
+{{- $size := ternary . (int64 . | toString) (kindIs "string" .) -}}
+{{- $units := dict "m" 0.001 "k" 1e3 "K" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
+{{- $number := regexFind "^[0-9.]+" $size | float64 -}}
+{{- max 1048576 (mulf $number (get $units (regexFind "[A-Za-z]*$" $size) | default 1.0) 0.8 | int64) -}}
 {{- end -}}
 
 {{/* Volumes of every pod. Takes root, role, kind, secret, values. One of the service's own `volumes` replaces ours of its name. */}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from concertino.bus.port import Bus
@@ -27,9 +28,9 @@ async def provide(bus: Bus, subjects: Subjects, kinds: Iterable[Announcement]) -
 
 async def kinds(bus: Bus, subjects: Subjects) -> list[Announcement]:
     """Whom a plan may ask: every replica that is announced, and kinds on demand that have none at the moment."""
-    live = await announcements(bus, subjects)
+    live, provided = await asyncio.gather(announcements(bus, subjects), bus.keys(subjects.kinds_bucket))
     known = {announcement.kind for announcement in live}
-    on_demand = _read((await bus.keys(subjects.kinds_bucket)).values())
+    on_demand = _read(provided.values())
     return live + [announcement for announcement in on_demand if announcement.kind not in known]
 
 

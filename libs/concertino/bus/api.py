@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from concertino.bus import calls
+from concertino.bus.fastclient import FastClient
 from concertino.bus.port import Headers
-from concertino.bus.requests import Requests
-from concertino.contracts.errors import BusUnavailable, MessageTooLarge, QueueFull, Refused
+from concertino.bus.requests import NobodyAnswers, Outgoing, Requests
+from concertino.contracts.errors import BusUnavailable, ConcertinoError, MessageTooLarge, QueueFull, Refused
 from concertino.contracts.subjects import Header
 
 T = TypeVar("T")
@@ -84,11 +84,12 @@ _decode = msgspec.json.Decoder(Reply).decode
 
 
 class Api:
-    """JetStream over ``nc``. Every call is repeated for ``patience`` seconds while the server is away: all of them may be."""
+    """JetStream over ``nc``. Every call is repeated for ``patience`` seconds while the server is away: all of them may be.
+    ``unanswered`` is told where nobody answers for what was asked."""
 
-    def __init__(self, nc: Client, patience: float) -> None:
+    def __init__(self, nc: FastClient, patience: float, unanswered: Callable[[], None]) -> None:
         self.requests = Requests(nc)
-        self._nc, self._patience = nc, patience
+        self._nc, self._patience, self._unanswered = nc, patience, unanswered
 
     async def call(self, subject: str, data: bytes = b"") -> Reply:
         """A call of the API. The reply may hold an error that will not go away by itself."""
@@ -110,12 +111,34 @@ class Api:
             nonlocal attempts
             attempts += 1
             [message] = await self.requests.ask(subject, data, headers)
-            reply = _decode(message.data)
-            if reply.error is not None and reply.error.err_code not in WRONG_LAST_SEQUENCE:
-                raise _refusal(subject, reply.error)
-            return reply
+            return _stored(subject, message)
 
         return await self.patiently(attempt), attempts > 1
+
+    async def store_each(self, messages: Sequence[Outgoing]) -> list[QueueFull | None]:
+        """Store all ``messages``, and for each say whether its queue is full. Anything else that is wrong is raised."""
+        answers: list[Exception | None] = []
+        again: list[int] = []
+        for number, (message, answer) in enumerate(zip(messages, await self.requests.ask_each(messages), strict=True)):
+            try:
+                if isinstance(answer, ConcertinoError):
+                    raise answer
+                _stored(message.subject, answer)
+                answers.append(None)
+            except BusUnavailable:
+                answers.append(None)
+                again.append(number)
+            except ConcertinoError as e:
+                answers.append(e)
+        later = (self.store(m.subject, m.data, m.headers) for m in (messages[number] for number in again))
+        for number, found in zip(again, await asyncio.gather(*later, return_exceptions=True), strict=True):
+            answers[number] = found if isinstance(found, Exception) else None
+        full: list[QueueFull | None] = []
+        for error in answers:
+            if error is not None and not isinstance(error, QueueFull):
+                raise error
+            full.append(error)
+        return full
 
     async def direct(self, stream: str, request: dict[str, Any]) -> tuple[list[Msg], bool]:
         """Messages by one direct get, from whichever replica answers; and whether there are more."""
@@ -156,11 +179,21 @@ class Api:
         while True:
             try:
                 return await attempt()
-            except BusUnavailable:
+            except BusUnavailable as e:
+                if isinstance(e, NobodyAnswers):
+                    self._unanswered()
                 if self._nc.is_closed or clock() + pause > give_up:
                     raise
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _stored(subject: str, message: Msg) -> Reply:
+    """The reply for a message that is stored, or whose subject is taken. Raises where it is neither."""
+    reply = _decode(message.data)
+    if reply.error is not None and reply.error.err_code not in WRONG_LAST_SEQUENCE:
+        raise _refusal(subject, reply.error)
+    return reply
 
 
 def expect_no_error(reply: Reply, what: str) -> None:

@@ -80,5 +80,8 @@ def bucket_stream(bucket: str) -> str:
     return f"KV_{bucket}"
 
 
+STREAM_DELETED: Final = "$JS.EVENT.ADVISORY.STREAM.DELETED.*"
+"""What the server says, to whoever listens just then, where a stream is deleted."""
+
 DISCOVERY: Final = ("$SRV.*", "$SRV.*.*", "$SRV.*.*.*")
 """The NATS micro protocol: every service, one by name, one process."""

@@ -12,7 +12,6 @@ import msgspec
 import nats.errors
 import nats.micro
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
@@ -30,10 +29,13 @@ from concertino.bus.api import (
 )
 from concertino.bus.connection import ANYBODY, dial, hang_up, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
-from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Queued, Stored, Subscription
+from concertino.bus.fastclient import FastClient
+from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Parcel, Queued, Stored, Subscription
 from concertino.bus.puller import Puller
+from concertino.bus.requests import Outgoing
+from concertino.bus.streams import Streams
 from concertino.bus.topology import Consumer, Stream, Topology
-from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
+from concertino.contracts.errors import BusUnavailable, InvalidMessage, QueueFull, Refused
 from concertino.contracts.subjects import Header, Subjects
 
 log = structlog.get_logger(__name__)
@@ -52,10 +54,11 @@ _DELETED = {"KV-Operation": "DEL"}
 class JetStream:
     """The :class:`~concertino.bus.port.Bus` of one connection. Made by :meth:`connect`."""
 
-    def __init__(self, nc: Client, subjects: Subjects, patience: float, heartbeat: float, provisions: bool) -> None:
+    def __init__(self, nc: FastClient, subjects: Subjects, patience: float, heartbeat: float, provisions: bool) -> None:
         self._nc, self._subjects, self._heartbeat, self._provisions = nc, subjects, heartbeat, provisions
         self._denied: set[str] = set()
-        self._api = Api(nc, patience)
+        self._api = Api(nc, patience, self._unanswered)
+        self._streams = Streams(self._api)
         self._pullers: set[Puller] = set()
         self._on_reconnect: list[Callable[[], None]] = []
         self._closing = False
@@ -118,6 +121,15 @@ class JetStream:
 
     # --- provisioning
 
+    async def keep_provisioned(self) -> None:
+        """Make streams that :meth:`provision` made anew as soon as one is deleted. (Else that is found out by whoever needs
+        it and listens to it, and what is only read by others stays away.)"""
+
+        async def deleted(_: Stored) -> None:
+            self._streams.look()
+
+        await self.subscribe(calls.STREAM_DELETED, deleted)
+
     async def provision(self, topology: Topology) -> None:
         if not self._provisions:
             for consumer in topology.consumers:
@@ -125,6 +137,7 @@ class JetStream:
             return
         for stream in topology.streams:
             await self._provision_stream(stream)
+            self._streams.remember(stream)
         for consumer in topology.consumers:
             await self._provision_consumer(consumer)
 
@@ -179,6 +192,13 @@ class JetStream:
 
     async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
         await self._store(subject, data, {**(headers or {}), Header.MESSAGE_ID: message_id})
+
+    async def enqueue_each(self, parcels: Sequence[Parcel]) -> list[QueueFull | None]:
+        for parcel in parcels:
+            blobs.check_size(parcel.subject, parcel.data, parcel.headers)
+        return await self._api.store_each(
+            [Outgoing(p.subject, p.data, {**p.headers, Header.MESSAGE_ID: p.message_id}) for p in parcels]
+        )
 
     async def overwrite(self, subject: str, data: bytes, headers: Headers) -> None:
         """Store ``data`` whatever is there: for what is the same bytes anyway."""
@@ -287,6 +307,7 @@ class JetStream:
             await JetStreamDelivery(self, message).nak(delay)
 
         async def restore() -> None:
+            await self._streams.restore()
             await self.provision(Topology(consumers=(consumer,)))
 
         puller = Puller(self._nc, calls.pull(consumer), handle, hand_back, restore, slots, self._heartbeat, after)
@@ -366,12 +387,16 @@ class JetStream:
 
     async def close(self) -> None:
         self._closing = True
+        await self._streams.stop()
         for puller in list(self._pullers):
             await puller.stop()
         await self._api.requests.stop()
         await hang_up(self._nc)
 
     # --- inside
+
+    def _unanswered(self) -> None:
+        self._streams.look()
 
     def _reconnected(self) -> None:
         for puller in self._pullers:
@@ -381,7 +406,7 @@ class JetStream:
 
 
 class _Subscription:
-    def __init__(self, nc: Client, raw: NatsSubscription) -> None:
+    def __init__(self, nc: FastClient, raw: NatsSubscription) -> None:
         self._nc, self._raw = nc, raw
 
     async def stop(self) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from concertino.bus.topology import Consumer, Topology
+from concertino.contracts.errors import QueueFull
 
 Headers: TypeAlias = Mapping[str, str]
 
@@ -46,6 +47,15 @@ class Queued(Struct, frozen=True):
     """By subject, those that wait or are being handled."""
     keep: float | None = None
     """Seconds after which a message is deleted; None: never."""
+
+
+class Parcel(Struct, frozen=True):
+    """One of many messages that are enqueued at once. See :meth:`Bus.enqueue`."""
+
+    subject: str
+    data: bytes
+    message_id: str
+    headers: Headers
 
 
 class Delivery(Protocol):
@@ -110,6 +120,12 @@ class Bus(Protocol):
         """Store ``data``; a repetition with the same ``message_id`` within the duplicate window is dropped.
 
         Raises :class:`~concertino.contracts.errors.QueueFull`, at once, where ``subject`` holds as much as it may.
+        """
+
+    async def enqueue_each(self, parcels: Sequence[Parcel]) -> list[QueueFull | None]:
+        """:meth:`enqueue` all of them at once, and say of each whether its subject is full: the others are stored.
+
+        What else is wrong with one of them is raised, when it has been tried to store all.
         """
 
     async def schedule(self, subject: str, at: float, target: str) -> None:

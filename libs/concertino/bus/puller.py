@@ -25,10 +25,10 @@ import msgspec
 import nats.errors
 import structlog
 from msgspec import Struct
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from concertino.bus.fastclient import FastClient
 from concertino.contracts.errors import ConcertinoError
 
 EXPIRES = 30.0
@@ -63,7 +63,7 @@ class Puller:
 
     def __init__(
         self,
-        nc: Client,
+        nc: FastClient,
         subject: str,
         handle: Callable[[Msg], Awaitable[None]],
         hand_back: Callable[[Msg, float], Awaitable[None]],
@@ -81,6 +81,7 @@ class Puller:
         self._requests: dict[str, _Request] = {}
         self._numbers = itertools.count(1)
         self._running: set[asyncio.Task[None]] = set()
+        self._returning: set[asyncio.Task[None]] = set()
         self._kick = asyncio.Event()
         self._stopped = False
         self._missing = False
@@ -138,6 +139,8 @@ class Puller:
             await asyncio.shield(self._leave(self._subscription))
         if self._leaving:
             await asyncio.shield(self._leaving)
+        if self._returning:
+            await asyncio.wait(self._returning)
 
     def _leave(self, subscription: Subscription) -> asyncio.Task[None]:
         """Listen no more to ``subscription``, once all that was on its way there has come.
@@ -180,9 +183,7 @@ class Puller:
                     await self._take_back()
 
     async def _listen(self) -> None:
-        self._subscription = await self._nc.subscribe(
-            f"{self._inbox}{next(self._numbers)}.*", cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1
-        )
+        self._subscription = await self._nc.listen(f"{self._inbox}{next(self._numbers)}.*", self._on_message)
 
     async def _take_back(self) -> None:
         """Others are to have what was asked for and cannot be started now."""
@@ -246,12 +247,13 @@ class Puller:
             log.warning("nobody answers for a consumer; it is not there yet", consumer=self._subject, error=str(e))
         self._pause = RETRY_PAUSE
 
-    async def _on_message(self, message: Msg) -> None:
-        now = self._heard = self._clock()
+    def _on_message(self, message: Msg) -> None:
+        now = self._clock()
         # Only the server writes to our inbox; a stored message keeps its own subject, and may carry a header `Status`.
         if message.subject.startswith(self._inbox):
             self._on_status(message, now)
             return
+        self._heard = now
         self._nothing = False  # there may be more behind it
         oldest = next(iter(self._requests), None)
         if oldest is not None:
@@ -262,7 +264,9 @@ class Puller:
                 self._kick.set()
         if self._stopped or len(self._running) >= self._slots:
             # More than was asked for comes where a request outlived a connection that broke.
-            await self._return(message, 0)
+            returning = asyncio.create_task(self._return(message, 0))
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
             return
         task = asyncio.create_task(self._guard(message))
         self._running.add(task)
@@ -272,6 +276,9 @@ class Puller:
         number = message.subject
         headers = message.headers or {}
         status, description = headers.get("Status", ""), headers.get("Description", "")
+        gone = status == "503" or description in _GONE
+        if not gone:  # that there is no consumer is no word of one
+            self._heard = now
         if status == "100":
             if number in self._requests:
                 self._requests[number].heard = now
@@ -282,7 +289,7 @@ class Puller:
             answer.set_result(description in _SOMETHING)
             if status in _ENDED:
                 return
-        if status == "503" or description in _GONE:
+        if gone:
             self._missing = True
         elif status not in _ENDED:
             log.warning("pull request refused", consumer=self._subject, status=status, description=description)

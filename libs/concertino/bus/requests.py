@@ -7,19 +7,35 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import nats.errors
 from msgspec import Struct
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from concertino.contracts.errors import BusUnavailable, InvalidMessage, Refused
+from concertino.bus.fastclient import FastClient
+from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidMessage, Refused
 from concertino.contracts.subjects import Header
 
 NO_RESPONDERS = "503"
 ANSWER_WITHIN = 5.0
 """Seconds for one answer. Whoever asks repeats the request while its patience lasts."""
+
+
+_AT_ONCE = 64
+"""Of many requests, so many are sent before the event loop has its turn."""
+
+
+class Outgoing(Struct, frozen=True):
+    """A request that is one of many."""
+
+    subject: str
+    data: bytes
+    headers: Mapping[str, str]
+
+
+class NobodyAnswers(BusUnavailable):
+    """Nobody listens on the server where it was asked: a server or a leader is not there yet, or the stream is gone."""
 
 
 class _Open(Struct, eq=False):
@@ -33,7 +49,7 @@ class _Open(Struct, eq=False):
 class Requests:
     """Requests over ``nc``. One reply, or with ``many`` replies up to the one that only carries a status."""
 
-    def __init__(self, nc: Client, timeout: float = ANSWER_WITHIN) -> None:
+    def __init__(self, nc: FastClient, timeout: float = ANSWER_WITHIN) -> None:
         self._nc, self._timeout = nc, timeout
         self._inbox = nc.new_inbox() + "."
         self._tokens = itertools.count()
@@ -41,7 +57,7 @@ class Requests:
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        await self._nc.subscribe(self._inbox + "*", cb=self._on_reply, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        await self._nc.listen(self._inbox + "*", self._on_reply)
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def ask(
@@ -50,25 +66,48 @@ class Requests:
         """The replies; with ``many`` the last is the one with the status. Raises :class:`BusUnavailable`, and
         :class:`Refused` where the user may not ask.
         """
+        token = str(next(self._tokens))
+        try:
+            return await (await self._send(token, subject, data, headers, many)).future
+        finally:
+            self._open.pop(token, None)
+
+    async def ask_each(self, messages: Sequence[Outgoing]) -> list[Msg | ConcertinoError]:
+        """One reply to each of ``messages``, which are all sent before one is waited for; or what :meth:`ask` would raise.
+
+        Without a task for each: of a thousand that is a third of the cost.
+        """
+        tokens = [str(next(self._tokens)) for _ in messages]
+        sent: list[_Open | ConcertinoError] = []
+        try:
+            for number, (token, message) in enumerate(zip(tokens, messages, strict=True), 1):
+                try:
+                    sent.append(await self._send(token, message.subject, message.data, message.headers, many=False))
+                except ConcertinoError as e:
+                    sent.append(e)
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)  # these go out, and others have their turn
+            return [one if isinstance(one, ConcertinoError) else await _reply(one) for one in sent]
+        finally:
+            for token in tokens:
+                self._open.pop(token, None)
+
+    async def _send(self, token: str, subject: str, data: bytes, headers: Mapping[str, str] | None, many: bool) -> _Open:
         if not self._nc.is_connected:
             # nats-py would keep it and send it some time after we gave up on it.
             raise BusUnavailable("the connection to the NATS server is lost: it is being made again")
-        token = str(next(self._tokens))
         loop = asyncio.get_running_loop()
-        request = _Open(subject, loop.create_future(), loop.time() + self._timeout, many, [])
-        self._open[token] = request
+        request = self._open[token] = _Open(subject, loop.create_future(), loop.time() + self._timeout, many, [])
         try:
             await self._nc.publish(subject, data, reply=self._inbox + token, headers=dict(headers) if headers else None)
-            return await request.future
         except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as e:
             raise InvalidMessage(f"{subject!r} with headers {sorted(headers or ())} cannot be sent: {e}") from e
         except (nats.errors.Error, OSError) as e:
             # nats-py's publish raises half a dozen types for one fact: there is no connection to write to.
             raise BusUnavailable(f"the NATS server cannot be reached: {type(e).__name__} {e}".rstrip()) from e
-        finally:
-            del self._open[token]
+        return request
 
-    async def _on_reply(self, message: Msg) -> None:
+    def _on_reply(self, message: Msg) -> None:
         request = self._open.get(message.subject[len(self._inbox) :])
         if request is None or request.future.done():
             return
@@ -78,7 +117,7 @@ class Requests:
         status = headers.get("Status") if headers and Header.SEQUENCE not in headers else None
         if status == NO_RESPONDERS:
             request.future.set_exception(
-                BusUnavailable(
+                NobodyAnswers(
                     "nothing on the NATS server answers: JetStream is off (start it as `nats-server -js`), or its streams are "
                     "not provisioned (run `python -m concertino.runtime.provision`)"
                 )
@@ -113,6 +152,14 @@ class Requests:
             self._sweeper.cancel()
         for request in list(self._open.values()):
             _fail(request, "the connection to the NATS server was closed")
+
+
+async def _reply(request: _Open) -> Msg | ConcertinoError:
+    try:
+        [message] = await request.future
+    except ConcertinoError as e:
+        return e
+    return message
 
 
 def _fail(request: _Open, reason: str) -> None:

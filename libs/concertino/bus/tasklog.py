@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 
-from concertino.bus.port import Bus, Stored
+from concertino.bus.port import Bus, Parcel, Stored
 from concertino.contracts.codec import MAX_MESSAGE, decode, encode, schema_of
-from concertino.contracts.errors import BusUnavailable, Invalid, InvalidMessage
+from concertino.contracts.errors import BusUnavailable, Invalid, InvalidMessage, QueueFull
 from concertino.contracts.facts import Fact, read_fact, unreadable_fact
 from concertino.contracts.messages import Checkpoint, Lane, Message, Outcome, Progress, Work
 from concertino.contracts.subjects import Header, Subjects
@@ -48,11 +48,25 @@ class TaskLog:
         data, headers = await self._pack(message, self._subjects.parse_fact(self._subjects.fact(task, name))[1].writer)
         return await self._bus.write_once(self._subjects.fact(task, name), data, headers) is not None
 
-    async def enqueue(self, lane: Lane, work: Work) -> None:
-        """Put ``work`` into the queue of its kind; the same attempt twice is once."""
-        data, headers = await self._pack(work, work.brief.kind)
-        message_id = self._subjects.message_id(work.task, work.id, work.attempt)
-        await self._bus.enqueue(self._subjects.work(lane, work.brief.kind), data, message_id, headers)
+    async def enqueue(self, lane: Lane, *work: Work) -> list[QueueFull | None]:
+        """Put each of ``work`` into the queue of its kind, and say of each if that is full. The same attempt twice is once."""
+        data = [encode(one) for one in work]
+        large = [i for i, payload in enumerate(data) if len(payload) > INLINE]
+        headers = dict.fromkeys(range(len(work)), self._headers(Work))
+        packed = await asyncio.gather(*(self._large(data[i], headers[i], work[i].brief.kind) for i in large))
+        for i, (payload, named) in zip(large, packed, strict=True):
+            data[i], headers[i] = payload, named
+        return await self._bus.enqueue_each(
+            [
+                Parcel(
+                    self._subjects.work(lane, one.brief.kind),
+                    data[i],
+                    self._subjects.message_id(one.task, one.id, one.attempt),
+                    headers[i],
+                )
+                for i, one in enumerate(work)
+            ]
+        )
 
     async def read(self, task: str, after: int = 0, reach: int = 0) -> list[Fact]:
         """The facts after sequence ``after``, in order, at least as far as sequence ``reach``."""
@@ -76,7 +90,7 @@ class TaskLog:
         """The fact in a message of the log, as it stands there: what cannot be read is a fact, too."""
         _, name = self._subjects.parse_fact(message.subject)
         try:
-            data = await self._payload(message, name.writer)
+            data = await self._payload(message, name.writer) if Header.BLOB in message.headers else message.data
         except InvalidMessage as e:
             return unreadable_fact(name, e, message.headers, message.sequence, message.time)
         return read_fact(name, data, message.headers, message.sequence, message.time)
@@ -157,13 +171,18 @@ class TaskLog:
                 pause = min(pause * 2, _LOOK_AGAIN)
 
     async def _pack(self, message: Message, owner: str) -> tuple[bytes, dict[str, str]]:
-        data = encode(message)
-        packed = {Header.SCHEMA: schema_of(type(message)), **tracing.headers()}
+        data, headers = encode(message), self._headers(type(message))
         if len(data) > _INLINE.get(type(message), INLINE):
-            digest = await self._bus.put_blob(owner, data)
-            packed[Header.BLOB] = digest
-            data = msgspec.json.encode({"blob": digest, "size": len(data)})
-        return data, packed
+            return await self._large(data, headers, owner)
+        return data, headers
+
+    def _headers(self, type_: type[Message]) -> dict[str, str]:
+        return {Header.SCHEMA: schema_of(type_), **tracing.headers()}
+
+    async def _large(self, data: bytes, headers: Mapping[str, str], owner: str) -> tuple[bytes, dict[str, str]]:
+        """What travels in the place of ``data``, which is kept as a blob."""
+        digest = await self._bus.put_blob(owner, data)
+        return msgspec.json.encode({"blob": digest, "size": len(data)}), {**headers, Header.BLOB: digest}
 
     async def _payload(self, message: Stored, owner: str) -> bytes:
         """The bytes of ``message``, or ``owner``'s blob in their place. Raises :class:`InvalidMessage` where there is none."""

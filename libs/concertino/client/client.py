@@ -21,6 +21,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.client.asking import asking, told
 from concertino.client.failures import Failures, failures, failures_of
 from concertino.client.listing import TaskSummary, newest
+from concertino.client.offers import Offers
 from concertino.client.redriving import Redriven, refreshed
 from concertino.client.room import Room
 from concertino.contracts.codec import decode
@@ -96,6 +97,7 @@ class Client:
         self._given = bus
         self._bus_: Bus | None = bus
         self._room_: Room | None = None
+        self._offers_: Offers | None = None
 
     async def __aenter__(self) -> Client:
         if self._bus_ is None:
@@ -147,10 +149,7 @@ class Client:
         submitted = decode(Submitted, msgspec.json.encode(submitted))
         name = check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
         if submitted.plan is not None:
-            offers = [a for a in await kinds(self._bus, self._subjects) if not a.internal]
-            found = problems(submitted.plan, submitted, {a.kind for a in offers}, brought=True, offers=offers)
-            if found:
-                raise InvalidPlan("the plan cannot be run: " + "; ".join(found))
+            await self._check(submitted, submitted.plan)
         if not roomy:
             await self._have_room(submitted, wait, task)
         with tracing.sending(self._subjects.fact("{task}", "submitted"), name, {Attribute.LANE: submitted.lane}) as span:
@@ -161,6 +160,17 @@ class Client:
                 span.event(Event.EXISTS)
                 span.link(there.trace)
         return name
+
+    async def _check(self, submitted: Submitted, plan: Plan) -> None:
+        """Raise :class:`InvalidPlan` where ``plan`` cannot be run: not before it was looked who is on the bus now."""
+
+        def against(offers: Sequence[Announcement]) -> list[str]:
+            return problems(plan, submitted, {a.kind for a in offers}, brought=True, offers=offers)
+
+        if (known := self._offers.known) and not against(known):
+            return
+        if found := against(await self._offers.look()):
+            raise InvalidPlan("the plan cannot be run: " + "; ".join(found))
 
     async def _have_room(self, submitted: Submitted, wait: float, task: str | None) -> None:
         """Take it, or raise :class:`QueueFull`; not where it was submitted as ``task`` before."""
@@ -369,6 +379,11 @@ class Client:
     def _room(self) -> Room:
         self._room_ = self._room_ or Room(self._bus, self._subjects)
         return self._room_
+
+    @property
+    def _offers(self) -> Offers:
+        self._offers_ = self._offers_ or Offers(self._bus, self._subjects)
+        return self._offers_
 
     @property
     def _log(self) -> TaskLog:

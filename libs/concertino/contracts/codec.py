@@ -45,13 +45,14 @@ TYPES: Mapping[str, type[m.Message]] = {
 """What each schema name means; facts are named after the token in their subject."""
 
 _NAMES: Mapping[type[m.Message], str] = {t: name for name, t in TYPES.items()}
+_SCHEMAS: Mapping[type[m.Message], str] = {t: f"{name}/{VERSION}" for name, t in TYPES.items()}
 _encoder = msgspec.json.Encoder()
 _decoders: Mapping[type[m.Message], msgspec.json.Decoder[m.Message]] = {t: msgspec.json.Decoder(t) for t in TYPES.values()}
 
 
 def schema_of(message: type[m.Message]) -> str:
     """The value of the header ``Ctn-Schema``, as ``result/1``."""
-    return f"{_NAMES[message]}/{VERSION}"
+    return _SCHEMAS[message]
 
 
 def encode(message: m.Message) -> bytes:
@@ -67,7 +68,7 @@ def decode(type_: type[M], data: bytes, schema: str | None = None) -> M:
     :class:`InvalidMessage`, whose text names the field.
     """
     name = _NAMES[type_]
-    if schema is not None and not re.fullmatch(rf"{name}/\d{{1,9}}", schema):
+    if schema is not None and schema != _SCHEMAS[type_] and not re.fullmatch(rf"{name}/\d{{1,9}}", schema):
         raise UnknownSchema(
             f"the message says it is {schema[:80]!r}, and {name}/{VERSION} belongs here: "
             f"set the header Ctn-Schema to that or leave it out"

@@ -205,7 +205,7 @@ def _by_model(usage: Usage, spent: Mapping[str, Usage], model: str) -> Iterator[
     """``spent``; where a worker gives the sum alone, that of ``model``."""
     if spent:
         yield from spent.items()
-    elif usage != Usage():
+    elif usage != _NOTHING:
         yield model or "?", usage
 
 
@@ -218,6 +218,10 @@ def _summed(spending: Iterator[tuple[str, Usage]]) -> dict[str, UsageView]:
 
 def usage_view(usage: Usage) -> UsageView:
     """``usage`` for its readers."""
+    return _NO_USAGE if usage == _NOTHING else _usage_view(usage)
+
+
+def _usage_view(usage: Usage) -> UsageView:
     return UsageView(**{name: getattr(usage, name) for name in UsageView.__struct_fields__})
 
 
@@ -236,6 +240,8 @@ def _work(settled: Settled | None) -> WorkView | None:
 
 
 _NONE = Result()
+_NOTHING = Usage()
+_NO_USAGE = _usage_view(_NOTHING)
 
 
 def _report(report: Report) -> ReportView:

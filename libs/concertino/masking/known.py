@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 
 from concertino.masking.addresses import credentials
@@ -41,14 +40,14 @@ _found: OrderedDict[str, None] = OrderedDict()
 _here: ContextVar[OrderedDict[str, None] | None] = ContextVar("found_here", default=None)
 
 
-@contextmanager
-def remembering() -> Iterator[None]:
+class remembering:  # noqa: N801  (it is used as a function, and is a class to cost little)
     """Within this, and in what is begun within it, what was found elsewhere is not masked; what is found, to its end."""
-    token = _here.set(OrderedDict())
-    try:
-        yield
-    finally:
-        _here.reset(token)
+
+    def __enter__(self) -> None:
+        self._token = _here.set(OrderedDict())
+
+    def __exit__(self, *_: object) -> None:
+        _here.reset(self._token)
 
 
 def learn(values: Iterable[str], *, forever: bool = False) -> None:

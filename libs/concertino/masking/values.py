@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from msgspec import Struct, structs
 
-from concertino.contracts.messages import Passage, Source, Usage
+from concertino.contracts.messages import Passage, ResultStatus, Source, Usage
 from concertino.masking.texts import masked_text
 
 T = TypeVar("T")
 
-_PLAIN = frozenset((type(None), bool, int, float, bytes, Source, Usage))
+_PLAIN = frozenset((type(None), bool, int, float, bytes, ResultStatus, Source, Usage))
 """What holds no text, or has to stay as it is."""
 _KEPT = frozenset(("params", "id", "kind", "worker", "digest", "model", "prompt"))
 """Fields that are names which we give, and what a caller means for a kind of its own."""
@@ -37,11 +38,12 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
     if isinstance(value, Struct):
         text_of = value.source if isinstance(value, Passage) else path
         new: dict[str, Any] = {}
-        for name in value.__struct_fields__:
+        for name in _fields(type(value)):
             was = getattr(value, name)
-            if type(was) in _PLAIN or not was or name in _KEPT:
+            if not was or type(was) in _PLAIN:
                 continue
-            after = changed(was, change, text_of if name == "text" else path)
+            of = text_of if name == "text" else path
+            after = change(was, of) if type(was) is str else changed(was, change, of)
             if after is not was:
                 new[name] = after
         return cast(T, structs.replace(value, **new)) if new else value
@@ -54,6 +56,12 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
             return value
         return cast(T, type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts))
     return cast(T, change(value, path)) if isinstance(value, str) else value
+
+
+@functools.cache
+def _fields(kind: type[Struct]) -> tuple[str, ...]:
+    """Those that may hold texts which are not kept."""
+    return tuple(name for name in kind.__struct_fields__ if name not in _KEPT)
 
 
 def _same(items: list[tuple[object, object]], before: list[tuple[object, object]]) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from concertino.contracts.errors import Cancelled
 from concertino.contracts.messages import Passage
 from concertino.retrieval import database
 from concertino.retrieval.about import about
@@ -39,6 +40,8 @@ MOST_TERMS = 250
 _UNSETTLED = 20_000_000
 """Nanoseconds. A file that changed this shortly before it was read may change again without its time stamp moving."""
 
+INDEX = "index.sqlite"
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Passage).decode
 
@@ -61,6 +64,7 @@ class Index:
         A file that is damaged, or no database, is replaced. :class:`SourceError` where it cannot be written at all.
         """
         self._lock = threading.RLock()
+        self._closed = False
         self._database = Database(path, version=version)
 
     def refresh(self, files: Sequence[File], read: Callable[[File], list[Passage]]) -> Refreshed:
@@ -68,8 +72,11 @@ class Index:
 
         Size and time stamp decide whether a file is read, the digest of its passages whether it is indexed again. It is one
         transaction: killed in between, the index is as it was; a second process waits, and then finds nothing to do.
+        :class:`Cancelled` where it was closed by then.
         """
         with self._lock:
+            if self._closed:
+                raise Cancelled("the index is closed: nobody waits for it any more")
             with self._database.reading():
                 known = self._database.files()
             if not _changes(files, known) and len(files) == len(known):
@@ -133,16 +140,18 @@ class Index:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._database.close()
 
 
-def index_path(root: Path | str, cache: Path, reader: str) -> Path:
-    """Where ``reader``'s index of ``root`` (a folder, or a URL) is kept below ``cache``: always the same name for the same two.
+def index_folder(root: Path | str, cache: Path, reader: str) -> Path:
+    """Where ``reader``'s index of ``root`` (a folder, or a URL) is kept below ``cache``, as :data:`INDEX`: always the same name
+    for the same two.
 
     Two readers of one folder cut it into different passages: with one index they would rebuild it under each other's hands.
     """
     name = str(root.resolve()) if isinstance(root, Path) else root
-    return cache / "indexes" / reader / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.sqlite"
+    return cache / "indexes" / reader / hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def _fields(passage: Passage) -> tuple[str, str, str]:

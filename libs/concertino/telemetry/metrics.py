@@ -26,7 +26,9 @@ class _Bounded(MetricWrapperBase):
     """A metric whose labels take only what their closed set knows."""
 
     def labels(self, *labelvalues: Any, **labelkwargs: Any) -> Self:
-        values = (*labelvalues, *(labelkwargs[name] for name in self._labelnames[len(labelvalues) :]))
+        values = labelvalues
+        if labelkwargs:
+            values = (*labelvalues, *(labelkwargs[name] for name in self._labelnames[len(labelvalues) :]))
         known: dict[tuple[Any, ...], Self] = self.__dict__.setdefault("_by_values", {})
         if found := known.get(values):
             return found

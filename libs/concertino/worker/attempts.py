@@ -17,13 +17,14 @@ from concertino.contracts.messages import Begun, Failure, Progress, ResultStatus
 from concertino.masking import masked
 from concertino.telemetry import metrics, tracing
 from concertino.telemetry.names import Attribute, Event
-from concertino.worker import lease, policy
+from concertino.worker import policy
 from concertino.worker.context import Context
 from concertino.worker.endings import Endings
 from concertino.worker.handlers import Handler, call
 from concertino.worker.intake import Run
 from concertino.worker.job import Job
 from concertino.worker.journal import Checkpoints, Journal
+from concertino.worker.lease import Hold
 from concertino.worker.middleware import Middleware, Next
 from concertino.worker.middleware.alone import alone
 from concertino.worker.middleware.deadline import deadline
@@ -74,7 +75,7 @@ class Attempts:
 
     async def make(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
         """Make the attempt at ``delivery`` that ``found`` says, and settle it; ``span`` is about all that."""
-        hold = lease.Hold(delivery)
+        hold = Hold(delivery)
         with self._roster.holding(found.work, hold):
             job = await self._begin(found, hold)
             settled = await self._end(job, hold, found, span)
@@ -91,7 +92,7 @@ class Attempts:
 
     # --- it begins
 
-    async def _begin(self, found: Run, hold: lease.Hold) -> Job:
+    async def _begin(self, found: Run, hold: Hold) -> Job:
         work, replica = found.work, self._replica
         hedge = work.attempt > 1
         context = Context(
@@ -116,7 +117,7 @@ class Attempts:
             job.since = await replica.intake.since(work, hold)
         return job
 
-    async def _journal(self, work: Work, hold: lease.Hold) -> Journal:
+    async def _journal(self, work: Work, hold: Hold) -> Journal:
         """Nobody goes on from what a hedge began, so nothing is kept of it."""
         replica, kept = self._replica, None
         if work.attempt == 1:
@@ -143,7 +144,7 @@ class Attempts:
 
     async def _run(self, job: Job) -> Settled:
         """What it brings. Who is told to go is interrupted, and not what is done about it here."""
-        job.running = running = asyncio.ensure_future(self._call(job))
+        job.running = running = asyncio.create_task(self._call(job))
         job.journal.on_end(job.interrupt)
         self._roster.enter(job)
         try:
@@ -151,6 +152,9 @@ class Attempts:
         finally:
             self._roster.leave(job)
             self._stuck.left(job)
+            # Nothing points in a circle then: all of it is freed as it ends, and no collector has to look for it.
+            job.running = None
+            job.journal.on_end(None)
 
     async def _handle(self, job: Job) -> Settled:
         if job.alone:
@@ -171,7 +175,7 @@ class Attempts:
 
     # --- it ends
 
-    async def _end(self, job: Job, hold: lease.Hold, found: Run, span: tracing.Span) -> Settled | None:
+    async def _end(self, job: Job, hold: Hold, found: Run, span: tracing.Span) -> Settled | None:
         """The result of ``job``; None where it has none, and all is said and done about that."""
         try:
             return await self._run(job)
@@ -185,7 +189,7 @@ class Attempts:
         except Exception as e:  # noqa: BLE001  (what became of it is decided there)
             return await self._raised(job, hold, found, span, e)
 
-    async def _interrupted(self, job: Job, hold: lease.Hold, span: tracing.Span) -> bool:
+    async def _interrupted(self, job: Job, hold: Hold, span: tracing.Span) -> bool:
         """Whether somebody told it to go; then that is settled."""
         work, roster = job.work, self._roster
         if job.journal.taken_over:
@@ -214,7 +218,7 @@ class Attempts:
             return False
         return True
 
-    async def _raised(self, job: Job, hold: lease.Hold, found: Run, span: tracing.Span, error: Exception) -> Settled | None:
+    async def _raised(self, job: Job, hold: Hold, found: Run, span: tracing.Span, error: Exception) -> Settled | None:
         """What follows from an ``error``: another attempt, or a failed result."""
         replica, why = self._replica, str(error)
         if not isinstance(error, ConcertinoError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -76,7 +77,9 @@ class Context:
         journal: Journal | None = None,
     ) -> None:
         learn(secret for source in work.sources for secret in credentials(source.location))
-        self.work = structs.replace(work, request=masked(work.request), brief=masked(work.brief))
+        request, brief = masked(work.request), masked(work.brief)
+        clean = request is work.request and brief is work.brief
+        self.work = work if clean else structs.replace(work, request=request, brief=brief)
         self.last_attempt = last_attempt
         """Whether what fails now is not tried again."""
         self.model = model
@@ -88,33 +91,13 @@ class Context:
         self.journal = journal or Journal(None, work.brief.kind, "", delivery, clock)
         """What is kept of its conversations with a model."""
         self.evidence = EvidenceLog(bus, work.brief.kind)
-        self.tools = Toolbox(
-            allowed=work.brief.tools,
-            max_calls=work.brief.max_calls,
-            on_call=self._on_call,
-            on_seen=self.evidence.admit,
-            on_ended=self._on_tool_ended,
-            captures=captured(os.environ),
-        )
         self.waits = Waits()
         """What its calls wait for the provider's rate limit."""
         self.wish = Wish()
         """To finish, of the caller of the task."""
-        self.hooks = Hooks(
-            on_call=self._on_model_call,
-            on_text=self._on_text,
-            progress=self.progress,
-            wish=self.wish,
-            purse=Purse(bus, settings.subjects, work, delivery) if budget_of(work).limited else None,
-            limiter=Limiter(
-                limits or Shared(bus, settings.subjects), work.brief.kind, self.waits, delivery, hedge=work.attempt > 1
-            ),
-            journal=self.journal,
-        )
-        """What a job for the model carries, so that its calls are metered here and its progress is told."""
         self.spent: dict[str, Usage] = dict(self.journal.unbooked)
         """What models took so far, by name."""
-        self._bus, self._say, self._clock = bus, say, clock
+        self._bus, self._say, self._clock, self._delivery, self._limits = bus, say, clock, delivery, limits
         self.doing = ""
         """What was last told of its progress."""
         self.setback = ""
@@ -123,6 +106,33 @@ class Context:
         """True once nobody wants the result any more. A handler that awaits is interrupted anyway; a thread has to look."""
         self.in_thread = False
         """Whether a plain function is at it, in a thread of its own. That may go on when all else has ended."""
+
+    @functools.cached_property
+    def tools(self) -> Toolbox:
+        """What it may use. Made when it is asked for, as the next is: much work asks for neither."""
+        return Toolbox(
+            allowed=self.work.brief.tools,
+            max_calls=self.work.brief.max_calls,
+            on_call=self._on_call,
+            on_seen=self.evidence.admit,
+            on_ended=self._on_tool_ended,
+            captures=captured(os.environ),
+        )
+
+    @functools.cached_property
+    def hooks(self) -> Hooks:
+        """What a job for the model carries, so that its calls are metered here and its progress is told."""
+        bus, subjects, work, delivery = self._bus, self.settings.subjects, self.work, self._delivery
+        limits = self._limits or Shared(bus, subjects)
+        return Hooks(
+            on_call=self._on_model_call,
+            on_text=self._on_text,
+            progress=self.progress,
+            wish=self.wish,
+            purse=Purse(bus, subjects, work, delivery) if budget_of(work).limited else None,
+            limiter=Limiter(limits, work.brief.kind, self.waits, delivery, hedge=work.attempt > 1),
+            journal=self.journal,
+        )
 
     @property
     def finishing(self) -> bool:

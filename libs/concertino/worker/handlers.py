@@ -40,7 +40,8 @@ async def call(handler: Handler, context: Context, threads: Executor) -> Settled
 def _plainly(handler: Handler, context: Context) -> Any:
     context.in_thread = True
     try:
-        return handler(context.work.brief, context)
+        with exits_are_bugs():  # in here, as a coroutine that waits for it would take some of them for its own end
+            return handler(context.work.brief, context)
     finally:
         context.in_thread = False
 

@@ -107,9 +107,9 @@ class Journal:
         self.taken_over = False
         """Whether a later delivery goes on with the work."""
 
-    def on_end(self, interrupt: Callable[[], None]) -> None:
-        """Have ``interrupt`` called when the work is to end here: another has it now, or is to have it."""
-        self._interrupt = interrupt
+    def on_end(self, interrupt: Callable[[], None] | None) -> None:
+        """Have ``interrupt`` called when the work is to end here: another has it now, or is to have it. None: it has ended."""
+        self._interrupt = interrupt or _unused
 
     async def open(self) -> None:
         """Go on from what earlier deliveries left. Where it cannot be read, the work begins anew."""

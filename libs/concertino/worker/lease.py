@@ -1,15 +1,17 @@
-"""Keeps the lease of a delivery while anything is done about it, from a task that an awaiting handler cannot hold up."""
+"""Keeps the leases of deliveries while anything is done about them, from a task that an awaiting handler cannot hold up."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import structlog
 
 from concertino.bus.port import Delivery, Stored
 from concertino.contracts.errors import ConcertinoError
+from concertino.contracts.subjects import Header
+
+_LOOKS = 4
+"""So often is it looked, in the third of a lease after which it is renewed, whose time has come."""
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +22,7 @@ class Hold:
 
     def __init__(self, delivery: Delivery) -> None:
         self._newest = delivery
-        self._ended = asyncio.Event()
+        self._ended: asyncio.Event | None = None
 
     @property
     def message(self) -> Stored:
@@ -42,38 +44,68 @@ class Hold:
     async def renew(self, delivery: Delivery) -> None:
         """Hold it by ``delivery`` from now on. Returns when the work is settled: its lease is kept until then."""
         self._newest = delivery
+        self._ended = self._ended or asyncio.Event()
         await self._ended.wait()
 
     def end(self) -> None:
         """Nothing is to be done about the work any more."""
-        self._ended.set()
+        if self._ended:
+            self._ended.set()
 
 
-@asynccontextmanager
-async def kept(delivery: Delivery, seconds: float) -> AsyncIterator[None]:
-    """Renew the lease of ``seconds`` at a third of it. One that is lost costs a second attempt beside the first, no result."""
-    heartbeat = asyncio.create_task(_keep(delivery, seconds))
-    try:
-        yield
-    finally:
-        heartbeat.cancel()
+class Leases:
+    """Of ``seconds`` each. One task renews those of a replica at a third of that: a task for each would cost quick work more
+    than its handler does. One that is lost costs a second attempt beside the first, no result."""
 
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._renewed: dict[Delivery, float] = {}
+        self._keeping: asyncio.Task[None] | None = None
 
-async def _keep(delivery: Delivery, seconds: float) -> None:
-    now = asyncio.get_running_loop().time
-    renewed = now()
-    while True:
-        await asyncio.sleep(seconds / 3)
-        if (silent := now() - renewed) > seconds:
+    def begin(self) -> None:
+        self._keeping = asyncio.create_task(self._keep())
+
+    def end(self) -> None:
+        if self._keeping:
+            self._keeping.cancel()
+
+    def keep(self, delivery: Delivery) -> None:
+        """Renew its lease, from now on."""
+        self._renewed[delivery] = asyncio.get_running_loop().time()
+
+    def drop(self, delivery: Delivery) -> None:
+        """Nothing is done about it any more."""
+        del self._renewed[delivery]
+
+    async def _keep(self) -> None:
+        now = asyncio.get_running_loop().time
+        pause = self._seconds / 3 / _LOOKS
+        while True:
+            await asyncio.sleep(pause)
+            due = now() - self._seconds / 3 + pause  # what is younger has the time until the next look
+            for delivery, renewed in list(self._renewed.items()):
+                if renewed <= due and delivery in self._renewed:
+                    await self._renew(delivery, now() - renewed)
+
+    async def _renew(self, delivery: Delivery, silent: float) -> None:
+        if silent > self._seconds:
             log.warning(
                 "the lease was lost, so the work may be done twice: something kept the event loop busy, or the bus was away; "
                 "a handler that computes for long belongs into a plain function, which gets a thread",
-                subject=delivery.message.subject,
+                message=_named(delivery),
                 silent=round(silent, 1),
             )
         try:
             await delivery.in_progress()
         except ConcertinoError as e:
-            log.warning("the lease could not be renewed", subject=delivery.message.subject, error=str(e))
+            log.warning("the lease could not be renewed", message=_named(delivery), error=str(e))
+        except Exception:  # all the others are to be renewed
+            log.exception("the lease could not be renewed", message=_named(delivery))
         else:
-            renewed = now()
+            if delivery in self._renewed:
+                self._renewed[delivery] = asyncio.get_running_loop().time()
+
+
+def _named(delivery: Delivery) -> str:
+    """Whose work it is."""
+    return delivery.message.headers.get(Header.MESSAGE_ID, delivery.message.subject)

@@ -49,9 +49,9 @@ class Roster:
                 del self._held[about]
             hold.end()
 
-    def held(self, work: Work) -> Hold | None:
-        """On the first attempt at ``work``, or on this one, where that is here."""
-        return self._held.get((work.task, work.id, 1)) or self._held.get((work.task, work.id, work.attempt))
+    def held(self, task: str, work: str, attempt: int = 1) -> Hold | None:
+        """On the first attempt at this piece of work, or on that one, where it is here."""
+        return self._held.get((task, work, 1)) or self._held.get((task, work, attempt))
 
     # --- what nobody waits for
 

@@ -24,11 +24,12 @@ from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
 from concertino.telemetry import logs, metrics, tracing
 from concertino.telemetry.names import Event
-from concertino.worker import lease, policy, receipt
+from concertino.worker import policy, receipt
 from concertino.worker.attempts import Attempts
 from concertino.worker.endings import Endings
 from concertino.worker.handlers import Handler
 from concertino.worker.intake import Drop, Fail, Leave, Run
+from concertino.worker.lease import Leases
 from concertino.worker.mcp import Servers
 from concertino.worker.middleware import Middleware
 from concertino.worker.presence import RENEWED_EVERY, Presence
@@ -85,6 +86,7 @@ class Runtime:
         self._signals = Signals(replica, self._roster, self._telling)
         self._endings = Endings(replica)
         self._attempts = Attempts(replica, handler, self._roster, self._endings, self._telling, self._stuck, middleware)
+        self._leases = Leases(settings.lease)
         self._deliveries: set[asyncio.Task[None]] = set()
         self._consumptions: list[Consumption] = []
 
@@ -94,6 +96,7 @@ class Runtime:
         bus, kind, seconds = replica.bus, replica.kind, replica.settings.lease
         await bus.provision(topology.queues(replica.subjects, [kind], seconds))
         await self._signals.begin()
+        self._leases.begin()
         before: Consumption | None = None
         for lane in LANES:  # interactive work is taken as it comes, batch work as far as slots are free
             consumer = topology.work(replica.subjects, kind, lane, seconds)
@@ -128,6 +131,7 @@ class Runtime:
         self._roster.interrupt()
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=LAST_WORDS)
+        self._leases.end()
         self._telling.end()
         self._stuck.end()
         await self._signals.end()
@@ -143,12 +147,13 @@ class Runtime:
         task = asyncio.current_task()
         assert task is not None
         self._deliveries.add(task)
+        self._leases.keep(delivery)
         try:
             about = logs.about()
             with remembering(), receipt.receiving(delivery, self._replica.subjects, self._replica.kind) as span:
-                async with lease.kept(delivery, self._replica.settings.lease):
-                    await self._take(delivery, about, span)
+                await self._take(delivery, about, span)
         finally:
+            self._leases.drop(delivery)
             self._deliveries.discard(task)
 
     async def _take(self, delivery: Delivery, about: logs.About, span: tracing.Span) -> None:
@@ -164,6 +169,8 @@ class Runtime:
                 await delivery.ack()
             case Leave():
                 pass  # whoever has it settles it
+            case Fail(task, work, _, _) if hold := roster.held(task, work):
+                await hold.renew(delivery)  # what never came back is still here
             case Fail():
                 await self._endings.abandon(found, delivery)
                 await delivery.ack()
@@ -176,10 +183,10 @@ class Runtime:
             case Run(work, _) if roster.is_superseded(work.task, work.id):
                 span.event(Event.LATE)
                 await delivery.ack()
-            case Run(work, _) if work.attempt == 1 and (hold := roster.held(work)):
+            case Run(work, _) if work.attempt == 1 and (hold := roster.held(work.task, work.id)):
                 # The bus was away for longer than its lease, and nobody else has taken it: whoever is at it goes on.
                 await hold.renew(delivery)
-            case Run(work, _) if work.attempt > 1 and (replica.draining or roster.held(work)):
+            case Run(work, _) if work.attempt > 1 and (replica.draining or roster.held(work.task, work.id, work.attempt)):
                 # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
                 span.event(Event.HANDED_BACK)
                 await delivery.nak(policy.elsewhere(delivery.attempt))

@@ -33,6 +33,7 @@ class Signals:
     def __init__(self, replica: Replica, roster: Roster, telling: Telling) -> None:
         self._replica, self._roster, self._telling = replica, roster, telling
         self._subscriptions: list[Subscription] = []
+        self._heard_garbage = False
         self._looking: asyncio.Task[None] | None = None
         self._catching_up: asyncio.Task[None] | None = None
 
@@ -54,18 +55,29 @@ class Signals:
 
     async def _on_signal(self, message: Stored) -> None:
         task, work = self._replica.subjects.parse_signal(message.subject)
-        try:
-            newer = decode(Signal, message.data, message.headers.get(Header.SCHEMA)).delivery
-        except Invalid:
-            newer = 0  # whoever says it, and however: it costs an attempt, and no result
-        if newer:
-            self._roster.taken_over(task, work, newer)
+        if (signal := self._read(message)) is None:
+            return
+        if signal.delivery:
+            self._roster.taken_over(task, work, signal.delivery)
         else:
             self._roster.abort(task, work)
 
     async def _on_finish(self, message: Stored) -> None:
         task, _ = self._replica.subjects.parse_signal(message.subject)
-        await self._finish(task, WRITING_UP)
+        if self._read(message) is not None:
+            await self._finish(task, WRITING_UP)
+
+    def _read(self, message: Stored) -> Signal | None:
+        """None for what is no signal of ours: no work ends because of it. What it may have stood for is in the log."""
+        try:
+            return decode(Signal, message.data, message.headers.get(Header.SCHEMA))
+        except Invalid as e:
+            if not self._heard_garbage:
+                self._heard_garbage = True  # once: whoever sends one may send a thousand
+                log.warning(
+                    "what is no signal is ignored, and so is what comes after it", subject=message.subject, error=str(e)
+                )
+            return None
 
     async def _finish(self, task: str, seconds: float) -> None:
         jobs = self._roster.finish(task, seconds - _LAST_WORD)

@@ -1,17 +1,18 @@
 """Copies of repositories: one commit each, kept below a cache folder and never changed once they are there.
 
-``<cache>/<digest of URL and ref>/<commit>/tree`` are the files, ``git`` beside them is what git needs. A copy is made in a
+``clones/<digest of URL and ref>/<commit>/tree`` are the files, ``git`` beside them is what git needs. A copy is made in a
 temporary folder and renamed, so that any number of processes may want it at once; a branch that moved is another commit.
+Whoever has a copy holds it, and all copies together, with the indexes, take what :class:`~concertino.retrieval.cache.Cache`
+allows.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
-import shutil
-import stat
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +22,9 @@ from msgspec import Struct
 from concertino.code.git import GitFailed, git, is_passing
 from concertino.code.location import Repository
 from concertino.contracts.errors import DeadlineExceeded, SourceError, Transient
+from concertino.retrieval.cache import Cache, Held
+from concertino.retrieval.entries import BLOCK, folders_of, listed
+from concertino.runtime.threads import in_thread
 
 MOST_SECONDS = 300.0
 MOST_BYTES = 1 << 30
@@ -42,6 +46,9 @@ _SERVED_HERE = "--upload-pack=git -c 'safe.directory=*' upload-pack"
 """Git is the server, too, of a repository on this machine, and to that one passes on no settings of ours. Whose the repository
 is, which in a container is seldom us, does not matter: its own configuration makes it run nothing."""
 
+_ABOUT_A_FILE = 256
+"""Bytes beside its contents and twice its path: what git's index and the folder that it lies in say of it."""
+
 _ATTRIBUTES = "* !text !crlf !eol !ident !filter !working-tree-encoding\n"
 """They come before those of the repository: its files are written as they are, and are as large as they were measured."""
 
@@ -55,26 +62,33 @@ class Limits(Struct, frozen=True):
 
 
 class Clone(Struct, frozen=True):
-    """The files of one commit, in ``folder / "tree"``; other files may be kept in ``folder``. ``problems``: path and reason."""
+    """The files of one commit, in ``tree``; other files may be kept in ``held.folder``, until that is released. ``problems``:
+    path and reason."""
 
-    folder: Path
+    held: Held
     commit: str
     problems: tuple[tuple[str, str], ...] = ()
 
     @property
     def tree(self) -> Path:
-        return self.folder / "tree"
+        return self.held.folder / "tree"
 
 
-async def clone(repository: Repository, cache: Path, limits: Limits = Limits()) -> Clone:  # noqa: B008  (frozen)
+class Found(Struct, frozen=True):
+    """What a commit holds: the paths of its submodules, and the bytes that its files take on the disk."""
+
+    submodules: list[str]
+    room: int
+
+
+async def clone(repository: Repository, cache: Cache, limits: Limits = Limits()) -> Clone:  # noqa: B008  (frozen)
     """The commit that ``repository`` names now, from the cache if it is there.
 
     Where the server cannot be reached, the copy last used serves, and ``problems`` says so. Raises :class:`SourceError`
-    where it cannot be cloned, and :class:`Transient` where trying again may help.
+    where it cannot be cloned, and :class:`Transient` where trying again may help: there may be no room for it now.
     """
     key = hashlib.sha256(f"{repository.url}\0{repository.ref or ''}".encode()).hexdigest()[:32]
-    home = cache / "clones" / key
-    home.mkdir(parents=True, exist_ok=True)
+    home = cache.folder / "clones" / key
     problems: list[tuple[str, str]] = []
     try:
         commit = await _resolve(repository, limits)
@@ -83,13 +97,22 @@ async def clone(repository: Repository, cache: Path, limits: Limits = Limits()) 
         if not commit:
             raise
         problems.append((str(repository), f"{e}: the copy made before is used, commit {commit[:12]}"))
-    folder = next(iter(sorted(home.glob(f"{commit or repository.ref}*"))), None)  # a commit or its beginning: hex digits alone
-    if folder is None:
-        folder = await _make(repository, commit, home, limits)
-    await asyncio.to_thread(_mark_used, home, folder)
-    left_out = (folder / "left-out").read_text("utf-8", "surrogateescape").split("\0")
+    held = await _there(repository, commit, home, cache) or await _make(repository, commit, home, cache, limits)
+    try:
+        await asyncio.to_thread(_mark_used, home, held.folder, cache)
+        left_out = (held.folder / "left-out").read_text("utf-8", "surrogateescape").split("\0")
+    except BaseException:
+        held.release()
+        raise
     problems.extend((path, "a submodule, which is not cloned: give it as a source of its own") for path in left_out if path)
-    return Clone(folder, folder.name, tuple(problems))
+    return Clone(held, held.folder.name, tuple(problems))
+
+
+async def _there(repository: Repository, commit: str, home: Path, cache: Cache) -> Held | None:
+    for folder in sorted(home.glob(f"{commit or repository.ref}*")):  # a commit or its beginning: hex digits alone
+        if held := await cache.hold_if_there(folder, str(repository)):
+            return held
+    return None
 
 
 async def _resolve(repository: Repository, limits: Limits) -> str:
@@ -118,32 +141,42 @@ async def _resolve(repository: Repository, limits: Limits) -> str:
     )
 
 
-async def _make(repository: Repository, commit: str, home: Path, limits: Limits) -> Path:
+async def _make(repository: Repository, commit: str, home: Path, cache: Cache, limits: Limits) -> Held:
     """A new copy, complete or not there at all."""
-    work = Path(tempfile.mkdtemp(prefix="new-", dir=home))
+    new = await cache.make(home, str(repository))
+    work, target = new.folder, None
     try:
+        await new.grow(BLOCK)
         here = {"GIT_DIR": str(work / "git"), "GIT_WORK_TREE": str(work / "tree")}
         (work / "tree").mkdir()
         form = "sha256" if len(commit) == 64 else "sha1"
         await git("init", "-q", "--template=", f"--object-format={form}", environment=here)
         (work / "git" / "info").mkdir(exist_ok=True)
         (work / "git" / "info" / "attributes").write_text(_ATTRIBUTES, "ascii")
-        commit = await _fetch(repository, commit, here, limits)
-        left_out = await _judge(repository, commit, here, limits)
-        (work / "left-out").write_text("\0".join(left_out), "utf-8", "surrogateescape")
+        commit = await new.within(_fetch(repository, commit, here, limits))
+        found = await _judge(repository, commit, here, limits)
+        await new.grow(found.room)
+        (work / "left-out").write_text("\0".join(found.submodules), "utf-8", "surrogateescape")
         await git("read-tree", commit, environment=here)
         await git("checkout-index", "--all", "--force", "--quiet", environment=here, cwd=work / "tree", seconds=limits.seconds)
+        await in_thread(new.complete)
         target = home / commit
         try:
-            work.rename(target)
+            new.move(target)
         except OSError:
-            if not target.is_dir():  # else another process was faster, and its copy is the same
+            there = await cache.hold_if_there(target, str(repository))
+            if there is None:  # else another process was faster, and its copy is the same
                 raise
-        return target
+            return there
+        return new
     except GitFailed as e:
+        if is_passing(e):
+            raise Transient(f"{repository} cannot be cloned now: {e}") from e
         raise SourceError(f"{repository} cannot be cloned: {e}") from e
     finally:
-        await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)  # gone where it was renamed
+        if new.folder != target:
+            new.release()
+            await asyncio.to_thread(cache.remove, work)
 
 
 async def _fetch(repository: Repository, commit: str, here: dict[str, str], limits: Limits) -> str:
@@ -168,12 +201,17 @@ async def _fetch(repository: Repository, commit: str, here: dict[str, str], limi
     return found.decode().strip()
 
 
-async def _judge(repository: Repository, commit: str, here: dict[str, str], limits: Limits) -> list[str]:
-    """The paths of submodules. :class:`SourceError` where the files would take too much room: a small pack can hold a lot."""
-    size = files = 0
+async def _judge(repository: Repository, commit: str, here: dict[str, str], limits: Limits) -> Found:
+    """:class:`SourceError` where the files would take too much room: a small pack can hold a lot."""
+    listing = await git("ls-tree", "-r", "-l", "-z", commit, environment=here, seconds=limits.seconds)
+    return await in_thread(_judged, repository, listing, limits)
+
+
+def _judged(repository: Repository, listing: bytes, limits: Limits) -> Found:
+    size = files = room = 0
     submodules: list[str] = []
-    listed = await git("ls-tree", "-r", "-l", "-z", commit, environment=here, seconds=limits.seconds)
-    for entry in listed.decode("utf-8", "surrogateescape").split("\0"):
+    folders = {""}
+    for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
         if not entry:
             continue
         about, path = entry.split("\t", 1)
@@ -182,17 +220,26 @@ async def _judge(repository: Repository, commit: str, here: dict[str, str], limi
             raise SourceError(
                 f"{repository} nests over {MOST_DEEP} folders: clone it yourself and give the folder that matters"
             )
+        folder = path.rpartition("/")[0]
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+        if len(folders) > limits.files:  # a pack of a few bytes can hold millions
+            raise SourceError(
+                f"{repository} has more than {limits.files} folders: clone it yourself and give the folder that matters"
+            )
         if mode == "160000":
             submodules.append(path)
         else:
             files += 1
             size += int(length)
+            room += -(-max(int(length), 1) // BLOCK) * BLOCK + 2 * len(path) + _ABOUT_A_FILE
     if size > limits.bytes or files > limits.files:
         raise SourceError(
             f"{repository} is too large: {files} files of {size} bytes in all, where {limits.files} and {limits.bytes} are the "
-            f"limits: clone it yourself and give the folder that matters"
+            f"limits (CTN_CLONE_BYTES): clone it yourself and give the folder that matters"
         )
-    return submodules
+    return Found(submodules, room + len(folders) * BLOCK + BLOCK)
 
 
 async def _remote(repository: Repository, *arguments: str, limits: Limits, environment: dict[str, str] | None = None) -> bytes:
@@ -208,7 +255,8 @@ async def _remote(repository: Repository, *arguments: str, limits: Limits, envir
     except GitFailed as e:
         if _TOO_LARGE.search(str(e)):
             raise SourceError(
-                f"{repository} is larger than {limits.bytes} bytes: clone it yourself and give the folder that matters"
+                f"{repository} is larger than {limits.bytes} bytes (CTN_CLONE_BYTES): clone it yourself and give the folder "
+                f"that matters"
             ) from e
         if _PRIVATE.search(str(e)):
             raise SourceError(
@@ -228,27 +276,17 @@ def _last_used(home: Path) -> str:
     return name if _COMMIT.fullmatch(name) and (home / name).is_dir() else ""
 
 
-def _mark_used(home: Path, folder: Path) -> None:
+def _mark_used(home: Path, folder: Path, cache: Cache) -> None:
     """Note the use, and remove what nobody has used for long: copies of older commits, and what a crash left behind."""
-    os.utime(folder)
     with tempfile.NamedTemporaryFile("w", dir=home, prefix="last-", delete=False) as file:
         file.write(folder.name)
     Path(file.name).replace(home / "last")
-    _remove_unused(home, KEPT_SECONDS, folder)
-    for other in home.parent.iterdir():
-        if other != home:
-            _remove_unused(other, UNUSED_SECONDS)
+    for other in listed(home.parent):
+        _remove_unused(other, KEPT_SECONDS if other == home else UNUSED_SECONDS, cache)
 
 
-def _remove_unused(home: Path, seconds: float, used: Path | None = None) -> None:
-    try:
-        folders = list(home.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for folder in folders:
-        try:
-            about = folder.stat()
-        except FileNotFoundError:  # renamed or removed meanwhile, by whoever makes or removes copies beside us
-            continue
-        if stat.S_ISDIR(about.st_mode) and folder != used and about.st_mtime < time.time() - seconds:
-            shutil.rmtree(folder, ignore_errors=True)  # another process may be doing the same
+def _remove_unused(home: Path, seconds: float, cache: Cache) -> None:
+    for folder in folders_of(home):
+        with contextlib.suppress(FileNotFoundError):  # renamed or removed meanwhile, by whoever makes or removes copies
+            if folder.stat().st_mtime < time.time() - seconds:
+                cache.remove(folder)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct
@@ -29,7 +28,8 @@ from concertino.code.symbols import Outline
 from concertino.contracts.errors import Invalid
 from concertino.contracts.messages import Locator, Passage, Source
 from concertino.masking import without_credentials
-from concertino.retrieval.index import index_path
+from concertino.retrieval.cache import Cache, Held
+from concertino.retrieval.index import INDEX, index_folder
 from concertino.retrieval.search import SearchResult, merge
 from concertino.runtime.threads import in_thread
 from concertino.worker.passages import rooted
@@ -73,31 +73,32 @@ class Dependencies(Struct, frozen=True):
 class Code:
     """Opened code bases. Paths are relative to each; where two hold the same one, ``root`` tells them apart."""
 
-    def __init__(self, bases: Sequence[Base], problems: Sequence[tuple[str, str]]) -> None:
-        self._bases = Bases(bases)
+    def __init__(self, bases: Sequence[Base], problems: Sequence[tuple[str, str]], held: Sequence[Held] = ()) -> None:
+        """``held``: where their files and indexes lie."""
+        self._bases, self._held = Bases(bases), held
         self.problems = list(problems)
         """Path, and why it is not read or not as it should be."""
 
     @classmethod
-    async def open(cls, sources: Sequence[Source], cache: Path, limits: Limits = Limits()) -> Code:  # noqa: B008  (frozen)
-        """Clone what must be cloned within ``limits``, and bring each index up to date, kept below ``cache``.
+    async def open(cls, sources: Sequence[Source], cache: Cache, limits: Limits = Limits()) -> Code:  # noqa: B008  (frozen)
+        """Clone what must be cloned within ``limits``, and bring each index up to date, kept in ``cache``.
 
         Raises :class:`SourceError` where a source cannot be read at all, and
         :class:`~concertino.contracts.errors.Transient` where trying again may help.
         """
         bases: list[Base] = []
         problems: list[tuple[str, str]] = []
+        held: list[Held] = []
         try:
             for source in dict.fromkeys(sources):
-                base = await _open(source, cache, limits, problems)
+                base = await _open(source, cache, limits, problems, held)
                 bases.append(base)
-                await in_thread(base.refresh)
+                await held[-1].within(in_thread(base.refresh))
                 problems.extend(base.problems)
         except BaseException:
-            for base in bases:
-                await asyncio.to_thread(base.close)
+            await cls(bases, problems, held).close()
             raise
-        return cls(bases, problems)
+        return cls(bases, problems, held)
 
     def tools(self) -> list[Callable[..., Awaitable[Any]]]:
         """All of them, for a :class:`~concertino.worker.tools.Toolbox`."""
@@ -110,6 +111,8 @@ class Code:
     async def close(self) -> None:
         for base in self._bases:
             await asyncio.to_thread(base.close)
+        for held in self._held:
+            held.release()
 
     async def search(self, query: str, limit: int = 20, root: Root = "") -> SearchResult:
         """Find passages about something, ranked: definitions with their comments, classes, constants, README sections.
@@ -232,17 +235,18 @@ def _dependencies(bases: Sequence[Base]) -> Dependencies:
     return Dependencies(tuple(found), tuple(problems))
 
 
-async def _open(source: Source, cache: Path, limits: Limits, problems: list[tuple[str, str]]) -> Base:
+async def _open(source: Source, cache: Cache, limits: Limits, problems: list[tuple[str, str]], held: list[Held]) -> Base:
+    """What it lies in goes to ``held``, and what is not as it should be to ``problems``."""
     place = await in_thread(locate, source)
-    cache.mkdir(parents=True, exist_ok=True)
+    name = without_credentials(source.location)
     if isinstance(place, Repository):
         copy = await clone(place, cache, limits)
+        held.append(copy.held)
         problems.extend(copy.problems)
         reason = f"{place} was cloned without its past: clone it yourself and give the directory"
-        return Base(
-            without_credentials(source.location), copy.tree, copy.folder / "index.sqlite", history=None, no_history=reason
-        )
-    index = index_path(place, cache, "code")
+        return Base(name, copy.tree, copy.held.folder / INDEX, history=None, no_history=reason)
+    held.append(await cache.hold(index_folder(place, cache.folder, "code"), name))
+    index = held[-1].folder / INDEX
     if is_installed(place):
         return Base(source.location, Distribution(place), index, history=None, no_history="it was installed from an archive")
     return Base(source.location, place, index, history=History(place))

@@ -156,11 +156,11 @@ def _reason(errors: bytes) -> str:
 _PASSING = re.compile(
     r"could(n.t| not) (resolve host|connect)|failed to connect|timed? ?out|connection (refused|reset|closed)|early eof"
     r"|rpc failed|hung up unexpectedly|unexpected disconnect|error: (429|5\d\d)|temporary failure|network is unreachable"
-    r"|no route to host|gnutls|ssl_error",
+    r"|no route to host|gnutls|ssl_error|no space left|disk quota",
     re.IGNORECASE,
 )
 
 
 def is_passing(failure: GitFailed) -> bool:
-    """Whether the network or the server was at fault, so that the same may succeed later."""
+    """Whether the network, the server or a full disk was at fault, so that the same may succeed later."""
     return _PASSING.search(str(failure)) is not None

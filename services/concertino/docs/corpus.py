@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from pathlib import Path
 
 from concertino.contracts.errors import SourceError
 from concertino.contracts.messages import Passage, Source
@@ -13,10 +13,12 @@ from concertino.documents.fetch import fetch
 from concertino.documents.material import Material, Page, local
 from concertino.documents.readers.text import text_of
 from concertino.masking import without_credentials
-from concertino.retrieval.index import Index, index_path
+from concertino.retrieval.cache import Cache, Held
+from concertino.retrieval.index import INDEX, Index, index_folder
 from concertino.retrieval.search import SearchResult
 from concertino.retrieval.tree import File
-from concertino.runtime.threads import held, in_thread, look
+from concertino.runtime.threads import held as locked
+from concertino.runtime.threads import in_thread, look
 from concertino.worker.passages import rooted
 
 _indexing = threading.Lock()
@@ -29,23 +31,42 @@ _NAMED = 3
 class Corpus:
     """The documents of one source. Everything but :meth:`open` takes its time and belongs in a thread."""
 
-    def __init__(self, location: str, material: Material, index: Index, problems: dict[str, str]) -> None:
+    def __init__(self, location: str, material: Material, index: Index, problems: dict[str, str], held: Held) -> None:
         self.location = location
         self.problems = problems
         """Path and reason of every document that could not be read."""
         self._material = material
         self._index = index
+        self._held = held
 
     @classmethod
-    async def open(cls, source: Source, cache: Path, allowed: Networks = ()) -> Corpus:
-        """Fetch or list the documents of ``source`` and bring its index below ``cache`` up to them. Private addresses are read
+    async def open(cls, source: Source, cache: Cache, allowed: Networks = ()) -> Corpus:
+        """Fetch or list the documents of ``source`` and bring its index in ``cache`` up to them. Private addresses are read
         in the networks ``allowed`` only.
 
-        :class:`SourceError` where it does not exist, may not be read or holds nothing readable; see also :func:`.fetch.fetch`.
+        :class:`SourceError` where it does not exist, may not be read, holds nothing readable or has no room; see also
+        :func:`.fetch.fetch`.
         """
         location = source.location
-        page = Page(location, await fetch(location, allowed=allowed)) if "://" in location else None
-        return await in_thread(_open, location, page, cache)
+        material: Material
+        if "://" in location:
+            material = Page(location, await fetch(location, allowed=allowed))
+        else:
+            material = await in_thread(local, location)
+        held = await cache.hold(index_folder(material.key, cache.folder, "docs"), without_credentials(location))
+        opened: list[Corpus] = []
+
+        async def open_() -> None:
+            opened.append(await in_thread(_open, location, material, held))
+
+        try:
+            await held.within(open_())
+        except BaseException:
+            for corpus in opened:
+                await asyncio.to_thread(corpus.close)
+            held.release()
+            raise
+        return opened[0]
 
     @property
     def name(self) -> str:
@@ -74,15 +95,15 @@ class Corpus:
 
     def close(self) -> None:
         self._index.close()
+        self._held.release()
 
 
-def _open(location: str, page: Material | None, cache: Path) -> Corpus:
-    material = page or local(location)
-    index = Index(index_path(material.key, cache, "docs"), version=f"docs-{formats.VERSION}")
+def _open(location: str, material: Material, held: Held) -> Corpus:
+    index = Index(held.folder / INDEX, version=f"docs-{formats.VERSION}")
     try:
-        with held(_indexing):
+        with locked(_indexing):
             problems = _refresh(material, index)
-        corpus = Corpus(location, material, index, problems)
+        corpus = Corpus(location, material, index, problems, held)
         if not any(index.passages(path) for path in corpus.paths()):
             raise SourceError(_nothing(location, problems))
     except BaseException:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -16,6 +15,7 @@ from concertino.contracts.messages import Passage, Source
 from concertino.docs.corpus import Corpus
 from concertino.documents.addresses import Networks
 from concertino.documents.selection import Heading, by_fragment, by_lines, by_page, headings, ways_in
+from concertino.retrieval.cache import Cache
 from concertino.retrieval.search import SearchResult, merge
 from concertino.runtime.threads import in_thread
 
@@ -44,8 +44,8 @@ class Docs:
         self._corpora = corpora
 
     @classmethod
-    async def open(cls, sources: Sequence[Source], cache: Path, allowed: Networks = ()) -> Docs:
-        """Open every source, its index kept below the folder ``cache``; ``allowed`` are private networks that it may lie in.
+    async def open(cls, sources: Sequence[Source], cache: Cache, allowed: Networks = ()) -> Docs:
+        """Open every source, its index kept in ``cache``; ``allowed`` are private networks that it may lie in.
 
         Raises what a source that cannot be opened raises, naming it: :class:`SourceError`, else :class:`Transient`.
         """

@@ -21,8 +21,8 @@ from concertino.runtime.clock import Clock
 from concertino.telemetry import metrics, tracing
 from concertino.telemetry.names import Attribute, Event
 
-SLICE = 256
-"""Pieces of work that are sent before others have their turn."""
+SLICE = 1024
+"""Pieces of work that are in flight at once. Once a queue has said that it is full, no more is tried there."""
 
 
 class Performer:
@@ -109,12 +109,9 @@ class Performer:
         full: dict[str, QueueFull] = {}
         for first in range(0, len(work), SLICE):
             some = [w for w in work[first : first + SLICE] if w.brief.kind not in full]
-            answers = await asyncio.gather(*(self._log.enqueue(lane, w) for w in some), return_exceptions=True)
-            for one, answer in zip(some, answers, strict=True):
-                if isinstance(answer, QueueFull):
+            for one, answer in zip(some, await self._log.enqueue(lane, *some), strict=True):
+                if answer:
                     full[one.brief.kind] = answer
-                elif isinstance(answer, BaseException):
-                    raise answer
                 else:
                     sent.append(one)
         for kind in full:

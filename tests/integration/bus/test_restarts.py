@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from concertino.bus.jetstream import JetStream
-from concertino.bus.port import Delivery
+from concertino.bus.port import Delivery, Parcel
 from concertino.bus.topology import Topology, installation, queues, work
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.subjects import Subjects
@@ -134,6 +134,72 @@ async def test_a_consumer_that_was_deleted_is_made_anew(own_server: NatsServer, 
     async with asyncio.timeout(12):
         assert (await got.next()).message.data == b"2"
     await bus.close()
+
+
+async def test_streams_that_were_deleted_are_made_anew(own_server: NatsServer, subjects: Subjects) -> None:
+    """By whoever needs them, and with what knew of the old ones not deceived."""
+    bus, got = await connected(own_server.url, subjects), Deliveries(ack)
+    admin = await nats.connect(own_server.url)
+    bus.consume(work(subjects, "web", "batch"), got, 4)
+    digest = await bus.put_blob("web", b"old")
+    revision = await bus.swap_key(subjects.budget_bucket, "a", b"1", 0)
+    before = await bus.write_once(subjects.fact("a", "submitted"), b"old")
+    assert before
+    assert revision
+
+    for stream in await admin.jetstream().streams_info():
+        await admin.jetstream().delete_stream(stream.config.name or "")
+
+    after = await bus.write_once(subjects.fact("a", "submitted"), b"new")
+    assert after
+    assert after > before
+    found = await bus.read(subjects.tasks_stream, subjects.task("a"), after=before, reach=after)
+    assert [(fact.data, fact.sequence) for fact in found] == [(b"new", after)]
+    await bus.enqueue(subjects.work("batch", "web"), b"1", "1")
+    assert (await got.next()).message.data == b"1"
+    assert await bus.get_blob("web", digest) is None
+    assert await bus.put_blob("web", b"old") == digest
+    assert await bus.swap_key(subjects.budget_bucket, "a", b"2", revision) is None, "it is another one's now"
+    assert (await bus.get_key(subjects.budget_bucket, "a")).value is None
+    await bus.provision(installation(subjects))
+    assert await bus.read(subjects.tasks_stream, subjects.task("a"), after=before), "who starts then keeps what there is"
+    await admin.close()
+    await bus.close()
+
+
+async def test_what_is_there_is_left_as_a_newer_release_made_it(own_server: NatsServer, subjects: Subjects) -> None:
+    bus, newer = await connected(own_server.url, subjects), await JetStream.connect(own_server.url, "newer", subjects)
+    await newer.provision(installation(subjects, keep=3600.0))
+    admin = await nats.connect(own_server.url)
+    await admin.jetstream().delete_stream(subjects.blobs_stream)
+    await bus.put_blob("web", b"new")
+    kept = (await admin.jetstream().stream_info(subjects.tasks_stream)).config.max_age
+    assert kept == 3600.0
+    await admin.close()
+    await bus.close()
+    await newer.close()
+
+
+async def test_who_may_not_make_what_is_gone_says_that_nothing_comes(own_server: NatsServer, subjects: Subjects) -> None:
+    job, consumer, got = await connected(own_server.url, subjects), work(subjects, "web", "batch"), Deliveries(ack)
+    await job.provision(Topology(consumers=(consumer,)))
+    bus = await JetStream.connect(own_server.url, "test", subjects, heartbeat=0.2, provisions=False)
+    consumption = bus.consume(consumer, got, 4)
+    await job.enqueue(subjects.work("batch", "web"), b"1", "1")
+    await got.next()
+    admin = await nats.connect(own_server.url)
+    with capture_logs() as logs:
+        await admin.jetstream().delete_stream(subjects.work_stream)
+        await until(lambda: not consumption.alive, "it is noticed")
+        await until(lambda: any("concertino.runtime.provision" in log.get("error", "") for log in logs), "what to do is said")
+    await job.provision(installation(subjects))
+    await job.provision(Topology(consumers=(consumer,)))
+    await until(lambda: consumption.alive, "it goes on", seconds=60)
+    await job.enqueue(subjects.work("batch", "web"), b"2", "2")
+    assert (await got.next()).message.data == b"2"
+    await admin.close()
+    await bus.close()
+    await job.close()
 
 
 async def test_a_slot_is_not_idle_because_another_one_waits(nats_server: NatsServer, subjects: Subjects) -> None:
@@ -392,3 +458,18 @@ async def test_a_broken_connection_neither_loses_work_nor_exceeds_the_slots(
         assert most <= 8
         await bus.close()
     await helper.close()
+
+
+async def test_of_many_messages_none_is_lost_where_the_server_was_away(own_server: NatsServer, subjects: Subjects) -> None:
+    bus = await connected(own_server.url, subjects)
+    queue = subjects.work("batch", "web")
+    parcels = [Parcel(queue, b"%d" % i, f"a.s{i}.1", {}) for i in range(300)]
+    assert await bus.enqueue_each(parcels[:100]) == [None] * 100
+
+    own_server.kill()
+    storing = asyncio.create_task(bus.enqueue_each(parcels))
+    await own_server.start()
+
+    assert await asyncio.wait_for(storing, 60) == [None] * 300
+    assert sorted(int(m.data) for m in await bus.read(subjects.work_stream, queue)) == list(range(300))
+    await bus.close()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from concertino.bus import topology
 from concertino.bus.announcements import announce
 from concertino.bus.memory import MemoryBus, MemoryServer
-from concertino.bus.port import Delivery, Stored
+from concertino.bus.port import Delivery, Parcel, Stored
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.codec import decode
+from concertino.contracts.errors import QueueFull
 from concertino.contracts.messages import (
     Announcement,
     Finding,
@@ -166,6 +167,8 @@ class Faulty:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._bus, name)
+        if name == "enqueue_each":
+            return self._each
         if name not in ("read", "write_once", "enqueue", "schedule", "publish", "unschedule", "keys"):
             return found
 
@@ -174,3 +177,8 @@ class Faulty:
             return await found(subject, *args, **kwargs)
 
         return call
+
+    async def _each(self, parcels: Sequence[Parcel]) -> list[QueueFull | None]:
+        for parcel in parcels:
+            self._fault("enqueue", parcel.subject)
+        return await self._bus.enqueue_each(parcels)

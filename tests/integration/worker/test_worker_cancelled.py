@@ -26,7 +26,8 @@ from concertino.contracts.messages import Signal, Source, Subtask
 from concertino.docs.corpus import _indexing
 from concertino.docs.tools import Docs
 from concertino.documents.fetch import fetch
-from concertino.retrieval.index import index_path
+from concertino.retrieval.cache import Cache
+from concertino.retrieval.index import INDEX, index_folder
 from concertino.retrieval.tree import Tree
 from concertino.worker import Context
 from kit.waiting import until
@@ -119,7 +120,7 @@ async def test_a_clone_its_children_and_their_connections(stage: Stage, trickle:
     source = Source(kind="code", location=f"http://127.0.0.1:{trickle.port}/endless.git")
 
     async def clone() -> None:
-        await Code.open([source], tmp_path)
+        await Code.open([source], Cache(tmp_path))
 
     async with cancelled(stage, clone, lambda: trickle.open > 0 and len(processes()) > 1) as gone:
         await gone(lambda: not processes() and not trickle.open)
@@ -175,7 +176,7 @@ async def test_an_index_of_many_files(stage: Stage, tmp_path: Path) -> None:
     files = ("retrieval/index.py", "retrieval/tree.py")
 
     async def index() -> None:
-        await Code.open([source], tmp_path)
+        await Code.open([source], Cache(tmp_path))
 
     async with cancelled(stage, index, lambda: in_threads("retrieval/index.py")) as gone:
         await gone(lambda: not in_threads(*files))
@@ -187,9 +188,9 @@ async def test_who_waits_for_the_index_of_another(stage: Stage, tmp_path: Path) 
     folder.mkdir()
     (folder / "a.md").write_text("# A\n\nText.\n")
     source = Source(kind="docs", location=str(folder))
-    cache = tmp_path / "cache"
+    cache = Cache(tmp_path / "cache")
     await (await Docs.open([source], cache)).close()
-    other = sqlite3.connect(index_path(folder, cache, "docs"), isolation_level=None)
+    other = sqlite3.connect(index_folder(folder, cache.folder, "docs") / INDEX, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
     async def read() -> None:

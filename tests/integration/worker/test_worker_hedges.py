@@ -114,6 +114,31 @@ async def test_both_facts_of_a_first_and_a_second_delivery_are_kept_apart(stage:
     assert len(await begun(stage, WORK)) == 2
 
 
+async def test_the_first_is_made_again_where_its_hedge_is_at_work_and_outlives_it(stage: Stage) -> None:
+    """Its worker died, and it came to the replica of its hedge: that one brings nothing, and takes nobody along."""
+    both, gate = [SourceError("not that way")], Gate()
+
+    async def once(brief: Subtask, context: Context) -> None:
+        await gate(brief, context)
+        if both:
+            raise both.pop()
+
+    first = Gate()
+    dying = await stage.replica(first, slots=1)
+    work = await stage.submit()
+    await first.until_begun()
+    await stage.replica(once)
+    await hedge(stage, work)
+    await until(lambda: gate.began == 1)
+    await stage.kill(dying)
+    await stage.elapse(Settings().lease + 1)
+    await until(lambda: gate.began == 2)
+    gate.open.set()
+    found = await result(stage)
+    assert (found.hedge, found.status) == (False, "complete")
+    await stage.settled()
+
+
 async def test_whoever_is_at_it_leaves_it_to_others(stage: Stage) -> None:
     gate = Gate()
     await stage.replica(gate)

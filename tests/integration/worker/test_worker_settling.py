@@ -133,6 +133,21 @@ async def test_where_the_lease_is_lost_another_replica_runs_it_and_the_first_res
     assert isinstance(first, Runtime)
 
 
+async def test_who_is_at_its_last_attempt_goes_on_where_that_comes_to_it_again(stage: Stage) -> None:
+    """The bus was away for longer than a lease: what is still being done here is not abandoned."""
+    wire, gate = stage.wire(), Gate()
+    wire.leases_are_lost = True
+    replica = await stage.replica(gate, wire=wire, settings=Settings(attempts=1))
+    await stage.submit()
+    await gate.until_begun()
+    await stage.elapse(Settings().lease + 1)
+    await until(lambda: [job.hold and job.hold.attempt for job in replica._roster.jobs()] == [2])
+    gate.open.set()
+    result = await stage.result()
+    assert (result.status, result.attempts, gate.began) == (ResultStatus.COMPLETE, 1, 1)
+    await stage.settled()
+
+
 async def test_errors_of_the_world_are_tried_again_with_back_off(stage: Stage) -> None:
     seen: list[float] = []
 
@@ -204,6 +219,15 @@ async def _leave_too(_: Subtask, __: Context) -> None:
     sys.exit(3)
 
 
+async def _close(_: Subtask, __: Context) -> None:
+    await asyncio.sleep(0)
+    raise GeneratorExit("enough")
+
+
+def _close_in_a_thread(_: Subtask, __: Context) -> None:
+    raise GeneratorExit("enough")
+
+
 @pytest.mark.parametrize(
     ("handler", "says"),
     [
@@ -211,6 +235,8 @@ async def _leave_too(_: Subtask, __: Context) -> None:
         (_leave, "RuntimeError: SystemExit: no key"),
         (_panic, "RuntimeError: Panic: index out of bounds"),
         (_leave_too, "RuntimeError: SystemExit: 3"),
+        (_close, "RuntimeError: GeneratorExit: enough"),
+        (_close_in_a_thread, "RuntimeError: GeneratorExit: enough"),
     ],
 )
 async def test_what_is_no_ordinary_exception_is_a_bug_as_any_other(stage: Stage, handler: Any, says: str) -> None:

@@ -200,6 +200,7 @@ class Stage:
         for consumption in runtime._consumptions:
             await consumption.stop()
         await runtime._signals.end()
+        runtime._leases.end()
         runtime._telling.end()
         for delivery in list(runtime._deliveries):
             delivery.cancel()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
-from concertino.bus.connection import FastClient
+from concertino.bus.fastclient import FastClient
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]) | st.sampled_from(":\t a"), max_size=12)
 JUNK = st.binary(max_size=6).map(lambda junk: bytes(b for b in junk if b >= 32))

@@ -13,25 +13,27 @@ from code_repositories import Repo
 from concertino.code.clones import KEPT_SECONDS, UNUSED_SECONDS, Clone, Limits, clone
 from concertino.code.location import Repository
 from concertino.contracts.errors import SourceError, Transient
+from concertino.retrieval.cache import Cache
+from kit.waiting import until
 
 Make = Callable[[str], Repo]
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
 
 
 def names(copy: Clone) -> set[str]:
     return {str(p.relative_to(copy.tree)) for p in copy.tree.rglob("*") if p.is_file()}
 
 
-async def test_a_branch_is_cloned_once_and_again_when_it_moved(repo: Make, cache: Path) -> None:
+async def test_a_branch_is_cloned_once_and_again_when_it_moved(repo: Make, cache: Cache) -> None:
     origin = repo("origin")
     first = origin.commit({"a.py": "one"})
     copy = await clone(Repository(origin.url, "main"), cache)
     assert (copy.commit, (copy.tree / "a.py").read_text(), copy.problems) == (first, "one", ())
-    assert await clone(Repository(origin.url, "main"), cache) == copy
+    assert (await clone(Repository(origin.url, "main"), cache)).tree == copy.tree
 
     second = origin.commit({"a.py": "two"})
     moved = await clone(Repository(origin.url, "main"), cache)
@@ -39,7 +41,7 @@ async def test_a_branch_is_cloned_once_and_again_when_it_moved(repo: Make, cache
     assert (copy.tree / "a.py").read_text() == "one", "whoever still reads the older copy is not disturbed"
 
 
-async def test_head_branches_tags_and_commits(repo: Make, cache: Path) -> None:
+async def test_head_branches_tags_and_commits(repo: Make, cache: Cache) -> None:
     origin = repo("origin")
     first = origin.commit({"a": "1"})
     origin.git("tag", "-a", "v1", "-m", "annotated")
@@ -53,28 +55,28 @@ async def test_head_branches_tags_and_commits(repo: Make, cache: Path) -> None:
         assert (await clone(Repository(origin.url, ref), cache)).commit == commit
 
 
-async def test_only_the_one_commit_is_fetched(repo: Make, cache: Path) -> None:
+async def test_only_the_one_commit_is_fetched(repo: Make, cache: Cache) -> None:
     origin = repo("origin")
     for i in range(3):
         origin.commit({"a": str(i)})
     copy = await clone(Repository(origin.url, None), cache)
-    assert (copy.folder / "git" / "shallow").read_text().strip() == copy.commit
+    assert (copy.held.folder / "git" / "shallow").read_text().strip() == copy.commit
 
 
-async def test_many_at_once(repo: Make, cache: Path) -> None:
+async def test_many_at_once(repo: Make, cache: Cache) -> None:
     origin = repo("origin")
     origin.commit({"a": "1"})
     copies = await asyncio.gather(*(clone(Repository(origin.url, None), cache) for _ in range(6)))
-    assert len(set(copies)) == 1
+    assert len({copy.tree for copy in copies}) == 1
     assert names(copies[0]) == {"a"}
-    assert not list(copies[0].folder.parent.glob("new-*"))
+    assert not list(copies[0].held.folder.parent.glob("new-*"))
 
 
-async def test_what_goes_while_it_is_looked_at_is_no_fault(repo: Make, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_goes_while_it_is_looked_at_is_no_fault(repo: Make, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others rename and remove their unfinished copies at any moment: also between a listing and a look."""
     origin = repo("origin")
     origin.commit({"a": "1"})
-    home = (await clone(Repository(origin.url, None), cache)).folder.parent
+    home = (await clone(Repository(origin.url, None), cache)).held.folder.parent
     (home / "new-renamed").mkdir()
     listed, looked = Path.iterdir, Path.stat
 
@@ -95,7 +97,7 @@ async def test_what_goes_while_it_is_looked_at_is_no_fault(repo: Make, cache: Pa
 
 
 async def test_an_unreachable_server_means_the_copy_made_before(
-    repo: Make, cache: Path, monkeypatch: pytest.MonkeyPatch
+    repo: Make, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin = repo("origin")
     origin.commit({"a": "1"})
@@ -106,25 +108,26 @@ async def test_an_unreachable_server_means_the_copy_made_before(
 
     monkeypatch.setattr("concertino.code.clones._remote", unreachable)
     again = await clone(Repository(origin.url, None), cache)
-    assert again.folder == copy.folder
+    assert again.held.folder == copy.held.folder
     assert "the copy made before is used" in again.problems[0][1]
     with pytest.raises(Transient):
         await clone(Repository(origin.url, "other"), cache)
 
 
-async def test_a_copy_nobody_used_for_long_goes_when_the_branch_moved(repo: Make, cache: Path) -> None:
+async def test_a_copy_nobody_used_for_long_goes_when_the_branch_moved(repo: Make, cache: Cache) -> None:
     origin = repo("origin")
     origin.commit({"a": "1"})
     old = await clone(Repository(origin.url, None), cache)
-    left = old.folder.parent / "new-crashed"
+    left = old.held.folder.parent / "new-crashed"
     left.mkdir()
     origin.commit({"a": "2"})
     await clone(Repository(origin.url, None), cache)
-    assert old.folder.exists()
-    for folder in (old.folder, left):
+    assert old.held.folder.exists()
+    old.held.release()
+    for folder in (old.held.folder, left):
         os.utime(folder, (0, folder.stat().st_mtime - KEPT_SECONDS - 1))
     await clone(Repository(origin.url, None), cache)
-    assert not old.folder.exists()
+    assert not old.held.folder.exists()
     assert not left.exists()
 
 
@@ -136,14 +139,14 @@ async def test_a_copy_nobody_used_for_long_goes_when_the_branch_moved(repo: Make
         ("0" * 39 + "1", "no such commit"),
     ],
 )
-async def test_a_ref_that_does_not_exist(repo: Make, cache: Path, ref: str, says: str) -> None:
+async def test_a_ref_that_does_not_exist(repo: Make, cache: Cache, ref: str, says: str) -> None:
     origin = repo("origin")
     origin.commit({"a": "1"})
     with pytest.raises(SourceError, match=says):
         await clone(Repository(origin.url, ref), cache)
 
 
-async def test_what_cannot_be_cloned_says_why_in_one_line(repo: Make, cache: Path, tmp_path: Path) -> None:
+async def test_what_cannot_be_cloned_says_why_in_one_line(repo: Make, cache: Cache, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is empty: push a commit first"):
         await clone(Repository(repo("empty").url, None), cache)
     with pytest.raises(SourceError, match=r"cannot be cloned: .*nothing") as failure:
@@ -156,7 +159,7 @@ async def test_what_cannot_be_cloned_says_why_in_one_line(repo: Make, cache: Pat
     assert "secret" not in str(failure.value)
 
 
-async def test_a_private_repository_asks_nobody(cache: Path) -> None:
+async def test_a_private_repository_asks_nobody(cache: Cache) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
@@ -169,7 +172,7 @@ async def test_a_private_repository_asks_nobody(cache: Path) -> None:
             await clone(Repository(f"http://127.0.0.1:{port}/a.git", None), cache)
 
 
-async def test_limits(repo: Make, cache: Path) -> None:
+async def test_limits(repo: Make, cache: Cache) -> None:
     origin = repo("origin")
     origin.commit({"a": "0" * 3_000_000})
     with pytest.raises(SourceError, match="too large: 1 files of 3000000 bytes"):
@@ -178,15 +181,15 @@ async def test_limits(repo: Make, cache: Path) -> None:
     with pytest.raises(SourceError, match="larger than 1000000 bytes"):
         await clone(Repository(origin.url, None), cache, Limits(bytes=1_000_000))
     origin.commit({"a": "1", "b": "2", "c": "3"})
-    assert names(await clone(Repository(origin.url, None), cache / "room", Limits(files=3))) == {"a", "b", "c"}
+    assert names(await clone(Repository(origin.url, None), Cache(cache.folder / "roomy"), Limits(files=3))) == {"a", "b", "c"}
     with pytest.raises(SourceError, match="too large: 3 files of 3 bytes"):
-        await clone(Repository(origin.url, None), cache / "other", Limits(files=2))
+        await clone(Repository(origin.url, None), Cache(cache.folder / "other"), Limits(files=2))
     with pytest.raises(Transient, match="not done within 0 seconds"):
         await clone(Repository(origin.url, None), cache, Limits(seconds=0))
-    assert not list(cache.rglob("new-*"))
+    assert not list(cache.folder.rglob("new-*"))
 
 
-async def test_nothing_in_a_repository_runs_or_leads_out(repo: Make, cache: Path, tmp_path: Path) -> None:
+async def test_nothing_in_a_repository_runs_or_leads_out(repo: Make, cache: Cache, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     origin, inner = repo("origin"), repo("inner")
     inner.commit({"secret.py": "x = 1"})
@@ -218,10 +221,10 @@ async def test_nothing_in_a_repository_runs_or_leads_out(repo: Make, cache: Path
     assert (copy.tree / "link").read_text() == "/etc/passwd"
     assert not (copy.tree / "sub" / "secret.py").exists()
     assert copy.problems == (("sub", "a submodule, which is not cloned: give it as a source of its own"),)
-    assert not (copy.folder / "git" / "hooks").exists(), "no templates of this machine either"
+    assert not (copy.held.folder / "git" / "hooks").exists(), "no templates of this machine either"
 
 
-async def test_no_attribute_of_a_repository_changes_what_is_read(repo: Make, cache: Path) -> None:
+async def test_no_attribute_of_a_repository_changes_what_is_read(repo: Make, cache: Cache) -> None:
     """An encoding would make its files larger than they were measured, or take them out of the reader's sight."""
     origin = repo("origin")
     files = {"a.py": b"secret = 1\nrest = 2\n", "b/c.py": b"$Id$\r\n", "d.py": "na\u00efve\n".encode()}
@@ -237,7 +240,7 @@ async def test_no_attribute_of_a_repository_changes_what_is_read(repo: Make, cac
 
 
 async def test_the_operators_environment_does_not_lead_git_elsewhere(
-    repo: Make, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repo: Make, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin = repo("origin")
     commit = origin.commit({"a": "1"})
@@ -248,7 +251,7 @@ async def test_the_operators_environment_does_not_lead_git_elsewhere(
 
 
 async def test_a_repository_on_this_machine_may_belong_to_somebody_else(
-    repo: Make, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repo: Make, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin = repo("origin")
     commit = origin.commit({"a": "1"})
@@ -261,14 +264,14 @@ async def test_a_repository_on_this_machine_may_belong_to_somebody_else(
         assert (await clone(Repository(origin.url, ref), cache)).commit == commit
 
 
-async def test_odd_names(repo: Make, cache: Path) -> None:
+async def test_odd_names(repo: Make, cache: Cache) -> None:
     origin = repo("origin")
     odd = {"-rf", "new\nline.py", "glob*[a].py", "ümlaut.py", "sp ace"}
     origin.commit(dict.fromkeys(odd, "x"))
     assert names(await clone(Repository(origin.url, None), cache)) == odd
 
 
-async def test_no_name_in_a_tree_leads_out_of_the_copy(repo: Make, cache: Path, tmp_path: Path) -> None:
+async def test_no_name_in_a_tree_leads_out_of_the_copy(repo: Make, cache: Cache, tmp_path: Path) -> None:
     """Trees that no git makes, and that a hostile server may send."""
     origin = repo("origin")
     origin.commit({"a": "1"})
@@ -288,10 +291,10 @@ async def test_no_name_in_a_tree_leads_out_of_the_copy(repo: Make, cache: Path, 
         with pytest.raises(SourceError, match="cannot be cloned"):
             await clone(Repository(origin.url, "evil"), cache)
         assert not outside.exists()
-        assert not list(cache.rglob("new-*"))
+        assert not list(cache.folder.rglob("new-*"))
 
 
-async def test_what_is_nested_too_deep_is_refused_before_it_is_written(repo: Make, cache: Path) -> None:
+async def test_what_is_nested_too_deep_is_refused_before_it_is_written(repo: Make, cache: Cache) -> None:
     origin = repo("origin")
     origin.commit({"a": "1"})
     deep = tree(origin, {"100644 a": origin.git("hash-object", "-w", "a")})
@@ -300,28 +303,121 @@ async def test_what_is_nested_too_deep_is_refused_before_it_is_written(repo: Mak
     origin.git("update-ref", "refs/heads/deep", origin.git("commit-tree", deep, "-m", "x"))
     with pytest.raises(SourceError, match="nests over 200 folders"):
         await clone(Repository(origin.url, "deep"), cache)
-    assert not list(cache.rglob("new-*"))
+    assert not list(cache.folder.rglob("new-*"))
 
 
-async def test_a_few_large_files_are_measured_together(repo: Make, cache: Path) -> None:
+async def test_a_few_large_files_are_measured_together(repo: Make, cache: Cache) -> None:
     """Git would unpack so few, each into a file of its own, and none of those is over the limit."""
     origin = repo("origin")
     origin.commit({f"f{n}": os.urandom(300_000) for n in range(20)})
     with pytest.raises(SourceError, match="larger than 2000000 bytes"):
         await clone(Repository(origin.url, None), cache, Limits(bytes=2_000_000))
-    assert not list(cache.rglob("new-*"))
+    assert not list(cache.folder.rglob("new-*"))
 
 
-async def test_copies_of_repositories_that_nobody_asks_for_any_more_go(repo: Make, cache: Path) -> None:
+async def test_copies_of_repositories_that_nobody_asks_for_any_more_go(repo: Make, cache: Cache) -> None:
     first, second = repo("first"), repo("second")
     for origin in (first, second):
         origin.commit({"a": "1"})
     old, young = await clone(Repository(first.url, None), cache), await clone(Repository(first.url, "main"), cache)
-    long_ago = old.folder.stat().st_mtime - UNUSED_SECONDS - 60
-    os.utime(old.folder, (long_ago, long_ago))
+    old.held.release()
+    long_ago = old.held.folder.stat().st_mtime - UNUSED_SECONDS - 60
+    os.utime(old.held.folder, (long_ago, long_ago))
     await clone(Repository(second.url, None), cache)
-    assert (old.folder.exists(), young.folder.exists()) == (False, True)
+    assert (old.held.folder.exists(), young.held.folder.exists()) == (False, True)
     assert names(await clone(Repository(first.url, None), cache)) == {"a"}
+
+
+async def test_folders_are_counted_before_they_are_written(repo: Make, cache: Cache) -> None:
+    """A pack of a few hundred bytes: one chain of folders, hung up a thousand times."""
+    origin = repo("origin")
+    origin.commit({"a": "1"})
+    chain = tree(origin, {"100644 a": origin.git("hash-object", "-w", "a")})
+    for _ in range(100):
+        chain = tree(origin, {"40000 d": chain})
+    wide = tree(origin, {f"40000 {number:04}": chain for number in range(1000)})
+    origin.git("update-ref", "refs/heads/wide", origin.git("commit-tree", wide, "-m", "x"))
+    with pytest.raises(SourceError, match="has more than 20000 folders"):
+        await clone(Repository(origin.url, "wide"), cache, Limits(files=20_000))
+    assert not list(cache.folder.rglob("new-*"))
+
+
+def sized(make: Make, name: str, megabytes: int = 3) -> Repository:
+    """It takes about twice that: as a pack, and as a file."""
+    origin = make(name)
+    origin.commit({"a": os.urandom(megabytes << 20)})
+    return Repository(origin.url, None)
+
+
+def taken(cache: Cache) -> int:
+    return sum(path.lstat().st_blocks * 512 for path in cache.folder.rglob("*"))
+
+
+async def test_all_copies_together_are_bounded_and_the_one_longest_unused_goes(repo: Make, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", 16 << 20)
+    first, second, third = (sized(repo, name) for name in ("first", "second", "third"))
+    copies = {}
+    for number, repository in enumerate((first, second)):
+        copies[repository] = await clone(repository, cache)
+        copies[repository].held.release()
+        os.utime(copies[repository].held.folder, (1000 + number, 1000 + number))
+    (await clone(first, cache)).held.release()  # it is used once more
+    (await clone(third, cache)).held.release()
+    assert (copies[first].tree.exists(), copies[second].tree.exists()) == (True, False)
+    assert taken(cache) <= cache.limit
+    assert not copies[second].held.folder.parent.exists(), "nothing is left of it"
+    assert (await clone(second, cache)).tree.exists()
+
+
+async def test_a_copy_in_use_never_goes(repo: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concertino.retrieval.cache.WAITS", 0.5)
+    cache = Cache(tmp_path / "cache", 16 << 20)
+    used = [await clone(sized(repo, name), cache) for name in ("first", "second")]
+    third = sized(repo, "third")
+    with pytest.raises(Transient, match="or raise CTN_CACHE_BYTES"):
+        await clone(third, cache)
+    assert all(copy.tree.exists() for copy in used)
+    assert not list(cache.folder.rglob("new-*"))
+    used[1].held.release()
+    assert (await clone(third, cache)).tree.exists()
+    assert (used[0].tree.exists(), used[1].tree.exists()) == (True, False)
+
+
+async def test_who_waits_for_room_gets_it_when_another_is_done(repo: Make, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", 10 << 20)
+    first, second = await clone(sized(repo, "first"), cache), asyncio.create_task(clone(sized(repo, "second"), cache))
+
+    async def fetched() -> bool:
+        return bool(list(cache.folder.rglob("new-*/git/objects/pack/*.pack"))) or second.done()
+
+    await until(fetched)
+    first.held.release()
+    assert (await second).tree.exists()
+
+
+async def test_what_does_not_fit_even_alone_is_refused_and_leaves_nothing(repo: Make, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", 5 << 20)
+    for name, megabytes in (("pack", 8), ("files", 4)):
+        with pytest.raises(SourceError, match=f"{name} takes more than 5242880 bytes .* raise CTN_CACHE_BYTES"):
+            await clone(sized(repo, name, megabytes), cache)
+    assert taken(cache) < 1 << 20
+
+
+async def test_a_copy_of_an_earlier_release_counts_and_goes(repo: Make, tmp_path: Path) -> None:
+    """It was not measured, and nobody locks it."""
+    cache, earlier = Cache(tmp_path / "cache", 10 << 20), sized(repo, "earlier")
+    copy = await clone(earlier, cache)
+    copy.held.release()
+    for name in ("room", "size"):
+        (copy.held.folder / name).unlink()
+    assert (await clone(earlier, cache)).tree == copy.tree
+    (copy.held.folder / "room").unlink()
+    (cache.folder / "indexes" / "code").mkdir(parents=True)
+    (cache.folder / "indexes" / "code" / "0123.sqlite").write_bytes(b"0" * 100)
+    assert (await clone(sized(repo, "later"), cache)).tree.exists()
+    assert not copy.tree.exists()
+    assert not list(cache.folder.rglob("*.sqlite"))
+    assert taken(cache) <= cache.limit
 
 
 def tree(origin: Repo, entries: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ from concertino.code.code import Code
 from concertino.code.installed import Distribution, is_installed
 from concertino.contracts.errors import SourceError
 from concertino.contracts.messages import Source
+from concertino.retrieval.cache import Cache
 
 INFO = "thing-1.0.dist-info"
 METADATA = "Name: pip\nVersion: 23.2.1\nRequires-Dist: one\nRequires-Dist: two; extra == 'x'\n\nRequires-Dist: no\n"
@@ -82,7 +83,7 @@ def test_what_was_changed_since_is_not_read(installed: Install) -> None:
 
 async def test_it_is_a_source_like_any_other(installed: Install, tmp_path: Path) -> None:
     folder = installed({"thing/core.py": b"def beta():\n    return 1\n"}, {"other.py": b"def beta(): pass\n"})
-    code = await Code.open([Source(kind="code", location=str(folder))], tmp_path / "cache")
+    code = await Code.open([Source(kind="code", location=str(folder))], Cache(tmp_path / "cache"))
     try:
         assert [(p.source, p.root) for p in await code.symbols("beta")] == [("thing/core.py", str(folder))]
         assert [p.source for p in (await code.grep("beta")).passages] == ["thing/core.py"]

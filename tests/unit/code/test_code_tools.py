@@ -17,6 +17,7 @@ from concertino.code.base import Base
 from concertino.code.code import MOST_LINES, Code
 from concertino.contracts.errors import Cancelled, Invalid, SourceError
 from concertino.contracts.messages import Passage, Source
+from concertino.retrieval.cache import Cache
 from concertino.worker.passages import passages
 from concertino.worker.tools import Toolbox
 
@@ -60,7 +61,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     codes: list[Code] = []
 
     async def open_(*locations: Path | str) -> tuple[Code, Toolbox]:
-        code = await Code.open([Source(kind="code", location=str(place)) for place in locations], tmp_path / "cache")
+        code = await Code.open([Source(kind="code", location=str(place)) for place in locations], Cache(tmp_path / "cache"))
         codes.append(code)
         box = Toolbox()
         box.add(*code.tools())

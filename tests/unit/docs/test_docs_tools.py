@@ -14,6 +14,7 @@ from concertino.docs.tools import Docs
 from concertino.documents.addresses import networks
 from concertino.documents.fetch import Fetched
 from concertino.documents.material import MOST_BYTES, Page
+from concertino.retrieval.cache import Cache
 from concertino.worker.tools import Toolbox
 from kit.samples import docx, pdf
 from kit.site import Site, running
@@ -48,7 +49,7 @@ def manual(tmp_path: Path) -> Path:
 
 async def open_(cache: Path, *locations: Path | str) -> Docs:
     sources = [Source(kind="docs", location=str(location)) for location in locations]
-    return await Docs.open(sources, cache / "cache", networks("127.0.0.0/8"))
+    return await Docs.open(sources, Cache(cache / "cache"), networks("127.0.0.0/8"))
 
 
 async def test_search_finds_each_format_with_its_locator(manual: Path, tmp_path: Path) -> None:

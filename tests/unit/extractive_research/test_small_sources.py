@@ -11,6 +11,7 @@ from concertino.contracts.messages import Source, Subtask, Work
 from concertino.docs.tools import Docs
 from concertino.model.extractive import Extractive
 from concertino.model.port import Research
+from concertino.retrieval.cache import Cache
 from concertino.worker.tools import Toolbox
 
 CLIENT = """class Client:
@@ -88,7 +89,7 @@ async def test_two_sources_may_hold_a_file_of_one_name(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "guide.md").write_text(f"The default timeout is {seconds} seconds.\n")
         given.append(Source(kind="docs", location=str(tmp_path / name)))
-    opened = await Docs.open(given, tmp_path / "cache")
+    opened = await Docs.open(given, Cache(tmp_path / "cache"))
     tools = Toolbox()
     tools.add(*opened.tools())
     brief = Subtask(id="s1", kind="docs", objective="What is the default timeout?")

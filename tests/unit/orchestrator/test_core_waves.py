@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec import structs
 from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, NOTHING, START, Story, brought, planned, report, subtask
 
-from concertino.contracts.messages import Evidence, Finding, Input, Limits, Locator, Result, Source, Spent, Submitted, Usage
+from concertino.contracts.messages import (
+    Begun,
+    Evidence,
+    Finding,
+    Input,
+    Limits,
+    Locator,
+    Result,
+    Source,
+    Spent,
+    Submitted,
+    Usage,
+    Work,
+)
+from concertino.contracts.state import State
+from concertino.orchestrator.core import decide as module
 from concertino.orchestrator.core.decide import phase
 from concertino.orchestrator.core.effects import Dispatch, SetTimer
 from concertino.orchestrator.core.lifecycle import Phase
@@ -372,3 +389,23 @@ def test_a_result_from_nowhere_does_not_make_a_bad_plan_good() -> None:
     story = brought(subtask("a", "b"), subtask("b", "a")).then("result.web.a", FOUND)
 
     assert "cycle" in story.ended().reason
+
+
+def test_what_was_sent_is_not_put_together_again_for_each_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be, for each of thousands of subtasks, with each of thousands of results."""
+    made: list[str] = []
+    real = module._work
+
+    def counted(state: State, id_: str, *rest: Any) -> Work:
+        made.append(id_)
+        return real(state, id_, *rest)
+
+    monkeypatch.setattr(module, "_work", counted)
+    story = brought(*(subtask(f"s{n}") for n in range(50)), subtask("last", "s0"))
+    assert len(story.sent()) == 50
+    made.clear()
+
+    story.then("result.web.s1", FOUND).then("begun.result.web.s2.1", Begun(worker="w", seconds=1.0))
+    assert story.effects() == []
+    assert made == ["result.web.s2"]
+    assert [work.id for work in story.then("result.web.s0", FOUND).sent()] == ["result.web.last"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from concertino.contracts.errors import SourceError, Transient
+from concertino.contracts.errors import Cancelled, SourceError, Transient
 from concertino.contracts.messages import Locator, Passage
 from concertino.retrieval.chunk import passages
-from concertino.retrieval.index import Index, Refreshed, index_path
+from concertino.retrieval.index import Index, Refreshed, index_folder
 from concertino.retrieval.search import merge
 from concertino.retrieval.tree import File, Tree
 
@@ -256,10 +256,10 @@ def test_results_of_several_indexes_are_one(root: Path) -> None:
 
 def test_the_same_root_has_the_same_path(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
-    assert index_path(tmp_path / "link", tmp_path, "docs") == index_path(tmp_path, tmp_path, "docs")
-    assert index_path("https://x.org/a", tmp_path, "docs") != index_path("https://x.org/b", tmp_path, "docs")
-    assert index_path(tmp_path, tmp_path, "docs") != index_path(tmp_path, tmp_path, "code")
-    assert index_path(tmp_path, tmp_path, "docs").is_relative_to(tmp_path)
+    assert index_folder(tmp_path / "link", tmp_path, "docs") == index_folder(tmp_path, tmp_path, "docs")
+    assert index_folder("https://x.org/a", tmp_path, "docs") != index_folder("https://x.org/b", tmp_path, "docs")
+    assert index_folder(tmp_path, tmp_path, "docs") != index_folder(tmp_path, tmp_path, "code")
+    assert index_folder(tmp_path, tmp_path, "docs").is_relative_to(tmp_path)
 
 
 def test_alternatives_count_once(root: Path) -> None:
@@ -292,3 +292,11 @@ def test_a_file_about_the_thing_comes_before_one_that_mentions_it() -> None:
     hits = index.search("limit of retries").hits
     assert hits[0].passage.source == "retries.md"
     assert hits[0].about.startswith("Retries")
+
+
+def test_who_comes_to_refresh_what_was_closed_is_told_so(tmp_path: Path) -> None:
+    """As where the thread that was to do it had not come so far when nobody waited any more."""
+    index = Index(tmp_path / "index.sqlite", version="1")
+    index.close()
+    with pytest.raises(Cancelled):
+        index.refresh([], lambda _: [])

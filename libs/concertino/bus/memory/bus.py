@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from concertino.bus import blobs
 from concertino.bus.memory.flow import MemoryConsumption, MemorySubscription
 from concertino.bus.memory.server import MemoryServer
-from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Queued, Stored, Subscription
+from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Parcel, Queued, Stored, Subscription
 from concertino.bus.topology import Consumer, Topology
 from concertino.bus.wildcards import matches
-from concertino.contracts.errors import BusUnavailable
+from concertino.contracts.errors import BusUnavailable, QueueFull
 from concertino.contracts.subjects import Header, Subjects
 
 _DEFAULT = Subjects()
@@ -57,6 +57,17 @@ class MemoryBus:
 
     async def enqueue(self, subject: str, data: bytes, message_id: str, headers: Headers | None = None) -> None:
         await self._store(subject, data, {**(headers or {}), Header.MESSAGE_ID: message_id})
+
+    async def enqueue_each(self, parcels: Sequence[Parcel]) -> list[QueueFull | None]:
+        answers = await asyncio.gather(
+            *(self.enqueue(p.subject, p.data, p.message_id, p.headers) for p in parcels), return_exceptions=True
+        )
+        full: list[QueueFull | None] = []
+        for answer in answers:
+            if answer is not None and not isinstance(answer, QueueFull):
+                raise answer
+            full.append(answer)
+        return full
 
     async def overwrite(self, subject: str, data: bytes, headers: Headers) -> None:
         """Store ``data`` whatever is there."""

@@ -115,7 +115,7 @@ class MemoryStream:
         for sequence in [sequence for sequence, end in self._ends.items() if end <= now]:
             self.remove(sequence)
         for sequence, message in list(self._messages.items()):
-            if message.time + self.config.max_age > now:
+            if not self.config.max_age or message.time + self.config.max_age > now:
                 break
             self.remove(sequence)
 

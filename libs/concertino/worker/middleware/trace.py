@@ -15,12 +15,15 @@ from concertino.worker.middleware import Next
 async def trace(job: Job, next_: Next) -> Settled:
     """Inside the slots: what waits there does not work yet."""
     kind = job.work.brief.kind
-    said: dict[str, tracing.Value] = {
-        Attribute.GEN_AI_OPERATION: "invoke_agent",
-        Attribute.GEN_AI_AGENT: kind,
-        Attribute.GEN_AI_MODEL: job.context.model.name,
-        Attribute.KIND: kind,
-    }
+
+    def said() -> tracing.Attributes:
+        return {
+            Attribute.GEN_AI_OPERATION: "invoke_agent",
+            Attribute.GEN_AI_AGENT: kind,
+            Attribute.GEN_AI_MODEL: job.context.model.name,
+            Attribute.KIND: kind,
+        }
+
     with tracing.span(f"invoke_agent {kind}", attributes=said) as span:
         try:
             settled = await next_(job)

@@ -84,7 +84,7 @@ def phase(state: State, now: float) -> Phase:
 
 
 def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Work]:
-    """The work that should be in the queues now (sent or not), or how the task ends."""
+    """The work that should be in the queues now, what was sent included where more may follow of it; or how the task ends."""
     if state.unreadable:
         return ending.failed(state, state.unreadable.message)
     try:
@@ -153,13 +153,24 @@ def _anything_to_write_about(state: State, round_: Round) -> bool:
 
 
 def _ready(state: State, subtasks: Sequence[Subtask]) -> Iterator[Work]:
-    """Work whose dependencies have results, good or bad: whoever depends on a failed part is told, and does what it can."""
+    """Work whose dependencies have results, good or bad: whoever depends on a failed part is told, and does what it can.
+
+    Work that was sent, and of which nothing can follow but its result, is left out: of thousands that is all but some.
+    """
+    assert state.submitted is not None
+    until, bounded = join.work_until(state), state.submitted.limits.max_queued is not None
+    begun = {name.rpartition(".")[0] for name in state.begun}
     by_id = {subtask.id: subtask for subtask in state.subtasks}
     for subtask in subtasks:
+        id_ = subtask.work_id
+        if id_ in state.results:
+            continue
+        if id_ in state.sent and id_ not in begun and not bounded and subtask.max_seconds is None:
+            continue
         needed = [by_id.get(name) for name in subtask.depends_on]
-        if subtask.work_id not in state.results and all(other and other.work_id in state.results for other in needed):
+        if all(other and other.work_id in state.results for other in needed):
             inputs = tuple(_input(state, other, {}) for other in needed if other)
-            yield _work(state, subtask.work_id, subtask, join.work_until(state), inputs)
+            yield _work(state, id_, subtask, until, inputs)
 
 
 def _planning(state: State, number: int) -> Work:

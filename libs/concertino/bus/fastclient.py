@@ -1,0 +1,125 @@
+"""nats-py's client, where it is quicker and safer for us than as it comes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from concertino.contracts.subjects import Header
+
+_SPACE = " \t\x0b\x0c"
+_LINE = b"NATS/1.0\r\n"
+_NAMES = frozenset(value for name, value in vars(Header).items() if name.isupper())
+"""Of headers that need not be looked at before they are sent."""
+
+log = structlog.get_logger(__name__)
+
+
+class FastClient(Client):
+    """nats-py's client, with half of its cost for each message: a task of a thousand subtasks is six thousand of them.
+
+    Headers are read and written in a fifth of the time, and who listens by :meth:`listen` is called where a message is read,
+    without a queue and a task in between.
+
+    And with TLS where TLS was asked for: nats-py goes on in plain text, password and all, where a server (or somebody between)
+    does not offer it. And it comes back where its credentials are no longer taken: nats-py ends for good, though they may have
+    been renewed meanwhile. Where a later nats-py has no such methods these are merely not called; tests would say so.
+    """
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the server is one of several."""
+        return bool(self._server_info.get("cluster"))
+
+    async def listen(self, subject: str, now: Callable[[Msg], None]) -> Subscription:
+        """Call ``now`` with every message on ``subject``, in order, while the socket is being read: it has nothing to wait for.
+
+        What it raises is logged.
+        """
+        later = functools.partial(_later, now)
+        return await self.subscribe(subject, cb=later, pending_msgs_limit=-1, pending_bytes_limit=-1)
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        subscription = self._subs.get(sid)
+        later = subscription._cb if subscription else None
+        if subscription is None or not isinstance(later, functools.partial) or later.func is not _later:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        subscription._received += 1
+        read: dict[str, str] | None = None
+        if headers:
+            plain = headers.startswith(_LINE)  # else there is a status in the first line
+            read = self._parse_header_lines(headers[len(_LINE) :]) if plain else await self._process_headers(headers)
+        try:
+            later.args[0](self._build_message(sid, subject, reply, data, read))
+        except Exception:  # it would end the reading of the socket, without a word
+            log.exception("a message could not be taken", subject=subject.decode("utf-8", "replace"))
+
+    async def _send_publish(
+        self, subject: str, reply: str, payload: bytes, payload_size: int, headers: dict[str, Any] | None
+    ) -> None:
+        if not headers or not headers.keys() <= _NAMES:
+            await super()._send_publish(subject, reply, payload, payload_size, headers)
+            return
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if len(lines.splitlines()) != len(headers):  # a value of several lines
+            await super()._send_publish(subject, reply, payload, payload_size, headers)
+            return
+        head = b"%b%b\r\n" % (_LINE, lines.encode())
+        self.stats["out_msgs"] += 1
+        self.stats["out_bytes"] += payload_size
+        sizes = f"{len(head)} {len(head) + payload_size}"
+        await self._send_command(b"HPUB %b\r\n%b%b\r\n" % (f"{subject} {reply} {sizes}".encode(), head, payload))
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        headers = {}
+        for line in raw.decode("utf-8", "replace").split("\r\n"):
+            name, colon, value = line.partition(":")
+            name = name.strip(_SPACE)
+            if colon and name.isascii() and " " not in name and "\t" not in name:
+                headers[name] = value.strip(_SPACE)
+        return headers
+
+    def _connect_command(self) -> bytes:
+        """What says who we are: the last moment to notice that everybody could read it."""
+        wanted = "tls" in self.options or (self._current_server and self._current_server.uri.scheme == "tls")
+        if wanted and not self._server_info.get("tls_required"):
+            raise NoTlsError
+        return super()._connect_command()  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+
+    async def _process_err(self, err_msg: str) -> None:
+        error = nats.errors.Error(f"nats: {err_msg}")
+        if not (self.is_connected and refused(error)):
+            await super()._process_err(err_msg)
+            return
+        await self._error_cb(error)
+        await self._process_op_err(error)
+
+
+class NoTlsError(nats.errors.Error):
+    """The server offers no TLS."""
+
+    def __str__(self) -> str:
+        return "the server offers no TLS"
+
+
+def refused(error: Exception) -> bool:
+    """Whether the server does not take the user. (While it comes back, too: credentials may have expired meanwhile.)"""
+    return "authorization violation" in str(error).lower() or "authentication" in str(error).lower()
+
+
+async def _later(now: Callable[[Msg], None], message: Msg) -> None:
+    """What nats-py would call, and tells those who listen at once from others."""
+    now(message)
