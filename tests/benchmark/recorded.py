@@ -24,8 +24,8 @@ SEARCHING = 0.3
 """Of a part: until the model asks for a tool. The rest is its answer."""
 PLANNING, WEIGHING, WRITING = 1.0, 1.0, 2.0
 
-Straggles = Literal["never", "searching", "answering"]
-"""Which call of the first part takes so long, the first time that it is made."""
+Straggles = Literal["never", "searching", "answering", "hurried"]
+"""Which call of the first part takes so long, the first time that it is made. Where all is hurried no part takes any time."""
 
 _GOLDEN = 0.618033988749895
 _PART = re.compile(r"part (\d+) of question (\d+), straggles (\w+)")
@@ -85,7 +85,8 @@ def rules(api: MessagesApi, pace: float) -> None:
         whole = timing.parts[part] if first else timing.again
         share = SEARCHING if call == "searching" else 1 - SEARCHING
         late = part == 0 and straggles == call and first
-        await asyncio.sleep(LATE * MEDIAN * pace if late else share * whole)
+        if straggles != "hurried":
+            await asyncio.sleep(LATE * MEDIAN * pace if late else share * whole)
         if call == "searching":
             return UseTools(Tool("search", query="first one counts"))
         return script.findings(script.claim(f"Fact {part} is written once.", ("concepts.md", "the first one counts")))
