@@ -7,6 +7,7 @@ import itertools
 import math
 from typing import Any
 
+import pytest
 from msgspec import structs
 
 from concertino.bus.port import Bus, Entry
@@ -16,6 +17,7 @@ from concertino.contracts.messages import Usage
 from concertino.contracts.rates import LIFE, Knock, Rates
 from concertino.contracts.subjects import Subjects
 from concertino.worker.limiter import PATIENCE, Limiter, Shared
+from concertino.worker.quoting import ANOTHER_TRY
 from concertino.worker.waits import Waits
 from kit.waiting import until
 from kit.worlds import World
@@ -167,6 +169,22 @@ async def test_who_was_sent_away_before_waits_for_longer_and_a_hedge_not_at_all(
     assert [await booked(limiter(world, bus, delivery)) for delivery in (1, 2, 50)] == [False, True, True]
     await bus.put_key(world.subjects.rates_bucket, "m", encode(structs.replace(busy, stopped=NOW + 0.1)))
     assert [await booked(limiter(world, bus, 1, hedge=hedge)) for hedge in (False, True)] == [True, False]
+
+
+async def test_what_could_not_come_again_in_time_waits_in_its_place_and_a_hedge_does_not(world: World, bus: Bus) -> None:
+    busy = Rates(at=NOW, stopped=NOW + 20, refusals=1)
+    await bus.put_key(world.subjects.rates_bucket, "m", encode(busy))
+
+    async def booked(left: float, *, hedge: bool = False) -> bool:
+        mine = limiter(world, bus, deadline=NOW + left, hedge=hedge)
+        wait = await mine.turn("m", "work", 1, 1, None).take(NOW)
+        assert wait is not None
+        assert wait.seconds == pytest.approx(20, abs=1)
+        return wait.booked
+
+    assert await booked(ANOTHER_TRY + 25) is False
+    assert await booked(ANOTHER_TRY + 15) is True
+    assert await booked(ANOTHER_TRY + 15, hedge=True) is False
 
 
 async def test_whoever_gives_up_leaves_its_place_to_others(world: World, bus: Bus) -> None:

@@ -7,10 +7,15 @@ Whoever is about to call a model asks here first (:func:`take`), and says what t
   take is taken from them before it is made. A call that has to wait for a refill is booked: the next one waits for longer, so
   who came first goes first, and no two wait for the same drop.
 - **The width**: how many calls may wait for the provider's first word at once. It grows with every such word.
-- **A stop**: a provider that turns a call away is left alone for as long as it asks, or longer each time. After that one call
-  is made to see, and the width begins at one again. So there is no burst after a stop, however many wait.
+- **A stop**: a provider that limits us (429), or turns several away (529), is left alone for as long as it asks, or longer each
+  time. After that one call is made to see, and the width begins at one again. So there is no burst after a stop, however many
+  wait. One that is turned away among many that are taken is nobody's concern but its own.
 
-Clocks of different machines may differ by :data:`SKEW`; whose state comes from further ahead has its times moved.
+Whoever asks may die, and says nothing then. So a call that waits for its first word for much longer than usual, and who does
+not come when it is its turn, count no more, and hold nobody back.
+
+Clocks of different machines may differ by :data:`SKEW`: nobody's goes back behind what is written, and whose state comes from
+further ahead has its times moved.
 """
 
 from __future__ import annotations
@@ -30,29 +35,44 @@ Name = Literal["requests", "tokens", "input-tokens", "output-tokens"]
 BUCKETS: tuple[Name, ...] = ("requests", "tokens", "input-tokens", "output-tokens")
 """As the provider's headers call them: ``anthropic-ratelimit-<name>-limit``."""
 
+OVERLOADED = 529
+"""The HTTP status of a provider that is asked too much by all its users together: it may have taken the next call."""
 SKEW = 10.0
 """Seconds by which clocks of machines may differ."""
 LIFE = 30.0
-"""Seconds after which a call that was made, and of which nothing is heard, does not count any more: who made it may be dead."""
+"""Seconds after which a call that was made, and of which nothing is heard, is forgotten."""
+SLOW = 4.0
+"""So many times as long as usual its first word may take, and the call counts: then who made it may be dead."""
+SOON, LATE = 1.0, 10.0
+"""Seconds that this is at least, and at most."""
 WAITING_LIFE = 10.0
-"""The same of one that waits, from the moment on at which it should have asked again."""
+"""Seconds after which one that waits is forgotten, from the moment on at which it should have asked again."""
+PASSED = 0.5
+"""Seconds from that moment on for which it counts."""
 LONGEST_STOP = 300.0
 """Seconds for which a provider is left alone at the most, whatever it asks."""
 PROBES = 5
 """Refusals in a row, each after a stop, after which the provider counts as away: that is more than a limit."""
+ALARM = 3.0
+"""Of calls that a provider turns away as it is overloaded (529) so many, each less what was taken since, are a sign."""
 HEAD_START: Mapping[Line, float] = {"work": 0.0, "write_up": 5.0, "report": 10.0}
 """Seconds by which a call goes before others that wait, by what it is for: nobody is to wait for what is nearly done."""
 
 _FIRST_WIDTH, _WIDEST = 8.0, 10_000.0
+_HALVED = _FIRST_WIDTH / 2
+"""Up to here it always doubles: few that were on their way when one was turned away do not say that few may be."""
 _FIRST_STOP = 1.0
 _FADE = 30.0
-"""Seconds in which most of an answer is written."""
+"""Seconds in which most of an answer is written, and most of what was turned away is forgotten."""
+_TAKEN = 0.25
+"""Of a call that was turned away: so much less it counts for each one that is taken."""
 _MINUTE = 60.0
-_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
+_PAUSE, _LONGEST_PAUSE = 0.2, 1.0
 _LEARNING = 0.1
 _MOST = 1e12
 
 Positive = Annotated[float, Meta(gt=0)]
+Amount = Annotated[float, Meta(ge=0)]
 Width = Annotated[float, Meta(ge=1)]
 
 
@@ -100,6 +120,10 @@ class Rates(Message, frozen=True, kw_only=True):
     """In a row, each after a stop."""
     status: int = 0
     """With which HTTP status it refused last."""
+    alarm: Amount = 0.0
+    """Calls that were turned away of late, and stopped nobody else."""
+    first: Amount = 0.5
+    """Seconds to its first word, usually."""
     share: float = 1.0
     """Of what was estimated of requests: how much of it counts, as the rest was cached, or is not there."""
     output: float = 1_000.0
@@ -151,6 +175,7 @@ def take(state: Rates, asking: Asking, now: float) -> tuple[Rates, Wait | None]:
     Where nothing changes, what is returned is ``state`` itself.
     """
     before, state = state, _moved(state, now)
+    now = state.at
     mine = _find(state, asking.id)
     if mine is None:
         costs = _costs(state, asking)
@@ -163,7 +188,7 @@ def take(state: Rates, asking: Asking, now: float) -> tuple[Rates, Wait | None]:
     if mine.going:
         return before, None
     ahead = _ahead(state, mine, now)
-    free = int(state.width) - sum(knock.going for knock in state.knocks)
+    free = int(state.width) - sum(knock.going and _counts(state, knock) for knock in state.knocks)
     if mine.at <= now and state.stopped <= now and ahead < free:
         return _with(state, structs.replace(mine, going=True, ends=now + LIFE, stops=state.stops)), None
     seconds = max(mine.at - now, 0.0)
@@ -171,7 +196,7 @@ def take(state: Rates, asking: Asking, now: float) -> tuple[Rates, Wait | None]:
         # Who is further back in the line looks later, or all would look at once when a stop is over.
         seconds = max(state.stopped - now, 0.0) + min(_PAUSE * (1 + max(ahead - free, 0) / state.width), _LONGEST_PAUSE)
     wait, ends = _wait(state, seconds, now, booked=True), now + seconds + WAITING_LIFE
-    if _find(before, mine.id) is not None and mine.ends > ends - WAITING_LIFE / 2:
+    if _find(before, mine.id) is not None and mine.ends > ends - PASSED / 2:
         return before, wait
     return _with(state, structs.replace(mine, ends=ends)), wait
 
@@ -180,7 +205,13 @@ def saw(state: Rates, id_: str, allowed: Mapping[Name, Allowance], now: float) -
     """The provider takes the call ``id_``, and says what is ``allowed`` from now on."""
     state, mine, _ = _without(_moved(state, now), id_)
     if mine is not None:
-        state = structs.replace(state, coming=state.coming + mine.output)
+        took = min(max(state.at - _went(mine), 0.0), LIFE)
+        state = structs.replace(
+            state,
+            coming=state.coming + mine.output,
+            first=state.first + (took - state.first) * _LEARNING,
+            alarm=max(state.alarm - _TAKEN, 0.0),
+        )
         if mine.stops == state.stops:
             # What nobody needs does not grow: else it would be no bound when it is needed.
             grown = state.width + (1.0 if state.width < state.threshold else 1.0 / state.width)
@@ -193,12 +224,17 @@ def failed(state: Rates, id_: str, status: int, after: float | None, allowed: Ma
     """The provider turns the call ``id_`` away with an HTTP ``status`` that says that it is asked too much, and asks to be left
     alone for ``after`` seconds.
 
-    Of calls that were made together and all turned away, one is a sign; the others say no more than how long it is to be.
+    Of calls that were made together and all turned away, one is a sign; the others say no more than how long it is to be. One
+    that is turned away as the provider is overloaded, and that asks for nothing, is none: that happens every day. Several are.
     """
     state, mine, going = _without(_moved(state, now), id_)
+    now = state.at
     asked = min(after, LONGEST_STOP) if after is not None and after > 0 else 0.0
     if state.stopped > now if mine is None else mine.stops < state.stops:
         return _told(structs.replace(state, stopped=max(state.stopped, now + asked)), allowed)
+    alarm = state.alarm + 1
+    if alone(status, after) and not state.refusals and alarm < ALARM:
+        return _told(structs.replace(state, alarm=alarm), allowed)
     refusals = state.refusals + 1
     seconds = max(asked, min(_FIRST_STOP * 2.0 ** min(refusals - 1, 20), LONGEST_STOP))
     state = structs.replace(
@@ -207,10 +243,17 @@ def failed(state: Rates, id_: str, status: int, after: float | None, allowed: Ma
         stopped=max(state.stopped, now + seconds),
         refusals=refusals,
         status=status,
-        threshold=max(min(state.width, float(going)) / 2, 1.0),
+        alarm=0.0,
+        threshold=max(min(state.width, float(going)) / 2, _HALVED),
         width=1.0,
     )
     return _told(state, allowed)
+
+
+def alone(status: int, after: float | None) -> bool:
+    """Whether a call that was turned away with an HTTP ``status``, and a wish for ``after`` seconds of peace, may be the only
+    one: then it minds its own pause, whether others are stopped or not."""
+    return status == OVERLOADED and not after
 
 
 def left(state: Rates, id_: str, now: float) -> Rates:
@@ -268,6 +311,7 @@ def _moved(state: Rates, now: float) -> Rates:
         knocks=tuple(knock for knock in state.knocks if knock.ends > now),
         stopped=min(state.stopped, state.at + LONGEST_STOP),
         coming=state.coming * math.exp(-passed / _FADE),
+        alarm=state.alarm * math.exp(-passed / _FADE),
     )
 
 
@@ -321,9 +365,24 @@ def _ahead(state: Rates, mine: Knock, now: float) -> int:
     """How many go before it, of those that could go now."""
     place = (mine.at - mine.ahead, mine.id)
     return sum(
-        not knock.going and knock.at <= max(now, mine.at) and (knock.at - knock.ahead, knock.id) < place
+        not knock.going
+        and knock.at <= max(now, mine.at)
+        and (knock.at - knock.ahead, knock.id) < place
+        and _counts(state, knock)
         for knock in state.knocks
     )
+
+
+def _went(knock: Knock) -> float:
+    """When a call was made that is being made."""
+    return knock.ends - LIFE
+
+
+def _counts(state: Rates, knock: Knock) -> bool:
+    """Whether who made it is likely to live."""
+    if knock.going:
+        return _went(knock) + min(max(SLOW * state.first, SOON), LATE) > state.at
+    return knock.ends - WAITING_LIFE + PASSED > state.at
 
 
 def _paid(state: Rates, knock: Knock, sign: int) -> Rates:
@@ -345,8 +404,9 @@ def _told(state: Rates, told: Mapping[Name, Allowance]) -> Rates:
     if not told:
         return state
     buckets = dict(state.buckets)
+    counting = [knock for knock in state.knocks if _counts(state, knock)]
     for name, said in told.items():
-        owed = sum(_amounts(knock.requests, knock.input, knock.output)[name] for knock in state.knocks)
+        owed = sum(_amounts(knock.requests, knock.input, knock.output)[name] for knock in counting)
         owed += state.coming if name in ("tokens", "output-tokens") else 0.0
         buckets[name] = Bucket(limit=said.limit, rate=said.rate, level=said.remaining - owed)
     return structs.replace(state, buckets=buckets)

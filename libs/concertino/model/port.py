@@ -141,6 +141,10 @@ class Journal(Protocol):
     :meth:`keep` writes that down. What is taken in the same order from the same words has the same keys.
     """
 
+    @property
+    def resumes(self) -> bool:
+        """Whether whoever takes the work over later goes on from here: so it may be handed back in the middle."""
+
     def recall(self, key: str) -> Record | None:
         """What came of this step when it was taken before, once for each time; None where it is to be taken now."""
 
@@ -159,6 +163,8 @@ class Journal(Protocol):
 
 class _Forgetful:
     """Keeps nothing."""
+
+    resumes = False
 
     def recall(self, _: str) -> Record | None:
         return None

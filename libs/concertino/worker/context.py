@@ -130,7 +130,7 @@ class Context:
             progress=self.progress,
             wish=self.wish,
             purse=Purse(bus, subjects, work, delivery) if budget_of(work).limited else None,
-            limiter=Limiter(limits, work.brief.kind, self.waits, delivery, hedge=work.attempt > 1),
+            limiter=Limiter(limits, work.brief.kind, self.waits, delivery, hedge=work.attempt > 1, deadline=work.deadline),
             journal=self.journal,
         )
 

@@ -132,6 +132,10 @@ class Journal:
             self._held[record.key].append(record)
         self.unbooked = self.accounted = kept.unbooked
 
+    @property
+    def resumes(self) -> bool:
+        return self._checkpoints is not None and self._clock() >= self._silent_until
+
     # --- steps
 
     def recall(self, key: str) -> Record | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import math
 import re
 import secrets
 import time
@@ -29,6 +30,7 @@ from concertino.contracts.subjects import Subjects
 from concertino.runtime.clock import Clock
 from concertino.telemetry import metrics
 from concertino.worker.cell import Cell
+from concertino.worker.quoting import ANOTHER_TRY
 from concertino.worker.waits import Waits
 
 T = TypeVar("T")
@@ -38,8 +40,10 @@ PATIENCE: Mapping[Line, float] = {"work": 5.0, "write_up": 15.0, "report": 30.0}
 waits for longer, so that nothing is sent away for ever."""
 _OLDEST = 6
 """So many times as long at the most."""
-_ANSWER = 2.0
-"""Seconds for the bus to answer."""
+_MARGIN = 1.0
+"""Seconds by which it is decided here earlier than by whoever is told."""
+_ANSWER = 5.0
+"""Seconds for the bus to answer. Less than a busy process may need to hear it would have each go on alone."""
 _ALONE = 10.0
 """Seconds for which a bus that did not is not asked again."""
 _LAST_WORDS = 1.0
@@ -108,38 +112,50 @@ class Shared:
 
 class Limiter:
     """The :class:`~concertino.model.port.Limiter` of one delivery of work of ``kind``: number ``delivery`` of it. What it waits
-    is told to ``waits``. A ``hedge`` does not wait: where a provider limits us, another attempt only makes that worse."""
+    is told to ``waits``. A ``hedge`` does not wait: where a provider limits us, another attempt only makes that worse. What
+    could not come again in time for its ``deadline`` (Unix seconds) is not sent away."""
 
-    def __init__(self, shared: Shared, kind: str, waits: Waits, delivery: int = 1, *, hedge: bool = False) -> None:
+    def __init__(
+        self, shared: Shared, kind: str, waits: Waits, delivery: int = 1, *, hedge: bool = False, deadline: float = math.inf
+    ) -> None:
         self._shared, self._kind, self._waits = shared, kind, waits
         self._times = 0 if hedge else min(delivery, _OLDEST)
+        self._stays_from = math.inf if hedge else deadline - ANOTHER_TRY - _MARGIN
 
     def turn(self, model: str, line: Line, input_tokens: int, requests: int, patience: float | None) -> _Turn:
         if patience is None:
             patience = PATIENCE[line] * self._times
         asking = Asking(secrets.token_hex(6), line, input_tokens, requests, patience)
-        return _Turn(self._shared, self._kind, self._waits, model, asking)
+        return _Turn(self._shared, self._kind, self._waits, model, asking, self._stays_from)
 
 
 class _Turn:
-    def __init__(self, shared: Shared, kind: str, waits: Waits, model: str, asking: Asking) -> None:
+    def __init__(self, shared: Shared, kind: str, waits: Waits, model: str, asking: Asking, stays_from: float) -> None:
         self._shared, self._kind, self._waits, self._model, self._asking = shared, kind, waits, model, asking
+        self._stays_from = stays_from
         self._since: float | None = None
         self._waiting = self._knocks = False
 
     async def take(self, now: float) -> Wait | None:
         since = self._since = now if self._since is None else self._since
         self._knocks = True
-        asking = self._asking
-        wait = await self._shared.change(self._model, lambda state: rates.take(state, asking, now))
-        if wait is not None and wait.booked and now - since + wait.seconds > 2 * asking.patience:
-            wait = structs.replace(wait, booked=False)  # it takes longer than it looked at first
+        wait = await self._asked(now, since)
+        if wait is not None and not (wait.booked or wait.away) and now + wait.seconds >= self._stays_from:
+            self._asking = structs.replace(self._asking, patience=math.inf)
+            wait = await self._asked(now, since)
         if wait is None:
             self._ended()
             metrics.RATE_WAIT.labels(self._kind, self._model).observe(max(now - since, 0.0))
         elif wait.booked and not self._waiting:
             self._waiting = True
             self._waits.begin()
+        return wait
+
+    async def _asked(self, now: float, since: float) -> Wait | None:
+        asking = self._asking
+        wait = await self._shared.change(self._model, lambda state: rates.take(state, asking, now))
+        if wait is not None and wait.booked and now - since + wait.seconds > 2 * asking.patience:
+            wait = structs.replace(wait, booked=False)  # it takes longer than it looked at first
         return wait
 
     def saw(self, headers: Mapping[str, str], now: float) -> None:

@@ -26,6 +26,7 @@ from concertino.worker.tools import Toolbox
 from concertino.worker.waits import Waits
 from kit import script
 from kit.claude import NOW, Claude, work
+from kit.keeping import Keeping
 
 Make = Callable[..., Claude]
 
@@ -127,6 +128,44 @@ async def test_who_has_begun_waits_in_its_place(api: MessagesApi, claude: Make) 
     assert sum(sharing.claude.pauses) > PATIENCE["work"]
 
 
+async def test_what_others_can_go_on_with_is_given_back_in_the_middle_and_no_turn_is_asked_again(
+    api: MessagesApi, claude: Make
+) -> None:
+    sharing, keeping = Sharing(claude()), Keeping()
+
+    async def search_then_stop(_: Asked) -> UseTools:
+        await sharing.shared.change(MODEL, lambda s: (structs.replace(s, stopped=NOW + 40, status=429), None))
+        return SEARCH
+
+    api.on("", search_then_stop, FOUND)
+    await sharing.knows()
+    first = await keeping.delivery()
+    with pytest.raises(RateLimited, match=r"its next turn is in 40 s") as caught:
+        await sharing.research(journal=first)
+    assert caught.value.after == pytest.approx(40, abs=1)
+    await first.close("handed_back")
+    assert (sharing.claude.pauses, (await sharing.state()).knocks) == ([], ())
+
+    sharing.claude.now += 41
+    answer = await sharing.research(journal=await keeping.delivery())
+    assert (answer.shortfall, len(answer.value.claims)) == (None, 1)
+    assert [asked.turns for asked in api.asked] == [0, 1]
+
+
+async def test_what_is_being_written_up_is_not_given_back(api: MessagesApi, claude: Make) -> None:
+    sharing, keeping = Sharing(claude()), Keeping()
+
+    async def unread_then_stop(_: Asked) -> Say:
+        await sharing.shared.change(MODEL, lambda s: (structs.replace(s, stopped=NOW + 40, status=429), None))
+        return FOUND  # quotes what it has not read, and is told so
+
+    api.on("", unread_then_stop, script.findings(gaps=["the port"]))
+    await sharing.knows()
+    answer = await sharing.research(journal=await keeping.delivery())
+    assert answer.value.gaps == ("the port",)
+    assert sum(sharing.claude.pauses) == pytest.approx(40, abs=1)
+
+
 async def test_it_does_not_wait_past_its_time(api: MessagesApi, claude: Make) -> None:
     sharing = Sharing(claude())
     sharing.work = work(seconds=30)
@@ -196,7 +235,7 @@ async def test_without_a_fallback_it_is_as_with_a_model_that_is_away(api: Messag
 
 
 async def test_a_refusal_in_midstream_is_one_too(api: MessagesApi, claude: Make) -> None:
-    api.on("", Fault(529, midstream=True), FOUND)
+    api.on("", Fault(429, midstream=True), FOUND)
     sharing = Sharing(claude())
     await sharing.knows()
     await sharing.research()
@@ -205,6 +244,21 @@ async def test_a_refusal_in_midstream_is_one_too(api: MessagesApi, claude: Make)
     # It waits like all others, and not for itself: that would be taken for work.
     assert sharing.waits.seconds == pytest.approx(sum(sharing.claude.pauses))
     assert sharing.waits.seconds >= 1
+
+
+@pytest.mark.parametrize("midstream", [False, True])
+async def test_one_that_is_turned_away_as_the_provider_is_overloaded_waits_for_itself(
+    api: MessagesApi, claude: Make, midstream: bool
+) -> None:
+    api.on("", Fault(529, midstream=midstream), SEARCH, FOUND)
+    sharing = Sharing(claude())
+    await sharing.knows(width=20.0)
+    answer = await sharing.research()
+    assert answer.shortfall is None
+    state = await sharing.state()
+    assert (state.stops, state.stopped, state.width >= 20.0) == (0, 0.0, True)
+    assert 0.5 <= sum(sharing.claude.pauses) <= 1
+    assert sharing.waits.seconds == 0
 
 
 async def test_faults_of_other_kinds_leave_no_trace(api: MessagesApi, claude: Make) -> None:

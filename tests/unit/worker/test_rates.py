@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
-from collections.abc import Callable
-
 import pytest
 from msgspec import structs
 
@@ -43,82 +39,17 @@ def known(**buckets: tuple[float, float]) -> Rates:
     )
 
 
-class Provider:
-    """Buckets that refill all the time. What is above them is refused."""
-
-    def __init__(self, requests: int, filled: float) -> None:
-        self.limit, self.level, self.at = requests, requests * filled, NOW
-        self.taken = self.refused = 0
-
-    def answers(self, now: float) -> bool:
-        self.level, self.at = min(self.level + self.limit / 60 * (now - self.at), self.limit), now
-        if self.level < 1:
-            self.refused += 1
-            return False
-        self.level -= 1
-        self.taken += 1
-        return True
-
-    @property
-    def allowed(self) -> dict[Name, Allowance]:
-        return {"requests": Allowance(self.limit, float(int(self.level)), self.limit / 60)}
-
-
-def crowd(provider: Provider, workers: int, seconds: float, *, limited: bool = True) -> None:
-    """So many ``workers`` call as fast as they may, each call being answered after 0.3 s; who is refused tries again after a
-    second, as each would alone."""
-    state, order = Rates(), itertools.count()
-    events: list[tuple[float, int, Callable[[float], None]]] = []
-
-    def at(when: float, do: Callable[[float], None]) -> None:
-        heapq.heappush(events, (when, next(order), do))
-
-    def call(now: float, id_: str) -> None:
-        nonlocal state
-        if limited:
-            state, wait = rates.take(state, ask(id_), now)
-            if wait is not None:
-                at(now + wait.seconds, lambda later: call(later, id_))
-                return
-        taken, told = provider.answers(now + 0.1), provider.allowed
-        at(now + 0.3, lambda later: answered(later, id_, taken, told))
-
-    def answered(now: float, id_: str, taken: bool, told: dict[Name, Allowance]) -> None:
-        nonlocal state
-        state = rates.saw(state, id_, told, now) if taken else rates.failed(state, id_, 429, 1.0, told, now)
-        at(now if taken or limited else now + 1.0, lambda later: call(later, f"c{next(order)}"))
-
-    for number in range(workers):
-        at(NOW, lambda now, number=number: call(now, f"w{number}"))  # type: ignore[misc]
-    while events and events[0][0] < NOW + seconds:
-        when, _, do = heapq.heappop(events)
-        do(when)
-
-
-def test_a_crowd_comes_near_the_limit_and_is_hardly_ever_refused() -> None:
-    provider = Provider(600, 0.05)
-    crowd(provider, 60, 120)
-    assert provider.taken >= 0.9 * (30 + 10 * 120)
-    assert provider.refused <= 0.02 * provider.taken
-
-
-def test_without_it_the_same_crowd_is_a_storm() -> None:
-    provider = Provider(600, 0.05)
-    crowd(provider, 60, 120, limited=False)
-    assert provider.refused > provider.taken
-
-
 def test_a_stop_ends_with_one_call_and_then_ever_more() -> None:
     state = structs.replace(Rates(), width=64.0)
     for number in range(40):
         state = gone(state, ask(f"c{number}"), NOW)
     for number in range(40):  # all of them are refused: that is one stop
-        state = rates.failed(state, f"c{number}", 529, None, {}, NOW + 0.1)
+        state = rates.failed(state, f"c{number}", 429, None, {}, NOW + 0.1)
     assert (state.stops, state.refusals, state.threshold) == (1, 1, 20.0)
     for number in range(40):
         state, wait = waited(state, ask(f"d{number}"), NOW + 0.2)
         assert wait.booked
-        assert wait.status == 529
+        assert wait.status == 429
         assert wait.seconds > 0.8
     sizes = []
     now = NOW + 2
@@ -192,11 +123,11 @@ def test_what_is_nearly_done_goes_first_where_there_is_room_for_few() -> None:
     state = gone(state, ask("first"), NOW)
     state, _ = waited(state, ask("reads"), NOW)
     state, _ = waited(state, ask("reports", "report"), NOW + 0.1)
-    state = structs.replace(rates.saw(state, "first", {}, NOW + 1), width=1.0)
-    state, _ = waited(state, ask("reads"), NOW + 1)
-    state = gone(state, ask("reports", "report"), NOW + 1)
-    state = structs.replace(rates.saw(state, "reports", {}, NOW + 2), width=1.0)
-    gone(state, ask("reads"), NOW + 2)
+    state = structs.replace(rates.saw(state, "first", {}, NOW + 0.4), width=1.0)
+    state, _ = waited(state, ask("reads"), NOW + 0.4)
+    state = gone(state, ask("reports", "report"), NOW + 0.5)
+    state = structs.replace(rates.saw(state, "reports", {}, NOW + 0.6), width=1.0)
+    gone(state, ask("reads"), NOW + 0.6)
 
 
 def test_a_call_that_is_larger_than_the_limit_waits_until_it_is_full() -> None:
@@ -237,11 +168,113 @@ def test_answers_that_are_being_written_count_and_fade() -> None:
     assert later == pytest.approx(8_000, abs=50)
 
 
-def test_who_died_holds_nobody_back_for_long() -> None:
-    state = structs.replace(Rates(), width=1.0)
+@pytest.mark.parametrize("first", [0.01, 0.5, 2.0, 60.0])
+def test_of_whom_nothing_is_heard_for_much_longer_than_usual_makes_room(first: float) -> None:
+    state = structs.replace(Rates(), width=1.0, first=first, at=NOW)
     state = gone(state, ask("died"), NOW)
-    state, _ = waited(state, ask("next"), NOW + 25)
-    gone(state, ask("next"), NOW + rates.LIFE + 0.1)
+    slow = min(max(rates.SLOW * first, rates.SOON), rates.LATE)
+    waited(state, ask("next"), NOW + slow - 0.1)
+    state = gone(state, ask("next"), NOW + slow + 0.1)
+    waited(state, ask("third"), NOW + slow + 0.2)  # one more, and not all
+
+
+def test_whose_first_word_comes_late_is_heard_all_the_same() -> None:
+    state = structs.replace(Rates(), width=1.0, refusals=1, at=NOW)
+    state = rates.saw(gone(state, ask("slow"), NOW), "slow", {}, NOW + 20)
+    assert (state.refusals, state.width) == (0, 2.0)
+    assert state.first == pytest.approx(0.5 + 0.1 * 19.5)
+
+
+def test_how_long_a_first_word_takes_is_learnt() -> None:
+    state = structs.replace(Rates(), at=NOW)
+    for number in range(50):
+        state = rates.saw(gone(state, ask(f"c{number}"), NOW + 3 * number), f"c{number}", {}, NOW + 3 * number + 2)
+    assert state.first == pytest.approx(2, abs=0.1)
+
+
+def test_who_does_not_come_when_it_is_its_turn_is_passed_by() -> None:
+    state = gone(structs.replace(Rates(), width=1.0, at=NOW), ask("first"), NOW)
+    state, wait = waited(state, ask("died"), NOW)
+    due = NOW + wait.seconds
+    state, _ = waited(state, ask("next"), NOW)
+    state = structs.replace(rates.saw(state, "first", {}, NOW + 0.1), width=1.0)
+    state, _ = waited(state, ask("next"), due + rates.PASSED - 0.1)  # it may still come
+    gone(state, ask("next"), due + rates.PASSED + 0.1)
+
+
+def test_what_the_dead_had_asked_for_is_not_owed() -> None:
+    """Else what they waited for would be kept for them, and the others would wait for that as well."""
+    state = gone(known(requests=(60, 30)), ask("died"), NOW)
+    for number in range(29):
+        state = gone(state, ask(f"d{number}"), NOW)
+    state, _ = waited(state, ask("waits"), NOW)
+    state = gone(state, ask("lives"), NOW + 20)
+    state = rates.saw(state, "lives", {"requests": Allowance(60, 40, 1.0)}, NOW + 20.1)
+    assert state.buckets["requests"].level == 40
+
+
+def test_one_that_is_turned_away_among_many_stops_nobody() -> None:
+    state = structs.replace(Rates(), width=16.0, at=NOW)
+    now = NOW
+    for number in range(300):
+        now += 0.1
+        state = gone(state, ask(f"c{number}"), now)
+        state = (
+            rates.failed(state, f"c{number}", 529, None, {}, now)
+            if number % 10 == 5
+            else rates.saw(state, f"c{number}", {}, now)
+        )
+    assert (state.stops, state.refusals, state.stopped, state.width >= 16.0) == (0, 0, 0.0, True)
+
+
+@pytest.mark.parametrize(("status", "after"), [(429, None), (429, 2.0), (529, 2.0)])
+def test_a_limit_or_a_wish_to_be_left_alone_stops_everybody_at_once(status: int, after: float | None) -> None:
+    state = structs.replace(Rates(), width=16.0, at=NOW)
+    state = rates.failed(gone(state, ask("a"), NOW), "a", status, after, {}, NOW)
+    assert (state.stops, state.width) == (1, 1.0)
+    assert waited(state, ask("b"), NOW)[1].status == status
+
+
+def test_several_that_are_turned_away_stop_everybody_and_one_does_where_it_was_made_to_see() -> None:
+    state = structs.replace(Rates(), width=16.0, at=NOW)
+    for number in range(int(rates.ALARM)):
+        state = gone(state, ask(f"c{number}"), NOW)
+    stops = []
+    for number in range(int(rates.ALARM)):
+        state = rates.failed(state, f"c{number}", 529, None, {}, NOW + 0.1)
+        stops.append(state.stops)
+    assert stops == [0] * (int(rates.ALARM) - 1) + [1]
+    probe = state.stopped + 0.1
+    state = rates.failed(gone(state, ask("probe"), probe), "probe", 529, None, {}, probe)
+    assert (state.stops, state.refusals, state.stopped - probe) == (2, 2, pytest.approx(2))
+
+
+def test_what_was_turned_away_long_ago_is_forgotten() -> None:
+    state = structs.replace(Rates(), width=16.0, at=NOW)
+    for number in range(20):
+        now = NOW + 60 * number
+        state = rates.failed(gone(state, ask(f"c{number}"), now), f"c{number}", 529, None, {}, now)
+    assert state.stops == 0
+
+
+def test_that_few_were_on_their_way_when_one_was_turned_away_does_not_make_the_width_creep() -> None:
+    now = NOW
+    state = rates.failed(gone(structs.replace(Rates(), width=16.0, at=now), ask("a"), now), "a", 429, None, {}, now)
+    sizes = []
+    for turn in range(4):
+        now += 2
+        went = [name for name in (f"{turn}.{number}" for number in range(20)) if _goes(state, name, now)]
+        for name in went[: int(state.width)]:
+            state = gone(state, ask(name), now)
+        sizes.append(int(state.width))
+        for name in went[: int(state.width)]:
+            state = rates.saw(state, name, {}, now + 0.3)
+    assert sizes == [1, 2, 3, 4]
+
+
+def test_whose_clock_is_behind_does_not_look_dead() -> None:
+    state = gone(Rates(at=NOW + 5, width=1.0), ask("behind"), NOW)
+    waited(state, ask("ahead"), NOW + 5.5)
 
 
 def test_a_clock_that_is_ahead_is_made_up_for() -> None:

@@ -77,6 +77,8 @@ class Calls:
         """The models that gave an answer, in order."""
         self.stays = False
         """Whether the job has something that is lost where it is given back: then its calls wait here for their turn."""
+        self.pauses = False
+        """Whether it may be given back in the middle, where its journal lets others go on from there."""
         self.journal = hooks.journal
         self._fallback, self._prices, self._hooks = choice.fallback, prices, hooks
         self._until = 0.0
@@ -138,7 +140,7 @@ class Calls:
                 pause = self._pause(tries, fault.wait)
                 bearable = pause <= _LONGEST_ASKED or self._last(model)
                 if fault.passes and tries < TRIES and self.world.clock() + pause < until and bearable:
-                    if not (fault.limited and self._hooks.limiter):  # else the call waits for its turn, like all others
+                    if not (fault.shared and self._hooks.limiter):  # else the call waits for its turn, like all others
                         await self.world.sleep(pause)
                 elif fault.elsewhere and self._other_than(model):
                     log.warning("the fallback is asked", instead_of=model, model=self.model, why=str(fault.error))
@@ -228,7 +230,7 @@ class Calls:
         """The right to make the call now; None where nobody is asked. Raises :class:`Limited` where it would take too long."""
         if self._hooks.limiter is None:
             return None
-        patience = math.inf if self.stays or self.answered else None
+        patience = math.inf if self.stays or (self.answered and not (self.pauses and self.journal.resumes)) else None
         turn, told = self._hooks.limiter.turn(model, self.line, read, times, patience), False
         try:
             while (wait := await turn.take(self.world.clock())) is not None:

@@ -18,7 +18,7 @@ from concertino.contracts.errors import (
     ModelUnavailable,
     RateLimited,
 )
-from concertino.contracts.rates import Wait
+from concertino.contracts.rates import Wait, alone
 
 _LONGEST = 400
 """Characters of what the API says of an error."""
@@ -89,6 +89,11 @@ class Fault(Struct, frozen=True):
     """Seconds that the API asks to wait."""
     limited: int = 0
     """The HTTP status, where it says that the API is asked too much: by all together, not by this call."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether all wait for it together; else whoever had it waits for itself."""
+        return bool(self.limited) and not alone(self.limited, self.wait)
 
     def after(self, tries: int) -> ConcertinoError:
         """The error that so many calls in vain come to."""

@@ -18,6 +18,7 @@ from concertino.contracts.errors import (
     Finished,
     ModelRejected,
     NothingNew,
+    RateLimited,
     Unusable,
 )
 from concertino.contracts.facts import failure
@@ -89,12 +90,15 @@ class _Inquiry:
         self._compacts, self._due = True, False
         self._compaction: Prompt | None = None
         self._shortfall: Failure | None = None
+        self._calls.pauses = True
         self._ends_early = False
         """Whether the findings were cut off for want of room: to ask for them again would cut them off again."""
 
     async def answer(self) -> Answer[Findings]:
         try:
             findings = await self._read(await self._text())
+        except RateLimited:
+            raise  # its turn comes, and whoever goes on then has all of it
         except ConcertinoError as e:
             findings = Findings(tuple(_claim(observation) for observation in self._desk.observed))
             if not findings.claims:
@@ -265,7 +269,7 @@ class _Inquiry:
         """What the model says to ``ask``, after which no call is made. It is asked as it was before, so that the conversation
         is read from the cache; who goes on calling tools, or where it ``insists``, can only write."""
         await self.close()
-        self._calls.line = "write_up"
+        self._calls.line, self._calls.pauses = "write_up", False
         await self._job.hooks.progress("writing up what was found")
         self._history.asked(ask + (_FORM + json.dumps(form_of(Findings)["schema"]) if self._job.hosted and not insists else ""))
         for insisting in (True,) if insists else (*(False,) * _ASKED, True):
