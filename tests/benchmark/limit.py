@@ -23,7 +23,6 @@ import nats
 import uvloop
 from nats.aio.client import Client as Connection
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StreamConfig
 from tests.benchmark.pull import Pull
 
@@ -34,26 +33,10 @@ WITHIN = 60.0
 """Seconds within which a task ends, or nothing works."""
 
 
-class Plain(Connection):
-    """nats-py as it comes. The puller, which is ours, is called the way of nats-py: the skeleton is to stay what it was."""
-
-    async def listen(self, subject: str, now: Callable[[Msg], None]) -> Subscription:
-        async def later(message: Msg) -> None:
-            now(message)
-
-        return await self.subscribe(subject, cb=later, pending_msgs_limit=-1, pending_bytes_limit=-1)
-
-
-async def connected(url: str) -> Plain:
-    connection = Plain()
-    await connection.connect(url)
-    return connection
-
-
 class Bus:
     """Publishes with acknowledgement, and ranged reads of one task's facts, over one inbox."""
 
-    def __init__(self, connection: Plain) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._open: dict[str, tuple[asyncio.Future[Any], list[Msg] | None]] = {}
         self._numbers, self._inbox = itertools.count(), connection.new_inbox() + "."
@@ -89,7 +72,7 @@ class Bus:
 
 
 async def worker(url: str) -> None:
-    bus = await Bus(await connected(url)).start()
+    bus = await Bus(await nats.connect(url)).start()
 
     async def handle(message: Msg) -> None:
         work = json.loads(message.data)
@@ -111,7 +94,7 @@ class Task:
 
 
 async def coordinator(url: str) -> None:
-    bus = await Bus(await connected(url)).start()
+    bus = await Bus(await nats.connect(url)).start()
     tasks: dict[str, Task] = {}
     waiting: dict[str, list[Msg]] = {}
     busy: set[str] = set()
