@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types imports docs chart observe sizing images lock bench chaos drill eval eval-plan clean
+.PHONY: help demo up test lint types imports docs chart observe sizing images lock bench performance chaos drill eval eval-plan clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,7 @@ imports: $(VENV)/.ready ## who may depend on whom, by import-linter
 
 docs: $(VENV)/.ready ## write the parts of docs/ that are drawn from the code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m tests.benchmark.page
 	$(BIN)/python -m deploy.chart_readme
 	$(BIN)/python -m deploy.dashboards
 	$(BIN)/python -m concertino.runtime.users --template > helm/concertino/permissions.json
@@ -74,8 +75,12 @@ lock: $(VENV)/.ready ## pin what images are made of, by digest: uv.lock and depl
 	$(BIN)/uv lock
 	$(BIN)/uv export --quiet --frozen --only-group build --no-annotate --no-header --output-file deploy/build-tools.txt
 
-bench: $(VENV)/.ready ## the cost of everything around the work, against the bare bus
-	$(BIN)/python -m tests.benchmark
+bench: $(VENV)/.ready ## the cost of everything around the work, against the design's skeleton and the bare bus (docs/performance.md)
+	@$(BIN)/python -m tests.benchmark $(if $(JSON),--json $(JSON))
+
+performance: $(VENV)/.ready ## the same, into docs/performance.md and README.md: a quarter of an hour of a quiet machine
+	@$(BIN)/python -m tests.benchmark --json docs/performance.json
+	@$(BIN)/python -m tests.benchmark.page
 
 chaos: $(VENV)/.ready ## everything breaks at random, and nothing is lost: a verdict (SEED, MINUTES, NODES)
 	@SEED=$(SEED) MINUTES=$(MINUTES) NODES=$(NODES) $(BIN)/python -m tests.chaos

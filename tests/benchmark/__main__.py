@@ -8,10 +8,12 @@ design's skeleton (:mod:`tests.benchmark.limit`), the bare bus, another size. Ma
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
+import msgspec
 import uvloop
 from msgspec import structs
 from tests.benchmark import growth, idle, latency, processor, realistic, retrieval, throughput
@@ -57,10 +59,17 @@ def main() -> None:
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
     given = {name: getattr(options, name) for name in ("seconds", "tasks", "tree") if getattr(options, name) is not None}
-    if any(not isinstance(value, Path) and value <= 0 for value in given.values()):
-        parser.error("--seconds and --tasks are more than 0")
+    if any(not isinstance(value, Path) and not 0 < value < math.inf for value in given.values()):
+        parser.error("--seconds and --tasks are numbers above 0")
+    if options.tree and not options.tree.is_dir():
+        parser.error(f"--tree {options.tree} is no folder")
     effort = structs.replace(QUICK if options.quick else Effort(), **given)
-    record = read(options.json) if options.json else {}
+    try:
+        record = read(options.json) if options.json else {}
+        if options.json:
+            write(options.json, record)
+    except (OSError, msgspec.DecodeError) as e:
+        parser.error(f"--json {options.json}: {e}")
     found: dict[str, Section] = {}
     for name in options.sections or SECTIONS:
         found[name] = uvloop.run(measured(name, effort))

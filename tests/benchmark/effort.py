@@ -26,7 +26,7 @@ class Effort(Struct, frozen=True):
     starts: int = 3
     runs: int = 3
     """Realistic tasks of each sort."""
-    learned: int = 8
+    learned: int = 6
     """Realistic tasks before them, from which it is known what is slow."""
     pace: float = 1.0
     """Of the model in the section on a realistic task: half of it is twice as fast."""

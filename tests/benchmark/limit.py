@@ -1,7 +1,8 @@
 """The speed of light of the design: once-only facts in a log, a coordinator that reads them back and reconciles, nothing else.
 
 No types, no telemetry, no runtime, no retries: a coordinator and a few workers as processes of their own, on streams of their
-own, beside the product on the same server. What the product takes longer than this is what it costs to be a product.
+own, beside the product on the same server. It uses nothing of the product: a yardstick must not grow with what it measures.
+What the product takes longer than this is what it costs to be a product.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ import uvloop
 from nats.aio.client import Client as Connection
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StreamConfig
-
-from concertino.bus.puller import Puller
+from tests.benchmark.pull import Pull
 
 ONCE = {"Nats-Expected-Last-Subject-Sequence": "0"}
 LOG, WORK, COORDINATOR, WORKER = "LIMIT_LOG", "LIMIT_WORK", "coordinator", "echo"
@@ -53,16 +53,6 @@ class Bus:
         found: list[Msg] = await self._ask(f"$JS.API.DIRECT.GET.{stream}", json.dumps(request).encode(), None, [])
         return found
 
-    async def pull(self, stream: str, consumer: str, handle: Callable[[Msg], Awaitable[None]], slots: int) -> Puller:
-        async def hand_back(message: Msg, _: float) -> None:
-            await message.nak()
-
-        async def restore() -> None:
-            raise AssertionError(f"{consumer} is gone")
-
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
-        return Puller(self.connection, subject, handle, hand_back, restore, slots, heartbeat=5.0)
-
     async def _ask(self, subject: str, data: bytes, headers: dict[str, str] | None, many: list[Msg] | None) -> Any:
         token, future = str(next(self._numbers)), asyncio.get_running_loop().create_future()
         self._open[token] = future, many
@@ -89,8 +79,7 @@ async def worker(url: str) -> None:
         await bus.publish(f"l.{work['task']}.result.{work['subtask']}", FINDING, ONCE)
         await message.ack()
 
-    await bus.pull(WORK, WORKER, handle, 200)
-    await asyncio.Event().wait()
+    await Pull(bus.connection, WORK, WORKER, handle, 200).forever()
 
 
 @dataclass
@@ -147,8 +136,7 @@ async def coordinator(url: str) -> None:
                 await m.ack()
         busy.discard(name)
 
-    await bus.pull(LOG, COORDINATOR, handle, 1000)
-    await asyncio.Event().wait()
+    await Pull(bus.connection, LOG, COORDINATOR, handle, 1000).forever()
 
 
 def _process(role: Callable[[str], Awaitable[None]], url: str) -> None:

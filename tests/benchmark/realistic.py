@@ -32,7 +32,9 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
         told = {"CTN_MODEL": "anthropic", **api.environment}
         questions = count()
         async with site(of=of, environment=told) as ours:
-            for _ in range(effort.learned):  # what is slow; the first ones are, as processes load what they need
+            # With the first one processes load what they need: it must not teach them that this is what parts take.
+            await _asked(ours, next(questions), "hurried", effort.pace)
+            for _ in range(effort.learned):
                 await _asked(ours, next(questions), "never", effort.pace)
             usual = list[Asked]()
             late: dict[Straggles, list[Asked]] = {"searching": [], "answering": []}
@@ -47,6 +49,7 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
         for straggles, found in late.items():
             yield _figure(f"of these: stuck while {straggles}", found)
         async with site(of=of, environment={**told, "CTN_HEDGE": "off"}) as ours:
+            await _asked(ours, next(questions), "hurried", effort.pace)
             unhedged = [await _asked(ours, next(questions), "answering", effort.pace) for _ in range(effort.runs)]
         yield _figure("a straggler, not hedged", unhedged)
 

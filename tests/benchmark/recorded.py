@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from statistics import NormalDist
 from typing import Literal
 
 from msgspec import Struct
@@ -15,16 +17,17 @@ from tests.kit import script
 from concertino.testing import Asked, Message, MessagesApi, Tool, UseTools
 
 PARTS, LATE = 12, 10
-MEDIAN, SPREAD = 2.0, 0.4
-"""Of the seconds that a part takes, which are spread like those of answers: log-normally. A part in twenty takes twice as long
-as the median, one in six one and a half times."""
+MEDIAN, SPREAD = 2.0, 0.5
+"""Of the seconds that a part takes, which are spread like those of answers: log-normally. One in twenty takes 2.3 times the
+median or longer."""
 SEARCHING = 0.3
 """Of a part: until the model asks for a tool. The rest is its answer."""
 PLANNING, WEIGHING, WRITING = 1.0, 1.0, 2.0
 
-Straggles = Literal["never", "searching", "answering"]
-"""Which call of the first part takes so long, the first time that it is made."""
+Straggles = Literal["never", "searching", "answering", "hurried"]
+"""Which call of the first part takes so long, the first time that it is made. Where all is hurried no part takes any time."""
 
+_GOLDEN = 0.618033988749895
 _PART = re.compile(r"part (\d+) of question (\d+), straggles (\w+)")
 _QUESTION = re.compile(r"question (\d+), straggles (\w+)")
 
@@ -37,14 +40,21 @@ class Timing(Struct, frozen=True):
 
     @classmethod
     def of(cls, question: int, pace: float) -> Timing:
-        """Of each question the same, whoever asks."""
+        """Of each question the same, whoever asks. Parts are drawn from all of the spread alike, one from each twelfth of
+        it, and so are, from question to question, those that are begun again: a few questions say what many would."""
         drawn = random.Random(question)
-        parts = [MEDIAN * pace * drawn.lognormvariate(0.0, SPREAD) for _ in range(PARTS + 1)]
-        return cls(tuple(parts[:-1]), parts[-1])
+        shares = [(n + drawn.random()) / PARTS for n in range(PARTS)]
+        drawn.shuffle(shares)
+        return cls(tuple(_seconds(share) * pace for share in shares), _seconds(question * _GOLDEN % 1) * pace)
 
     def path(self, pace: float) -> float:
         """Seconds that no task can do without, if none of its parts straggles."""
         return (PLANNING + WEIGHING + WRITING) * pace + max(self.parts)
+
+
+def _seconds(share: float) -> float:
+    """What so large a share of parts takes at the most."""
+    return MEDIAN * math.exp(SPREAD * NormalDist().inv_cdf(min(max(share, 0.001), 0.999)))
 
 
 def request(question: int, straggles: Straggles) -> str:
@@ -75,7 +85,8 @@ def rules(api: MessagesApi, pace: float) -> None:
         whole = timing.parts[part] if first else timing.again
         share = SEARCHING if call == "searching" else 1 - SEARCHING
         late = part == 0 and straggles == call and first
-        await asyncio.sleep(LATE * MEDIAN * pace if late else share * whole)
+        if straggles != "hurried":
+            await asyncio.sleep(LATE * MEDIAN * pace if late else share * whole)
         if call == "searching":
             return UseTools(Tool("search", query="first one counts"))
         return script.findings(script.claim(f"Fact {part} is written once.", ("concepts.md", "the first one counts")))

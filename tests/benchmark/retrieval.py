@@ -18,6 +18,7 @@ from tests.benchmark.figures import Figure, median
 from concertino.code.code import Code
 from concertino.contracts.messages import Source
 from concertino.docs.corpus import Corpus
+from concertino.retrieval.cache import Cache
 
 TREE = "django"
 QUERIES = (
@@ -46,18 +47,18 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
             began = time.perf_counter()
             opened: Code | Corpus
             if kind == "code":
-                opened = await Code.open([Source(kind="code", location=str(root))], cache)
+                opened = await Code.open([Source(kind="code", location=str(root))], Cache(cache))
             else:
-                opened = await Corpus.open(Source(kind="docs", location=str(root)), cache)
+                opened = await Corpus.open(Source(kind="docs", location=str(root)), Cache(cache))
             took = time.perf_counter() - began
             yield Figure(f"{kind}: to index {files:,} files", took, "s", baseline, "SQLite's FTS5, whole files")
             began = time.perf_counter()
             if isinstance(opened, Code):
                 await opened.close()
-                opened = await Code.open([Source(kind="code", location=str(root))], cache)
+                opened = await Code.open([Source(kind="code", location=str(root))], Cache(cache))
             else:
                 opened.close()
-                opened = await Corpus.open(Source(kind="docs", location=str(root)), cache)
+                opened = await Corpus.open(Source(kind="docs", location=str(root)), Cache(cache))
             yield Figure(f"{kind}: to open it again", time.perf_counter() - began, "s")
             search = _searching(opened)
             ours = [await _timed(search, query) for _ in range(RUNS) for query in QUERIES]

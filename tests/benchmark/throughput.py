@@ -23,19 +23,17 @@ QUESTIONS_AT_ONCE = 8
 
 
 async def rate(one: Callable[[], Awaitable[object]], at_once: int, seconds: float) -> float:
-    """Of ``one``, so many a second while ``at_once`` are under way: counted are those that end within ``seconds``."""
+    """Of ``one``, so many a second while ``at_once`` are under way: none is begun after ``seconds``, and all are waited for."""
     done, began = 0, time.perf_counter()
 
     async def caller() -> None:
         nonlocal done
-        while True:
+        while time.perf_counter() - began < seconds:
             await one()
-            if time.perf_counter() - began > seconds:
-                return
             done += 1
 
     await asyncio.gather(*(caller() for _ in range(at_once)))
-    return done / seconds
+    return done / (time.perf_counter() - began)
 
 
 async def figures(effort: Effort) -> AsyncIterator[Figure]:
