@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -51,6 +53,23 @@ async def test_what_a_source_calls_a_password_is_masked_in_the_report_of_its_own
     assert isinstance(second, Result)
     assert [found.claim for found in first.findings] == [f"it says {MARK}"]
     assert [found.claim for found in second.findings] == [f"it says {word}"]
+
+
+async def test_what_is_done_is_freed_as_it_ends_without_a_collector(stage: Stage) -> None:
+    """Nothing of an attempt points in a circle: looking for those costs more than quick work does."""
+    seen: list[weakref.ref[Context]] = []
+
+    async def see(_: Subtask, context: Context) -> None:
+        seen.append(weakref.ref(context))
+
+    await stage.replica(see)
+    gc.disable()
+    try:
+        await stage.submit()
+        await stage.settled()
+        await until(lambda: [context() for context in seen] == [None])
+    finally:
+        gc.enable()
 
 
 async def test_the_ack_comes_after_the_fact(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
