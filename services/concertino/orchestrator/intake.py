@@ -79,15 +79,6 @@ class Intake:
 
     async def take(self, delivery: Delivery) -> None:
         """Done when it is settled, or when somebody has it who will settle it."""
-        handling = asyncio.current_task()
-        assert handling is not None
-        self._handling.add(handling)
-        try:
-            await self._take(delivery)
-        finally:
-            self._handling.discard(handling)
-
-    async def _take(self, delivery: Delivery) -> None:
         task, name = self._subjects.parse_fact(delivery.message.subject)
         triggers = self._waiting.setdefault(task, Triggers(0, []))
         triggers.reach = max(triggers.reach, delivery.message.sequence)
@@ -96,10 +87,20 @@ class Intake:
             if name.type in _URGENT:
                 self._turns.hurry(task)
             return
+        handling = asyncio.current_task()
+        assert handling is not None
+        self._handling.add(handling)
+        try:
+            await self._take(task, delivery, urgent=name.type in _URGENT)
+        finally:
+            self._handling.discard(handling)
+
+    async def _take(self, task: str, delivery: Delivery, *, urgent: bool) -> None:
+        """Handle ``task`` until nothing of it waits."""
         self._busy.add(task)
         try:
             await asyncio.sleep(0)  # whatever came in the same read of the socket joins this group
-            async with self._turns.turn(task, patient=name.type not in _URGENT and self._lane(task, delivery) == "batch"):
+            async with self._turns.turn(task, patient=not urgent and self._lane(task, delivery) == "batch"):
                 while task in self._waiting:
                     await self._handle(task, self._waiting.pop(task))
         finally:
