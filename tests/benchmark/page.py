@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.benchmark.figures import HEADER, Figure, row, shown
-from tests.benchmark.record import Section, read
+from tests.benchmark.record import Machine, Section, read
 
 _ROOT = Path(__file__).parents[2]
 FIGURES, PAGES = _ROOT / "docs" / "performance.json", (_ROOT / "docs" / "performance.md", _ROOT / "README.md")
@@ -32,7 +32,12 @@ def _table(name: str, record: Mapping[str, Section]) -> str:
     if name == "summary":
         return _summary(record)
     section = record[name]
-    return "\n".join([f"Measured {section.machine.line}.", "", HEADER, *map(row, section.figures)])
+    return "\n".join([_measured(section.machine), "", HEADER, *map(row, section.figures)])
+
+
+def _measured(on: Machine) -> str:
+    busy = " **The machine had other work to do meanwhile: only ratios say something.**" if on.load > on.cores / 2 else ""
+    return f"Measured {on.line}.{busy}"
 
 
 def _goals(record: Mapping[str, Section]) -> str:
@@ -67,7 +72,7 @@ def _summary(record: Mapping[str, Section]) -> str:
         p50, bus, report = (latency[f"{size}, p50{what}"] for what in ("", ", against the bus", " with a report"))
         times = [f"{shown(value or 0.0)} ms" for value in (p50.value, p50.beside, bus.beside, report.value)]
         lines.append(f"| {size[4:]} | {' | '.join([*times, shown(rate.value), shown(rate.beside or 0.0)])} |")
-    return "\n".join([*lines, "", f"Measured {record['latency'].machine.line}."])
+    return "\n".join([*lines, "", _measured(record["latency"].machine)])
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from concertino.contracts.errors import BudgetSpent, DeadlineExceeded, ModelUnav
 from concertino.contracts.messages import Limits, Locator, Passage, Work
 from concertino.contracts.rates import PROBES, Rates
 from concertino.contracts.subjects import Subjects
+from concertino.model.observation import Checked, Observation
 from concertino.model.port import Answer, Findings, Prompt, Research
 from concertino.runtime.config import Config, ModelChoice
 from concertino.testing import Asked, Fault, MessagesApi, Say, Tool, UseTools
@@ -60,10 +61,14 @@ class Sharing:
         """Finds passages."""
         return [PORT]
 
+    async def check(self) -> Checked:
+        """Checks the port."""
+        return Checked("port", (Observation("port", "It listens on port 8080.", "low", 0.9, (PORT,), ""),))
+
     async def research(self, **hooks: Any) -> Answer[Findings]:
         log = EvidenceLog(MemoryBus(), "docs")
         box = Toolbox(on_seen=log.saw)
-        box.add(self.search)
+        box.add(self.search, self.check)
         limiter = Limiter(self.shared, "docs", self.waits)
         hooks_ = structs.replace(self.claude.hooks, **{"limiter": limiter, **hooks})
         prompt = Prompt("research", "7", "You research.")
@@ -128,14 +133,15 @@ async def test_who_has_begun_waits_in_its_place(api: MessagesApi, claude: Make) 
     assert sum(sharing.claude.pauses) > PATIENCE["work"]
 
 
+@pytest.mark.parametrize("looks", [SEARCH, UseTools(Tool("check"))])
 async def test_what_others_can_go_on_with_is_given_back_in_the_middle_and_no_turn_is_asked_again(
-    api: MessagesApi, claude: Make
+    api: MessagesApi, claude: Make, looks: UseTools
 ) -> None:
     sharing, keeping = Sharing(claude()), Keeping()
 
     async def search_then_stop(_: Asked) -> UseTools:
         await sharing.shared.change(MODEL, lambda s: (structs.replace(s, stopped=NOW + 40, status=429), None))
-        return SEARCH
+        return looks
 
     api.on("", search_then_stop, FOUND)
     await sharing.knows()

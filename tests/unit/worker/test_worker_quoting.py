@@ -67,6 +67,16 @@ async def context(error: ConcertinoError, *tools: Any, last: bool = False, left:
     return made
 
 
+@pytest.mark.parametrize(("left", "waits"), [(ANOTHER_TRY + 10, True), (ANOTHER_TRY + 60, False)])
+async def test_a_rate_limit_is_waited_for_where_it_is_too_late_to_come_again(left: float, waits: bool) -> None:
+    limiter = (await context(ModelRejected("unasked"), left=left)).hooks.limiter
+    assert limiter is not None
+    await limiter.turn("m", "work", 1, 1, None).failed(429, 20.0, {}, NOW)
+    wait = await limiter.turn("m", "work", 1, 1, None).take(NOW)
+    assert wait is not None
+    assert wait.booked == waits
+
+
 @pytest.mark.parametrize("error", [ModelRejected("no key"), ModelRefused("no"), Unusable("cut off"), DeadlineExceeded("late")])
 async def test_what_fails_for_good_is_done_without(error: ConcertinoError) -> None:
     made = await context(error, search)
