@@ -60,7 +60,7 @@ async def handle(brief: Subtask, context: Context) -> list[Finding]:
         case "take a while":
             await asyncio.sleep(3)
         case "take long":
-            await asyncio.sleep(60)
+            await asyncio.sleep(250)
     return [Finding(claim="opentelemetry" if any(name.startswith("opentelemetry") for name in sys.modules) else "nothing")]
 
 
