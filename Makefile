@@ -24,8 +24,11 @@ demo: $(VENV)/.ready ## ask a real question about this repository; a cited repor
 up: $(VENV)/.ready ## start a server and every service, until Ctrl-C
 	@$(BIN)/concertino up
 
-test: lint types imports ## everything that must hold
-	$(BIN)/pytest -q
+# Tests of services wait for the most part, so more of them go on at once than there are processors.
+JOBS ?= 4
+
+test: lint types imports ## everything that must hold (JOBS at once; docs/testing.md says how to run a part)
+	$(BIN)/pytest -q -n $(JOBS) --dist loadgroup
 
 lint: $(VENV)/.ready ## style, by ruff
 	$(BIN)/ruff check .

@@ -8,9 +8,10 @@ import json
 import os
 import shutil
 import signal
-import socket
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.kit.ports import free_port
 
 from concertino.contracts.errors import ConcertinoError
 from concertino.runtime.nats_server import HOST, NatsServer
@@ -23,7 +24,7 @@ class Node(NatsServer):
     """One of the servers at ``routes``."""
 
     def __init__(self, store: Path, name: str, routes: Sequence[str] = (), own: str = "") -> None:
-        super().__init__(store)
+        super().__init__(store, free_port())
         self.name, self.folder = name, store
         self._routes, self._own = tuple(routes), own
 
@@ -43,7 +44,7 @@ class Servers:
     """``count`` servers that keep their data below ``folder``, and are started again when they die."""
 
     def __init__(self, folder: Path, count: int) -> None:
-        routes = [f"{HOST}:{port}" for port in _free_ports(count)] if count > 1 else []
+        routes = [f"{HOST}:{free_port()}" for _ in range(count)] if count > 1 else []
         self.nodes = [Node(folder / f"n{i}", f"n{i}", routes, routes[i] if routes else "") for i in range(count)]
         self._keepers: list[asyncio.Task[None]] = []
         self.trouble: list[str] = []
@@ -88,11 +89,3 @@ class Servers:
                     await node.start()
                 except ConcertinoError as e:
                     self.trouble.append(f"{node.name}: {e}")
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [int(each.getsockname()[1]) for each in sockets]

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from chart import Rendered
+from tests.kit.ports import free_port
 from tests.kit.waiting import until
 
 SERVER = Path(sys.executable).with_name("nats-server")
@@ -138,13 +138,6 @@ def status(url: str) -> int:
             return e.code
     except OSError:
         return 0
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 async def exit_of(command: list[str], env: dict[str, str]) -> tuple[int, str]:

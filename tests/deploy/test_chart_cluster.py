@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from chart import Rendered
-from installed import SERVER, Installation, free_port, status
+from installed import SERVER, Installation, status
+from tests.kit.ports import free_port
 from tests.kit.waiting import until
 
 pytestmark = [pytest.mark.nats, pytest.mark.processes, pytest.mark.timeout(300)]

@@ -20,7 +20,7 @@ import engine
 import jsonschema
 import pytest
 import yaml
-from watched import free_port
+from tests.kit.ports import free_port
 
 FILE = engine.ROOT / "deploy" / "compose.yaml"
 COMPOSE = yaml.safe_load(FILE.read_text(encoding="utf-8"))

@@ -16,6 +16,7 @@ from concertino.client import Client, Plan, Subtask
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
 from concertino.runtime.settings import Settings
+from kit.ports import free_port
 from kit.waiting import until
 
 pytestmark = [
@@ -52,7 +53,7 @@ class Drill:
 
 @pytest.fixture
 async def drill(subjects: Subjects, tmp_path: Path) -> AsyncIterator[Drill]:
-    async with NatsServer(tmp_path / "nats") as server:
+    async with NatsServer(tmp_path / "nats", free_port()) as server:
         env = {"CTN_NATS_URL": server.url, "CTN_PREFIX": subjects.prefix, "CTN_LEASE": "3"}
         services = Services(SERVICES, env, tmp_path)
         with services.all(), Prometheus.watching(services.ports, tmp_path) as prometheus:

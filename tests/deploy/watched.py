@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,16 +22,11 @@ from urllib.request import urlopen
 import yaml
 from deploy.dashboards.panels import scoped
 
+from kit.ports import free_port
 from kit.waiting import until
 
 RULES = Path(__file__).parents[2] / "helm" / "concertino" / "rules.yaml"
 TROUBLE = str(Path(__file__).with_name("trouble.py"))
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Services:

@@ -58,13 +58,13 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert found, said
         yield found[0]
         up.terminate()
-        up.communicate(timeout=60)
+        up.communicate(timeout=200)
 
 
 def run(program: str, url: str, handbook: Path) -> str:
     """What ``program`` prints, its bus and folder put in the place of the README's."""
     program = program.replace(URL, url).replace(FOLDER, str(handbook))
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -126,7 +126,7 @@ def printed(words: list[str], cache: Path) -> str:
         [sys.executable, "-m", "concertino.cli", *words[1:]],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
         cwd=ROOT,
         env={**{k: v for k, v in os.environ.items() if not k.startswith(("CTN_", "ANTHROPIC_"))}, "CTN_CACHE": str(cache)},

@@ -15,7 +15,7 @@ from concertino.contracts.messages import Plan, Submitted, Subtask, Work
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
 from concertino.runtime.settings import settings
-from kit.probing import free_port, ready
+from kit.probing import ready
 from kit.proxy import Proxy
 from kit.waiting import until
 
@@ -29,10 +29,9 @@ NOTICED = 90.0
 
 @pytest.mark.parametrize("service", [ECHO, ORCHESTRATOR], ids=lambda service: service.name)
 async def test_who_hears_nothing_says_so_and_goes_on_when_it_hears_again(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
 ) -> None:
-    port = free_port()
-    monkeypatch.setenv("CTN_PORT", str(port))
+    monkeypatch.setenv("CTN_PORT", str(unused_tcp_port))
     subjects = Subjects()
     async with NatsServer(tmp_path / "nats") as server, Proxy(server.url) as proxy:
         fleet = Fleet(settings(), lambda *_: None, url=proxy.url, store=tmp_path / "unused", services=(service,))
@@ -42,11 +41,11 @@ async def test_who_hears_nothing_says_so_and_goes_on_when_it_hears_again(
         await fleet.start(strict=True)
         try:
             before = fleet.pids[service.name]
-            await until(lambda: ready(port), "it is ready")
+            await until(lambda: ready(unused_tcp_port), "it is ready")
             proxy.mute = True
 
             async def noticed() -> bool:
-                return not await ready(port)
+                return not await ready(unused_tcp_port)
 
             await until(noticed, "the probe says that nothing comes", seconds=NOTICED)
             plan = Plan(subtasks=(Subtask(id="s1", kind="nobody", objective="say it"),))
@@ -61,7 +60,7 @@ async def test_who_hears_nothing_says_so_and_goes_on_when_it_hears_again(
                 return await log.read_one(task, name) is not None
 
             await until(done, "what came meanwhile is done", seconds=NOTICED)
-            await until(lambda: ready(port), "the probe says that it is well", seconds=NOTICED)
+            await until(lambda: ready(unused_tcp_port), "the probe says that it is well", seconds=NOTICED)
             assert fleet.pids[service.name] == before, "nobody had to start it again"
         finally:
             await fleet.stop(15.0)

@@ -15,7 +15,8 @@ from concertino.cli.fleet.services import Service
 from concertino.client import Client, Limits, Plan, Subtask
 from concertino.runtime.nats_server import NatsServer
 from concertino.runtime.settings import settings
-from kit.probing import free_port, probe, ready
+from kit.ports import free_port
+from kit.probing import probe, ready
 from kit.waiting import until
 
 pytestmark = [pytest.mark.processes, pytest.mark.nats]
@@ -93,7 +94,7 @@ class Stage:
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     monkeypatch.setenv("CTN_LEASE", "2")
     fleets: dict[int, Fleet] = {}
-    async with NatsServer(tmp_path / "nats") as server:
+    async with NatsServer(tmp_path / "nats", free_port()) as server:
         try:
             for service in SERVICES:
                 port = free_port()

@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 async def probe(port: int, path: str) -> tuple[int, str]:

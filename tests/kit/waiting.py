@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds after which what did not happen never will, on however busy a machine. Only a test that fails waits for so long."""
 
 

@@ -59,7 +59,7 @@ class Running:
 
     def end(self) -> tuple[int, str, str]:
         """Exit status, standard output, and what is left of standard error, once it has ended."""
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=200)
         return self.process.returncode, out, "".join(self.said) + err
 
 

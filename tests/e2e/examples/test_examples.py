@@ -72,7 +72,7 @@ async def run(url: str, example: str, *arguments: str) -> str:
 
 async def test_a_worker_of_ones_own_is_reached_through_the_planner_and_cited(url: str, project: Path) -> None:
     async with Client(url) as client:
-        task = await client.ask(REQUEST, sources=[Source(kind="code", location=str(project))], limits=Limits(deadline=60))
+        task = await client.ask(REQUEST, sources=[Source(kind="code", location=str(project))], limits=Limits(deadline=240))
     assert task.status == "answered", task.reason
     [mine] = [subtask for subtask in task.subtasks if subtask.kind == "licenses"]
     assert (mine.status, len(mine.findings)) == ("complete", 2)

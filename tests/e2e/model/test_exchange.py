@@ -25,7 +25,7 @@ NO_TOLD = "whether customers were told of the change"
 
 async def test_everybody_works_on_one_task(api: MessagesApi, client: Client, material: Material) -> None:
     scripted(api, material)
-    view = await client.ask(REQUEST, sources=material.sources, limits=Limits(deadline=90))
+    view = await client.ask(REQUEST, sources=material.sources, limits=Limits(deadline=240))
     assert not api.unexpected
     assert not api.rejected
     assert not api.left

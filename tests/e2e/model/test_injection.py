@@ -31,7 +31,7 @@ async def test_what_is_planted_changes_neither_what_is_done_nor_what_is_claimed(
     api: MessagesApi, client: Client, material: Material
 ) -> None:
     obedient(api, material)
-    view = await client.ask(REQUEST, sources=material.sources, limits=Limits(deadline=90, max_rounds=1))
+    view = await client.ask(REQUEST, sources=material.sources, limits=Limits(deadline=240, max_rounds=1))
     assert not api.unexpected
     assert not api.rejected
     nothing_was_done(api, material)

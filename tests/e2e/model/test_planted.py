@@ -92,7 +92,7 @@ async def test_an_order_in_anything_that_is_read_calls_no_tool(api: MessagesApi,
         "How long does the relay wait?",
         sources=material.sources,
         plan=Plan(subtasks=(*(Subtask(**one) for one in first), last)),
-        limits=Limits(deadline=90, max_rounds=1),
+        limits=Limits(deadline=240, max_rounds=1),
     )
     assert view.report is not None
     assert not api.unexpected

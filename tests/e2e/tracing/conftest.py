@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,13 +40,6 @@ def installation(nats_server: NatsServer, subjects: Subjects, spans: Collector, 
         made = Installation(env, Settings(nats_url=nats_server.url, prefix=subjects.prefix), tmp_path)
         stack.callback(made.stop)
         yield made
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture

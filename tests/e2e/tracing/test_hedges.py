@@ -61,9 +61,9 @@ def hedges(port: int) -> dict[str, float]:
 
 
 async def test_the_slow_attempt_is_aborted_and_booked_apart_and_all_can_be_told(
-    installation: Installation, spans: Collector, client: Client, tmp_path: Path, free_port: int
+    installation: Installation, spans: Collector, client: Client, tmp_path: Path, unused_tcp_port: int
 ) -> None:
-    task, first = await begin(installation, client, tmp_path, free_port)
+    task, first = await begin(installation, client, tmp_path, unused_tcp_port)
     seen = await client.wait(task, 60)
     assert seen.status == "answered"
     lost = await fact(client, task, f"spent.{WORK}.1")
@@ -81,11 +81,11 @@ async def test_the_slow_attempt_is_aborted_and_booked_apart_and_all_can_be_told(
     assert state.sent == {WORK: 2}
 
     async def counted() -> bool:
-        ended = hedges(free_port)
+        ended = hedges(unused_tcp_port)
         return ended.get('concertino_hedges_ended_total{hedge="won",kind="shaky"}', 0) >= 1
 
     await until(counted)
-    assert hedges(free_port)['concertino_hedges_total{kind="shaky"}'] >= 1
+    assert hedges(unused_tcp_port)['concertino_hedges_total{kind="shaky"}'] >= 1
 
     # The trace has both, each linked to the other.
     process = f"process {installation.config.prefix}.work.interactive.shaky"
@@ -112,9 +112,9 @@ async def test_the_slow_attempt_is_aborted_and_booked_apart_and_all_can_be_told(
 
 
 async def test_a_process_that_stands_still_is_not_waited_for(
-    installation: Installation, client: Client, tmp_path: Path, free_port: int
+    installation: Installation, client: Client, tmp_path: Path, unused_tcp_port: int
 ) -> None:
-    task, first = await begin(installation, client, tmp_path, free_port, CTN_LEASE="60")
+    task, first = await begin(installation, client, tmp_path, unused_tcp_port, CTN_LEASE="60")
     assert isinstance(first.message, Begun)
     pid = int(first.message.worker.split("-")[-2])
     os.kill(pid, signal.SIGSTOP)

@@ -102,14 +102,14 @@ async def test_off_nothing_is_loaded_and_a_callers_trace_is_carried_on(
     assert not spans.requests
 
 
-async def test_a_collector_that_hangs_or_is_away_costs_nobody_time(installation: Installation, client: Client) -> None:
+async def test_a_collector_that_hangs_or_is_away_costs_nobody_time(
+    installation: Installation, client: Client, unused_tcp_port: int
+) -> None:
     with socket.socket() as silent:  # takes connections, and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         await installation.start("orchestrator", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))
-            away = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        away = f"http://127.0.0.1:{unused_tcp_port}"
         await installation.start("shaky", OTEL_EXPORTER_OTLP_ENDPOINT=away)
         for _ in range(20):
             assert (await asyncio.wait_for(client.ask("say", plan=ECHO), 10)).status == "answered"

@@ -47,7 +47,7 @@ class Http:
         self._process = await asyncio.create_subprocess_exec(
             *COMMAND, str(self._port), *self._options, stdout=null, stderr=null
         )
-        await until(self._listens, seconds=60)
+        await until(self._listens, seconds=200)  # it has much to import
 
     async def stop(self) -> None:
         assert self._process

@@ -80,7 +80,7 @@ def test_the_command_says_what_is_wrong(
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert (done.returncode, says in done.stderr) == (status, True), done.stderr

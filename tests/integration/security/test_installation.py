@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
 import time
 import urllib.request
 from collections.abc import AsyncIterator
@@ -24,6 +23,7 @@ from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Progress
 from concertino.contracts.subjects import CLIENT, MONITOR, ORCHESTRATOR, PROVISION, SYNTHESIZE, Subjects
 from concertino.runtime.settings import Settings, settings
+from kit.ports import free_port
 from kit.secured import Secured, Service, secured
 from kit.waiting import until
 
@@ -52,7 +52,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         made = server.run(PROVISION, "-m", "concertino.runtime.provision", CTN_CONFIG=str(tmp_path / "concertino.toml"))
         assert made.returncode == 0, made.stderr
         async with AsyncExitStack() as stack:
-            stage = Stage(server, stack, _free_port())
+            stage = Stage(server, stack, free_port())
             await stage.start()
             yield stage
 
@@ -191,11 +191,6 @@ async def _begun(client: Client, task: str, work: str) -> None:
             if isinstance(event, Fact) and str(event.name) == f"begun.{work}.1":
                 return
             assert not isinstance(event, Fact) or event.name.type != "outcome"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def _gauges(port: int) -> set[str]:

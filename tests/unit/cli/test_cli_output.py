@@ -49,13 +49,13 @@ def test_a_reader_that_has_seen_enough_is_no_failure_of_ours() -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as nobody:
-        done = subprocess.run([sys.executable, "-c", SHOW], stdout=nobody, stderr=subprocess.PIPE, timeout=60, check=False)
+        done = subprocess.run([sys.executable, "-c", SHOW], stdout=nobody, stderr=subprocess.PIPE, timeout=200, check=False)
     assert done.returncode == 141, done.stderr
 
 
 def ascii_output(form: str) -> tuple[bytes, bytes]:
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([sys.executable, "-c", ALL, form], capture_output=True, env=environment, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", ALL, form], capture_output=True, env=environment, timeout=200, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout, done.stderr
 

@@ -43,7 +43,7 @@ def test_without_a_server_one_line_says_so_and_nothing_else_is_printed() -> None
         env=environment | {"CTN_NATS_URL": "nats://127.0.0.1:1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert (found.returncode, found.stdout) == (1, "")
     assert found.stderr.startswith("no NATS server answers at nats://127.0.0.1:1")

@@ -29,7 +29,7 @@ except ValueError:
 
 
 def said(format_: str) -> str:
-    done = subprocess.run([sys.executable, "-c", SAY, format_], capture_output=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", SAY, format_], capture_output=True, timeout=200, check=True)
     return done.stderr.decode()
 
 
@@ -61,7 +61,7 @@ ON = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 def ended(*command: str, **environment: str) -> tuple[int, str]:
     """Exit status and standard error of a process that cannot start. (That is no terminal.)"""
     env = {**os.environ, **environment}
-    done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, timeout=200, check=False)
     return done.returncode, done.stderr
 
 

@@ -99,7 +99,7 @@ with exporting("docs", flush=0):
 """
     environment = {**os.environ, **ON, "OTEL_RESOURCE_ATTRIBUTES": said}
     done = subprocess.run(
-        [sys.executable, "-c", look], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", look], env=environment, capture_output=True, text=True, timeout=200, check=False
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "search" if "team" in said else "None", "")
 

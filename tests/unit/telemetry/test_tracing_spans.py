@@ -30,7 +30,7 @@ def said():
 def spans(script: str) -> list[dict[str, Any]]:
     """What is recorded while ``script`` runs, in the order of the ends."""
     done = subprocess.run(
-        [sys.executable, "-c", f"{PREAMBLE}\n{script}\nsaid()"], check=True, timeout=60, stdout=subprocess.PIPE
+        [sys.executable, "-c", f"{PREAMBLE}\n{script}\nsaid()"], check=True, timeout=200, stdout=subprocess.PIPE
     )
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
