@@ -36,7 +36,7 @@ async def first(folder: Path, kind: str, files: dict[str, str], asked: str) -> s
     for name, text in files.items():
         (source / name).write_text(text)
     given = [Source(kind=kind, location=str(source))]
-    opened = await (Code if kind == "code" else Docs).open(given, folder / "cache")
+    opened = await (Code if kind == "code" else Docs).open(given, Cache(folder / "cache"))
     tools = Toolbox()
     tools.add(*opened.tools())
     brief = Subtask(id="s1", kind=kind, objective=asked)
