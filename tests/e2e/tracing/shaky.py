@@ -58,9 +58,11 @@ async def handle(brief: Subtask, context: Context) -> list[Finding]:
                 mark.touch()
                 await asyncio.sleep(60)
         case "take a while":
-            await asyncio.sleep(3)
+            (mark := Path(brief.params["mark"])).touch()
+            while mark.exists():
+                await asyncio.sleep(0.05)
         case "take long":
-            await asyncio.sleep(60)
+            await asyncio.sleep(250)
     return [Finding(claim="opentelemetry" if any(name.startswith("opentelemetry") for name in sys.modules) else "nothing")]
 
 

@@ -221,23 +221,26 @@ async def test_a_killed_attempt_is_linked_by_what_it_left_in_the_log(
 
 
 async def test_tools_cancellation_and_failures_say_what_they_are(
-    installation: Installation, spans: Collector, client: Client
+    installation: Installation, spans: Collector, client: Client, tmp_path: Path
 ) -> None:
     await installation.start("orchestrator", "shaky")
+    mark = tmp_path / "late-has-begun"
     task = await client.submit(
         "three",
         plan=plan(
             Subtask(id="tools", kind="shaky", objective="use tools"),
             Subtask(id="fails", kind="shaky", objective="fail"),
-            Subtask(id="late", kind="shaky", objective="take a while"),
+            Subtask(id="late", kind="shaky", objective="take a while", params={"mark": str(mark)}),
             Subtask(id="long", kind="shaky", objective="take long"),
         ),
     )
+    await until(mark.exists, "the one that will be late is at work")
     first = Trace("00-" + "a" * 32 + "-" + "b" * 16 + "-01")
     bus = await JetStream.connect(installation.config.nats_url, "faster", installation.config.subjects)
     log = TaskLog(bus, installation.config.subjects)
     with tracing.carrying(first):
         assert await log.write(task, "result.shaky.late", Result(worker="faster"))
+    mark.unlink()
     await bus.close()
 
     async def done() -> bool:
