@@ -106,7 +106,7 @@ class Attempts:
             servers=replica.servers,
             clock=replica.clock,
             limits=replica.limits,
-            journal=await self._journal(work, hold),
+            journal=await self._journal(found, hold),
         )
         lane = replica.subjects.lane_of(hold.message.subject)
         job = Job(work, found.attempt, context, replica.name, lane, hold.message.time, hold.attempt)
@@ -117,13 +117,13 @@ class Attempts:
             job.since = await replica.intake.since(work, hold)
         return job
 
-    async def _journal(self, work: Work, hold: Hold) -> Journal:
+    async def _journal(self, found: Run, hold: Hold) -> Journal:
         """Nobody goes on from what a hedge began, so nothing is kept of it."""
-        replica, kept = self._replica, None
+        replica, work, kept = self._replica, found.work, None
         if work.attempt == 1:
             kept = Checkpoints(replica.bus, replica.subjects, work.task, work.id, 1, work.deadline)
         journal = Journal(kept, replica.kind, replica.name, hold.attempt, replica.clock)
-        if hold.attempt > 1:
+        if hold.attempt > 1 or found.before:
             await journal.open()
         return journal
 

@@ -12,6 +12,7 @@ from concertino.contracts.messages import Begun, Record, ResultStatus, Spent, Su
 from concertino.model.port import Call
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
+from concertino.worker.intake import QUEUED_LONG
 from kit.waiting import until
 
 ONE = Usage(model_calls=1, input_tokens=100, output_tokens=10, cost_usd=0.25)
@@ -298,6 +299,22 @@ async def test_what_comes_for_the_first_time_reads_nothing_and_keeps_nothing_wit
     await stage.settled()
     assert wire.newest_read == 0
     assert await stage.bus.read(stage.subjects.checkpoints_stream, ">") == []
+
+
+async def test_deliveries_that_are_counted_anew_pay_for_no_turn_again(stage: Stage) -> None:
+    """The consumer of the queue was deleted: who made it anew begins with the first delivery."""
+    first, other = Thinking(), Thinking()
+    first.holds = {2}
+    dying = await stage.replica(first, told_after=0.02)
+    await stage.submit()
+    await first.until_asked(2)
+    await until(lambda: all(job.told for job in dying._roster.jobs()), "it says that it has begun")
+    await stage.kill(dying)
+    await stage.elapse(QUEUED_LONG)
+    stage.server._consumers.clear()
+    await stage.replica(other)
+    result = await stage.result()
+    assert (first.asked, other.asked, result.spent) == ([1, 2], [2, 3], {"small": ONE + TWO})
 
 
 async def test_who_follows_sees_that_it_was_begun_again_at_once(stage: Stage) -> None:
