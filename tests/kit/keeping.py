@@ -40,14 +40,15 @@ class Keeping:
         self.bus = MemoryBus(self.subjects, server=MemoryServer(clock=lambda: NOW))
         self.deliveries = 0
 
-    async def delivery(self, lives: int | None = None) -> Mortal:
-        """The journal of the next delivery."""
+    async def delivery(self, lives: int | None = None, *, counted_anew: bool = False) -> Mortal:
+        """The journal of the next delivery. ``counted_anew``: it says that it is the first."""
         if not self.deliveries:
             await self.bus.provision(topology.installation(self.subjects))
         self.deliveries += 1
-        journal = Mortal(self.checkpoints(), "docs", f"r{self.deliveries}", self.deliveries, lambda: NOW)
-        journal.bus, journal.number, journal.lives = self.bus, self.deliveries, lives
-        if self.deliveries > 1:
+        number = 1 if counted_anew else self.deliveries
+        journal = Mortal(self.checkpoints(), "docs", f"r{self.deliveries}", number, lambda: NOW)
+        journal.bus, journal.number, journal.lives = self.bus, number, lives
+        if number > 1:
             await journal.open()
         return journal
 

@@ -49,20 +49,29 @@ class FastClient(Client):
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         subscription = self._subs.get(sid)
         later = subscription._cb if subscription else None
-        if subscription is None or not isinstance(later, functools.partial) or later.func is not _later:
-            await super()._process_msg(sid, subject, reply, data, headers)
-            return
-        self.stats["in_msgs"] += 1
-        self.stats["in_bytes"] += len(data)
-        subscription._received += 1
-        read: dict[str, str] | None = None
-        if headers:
-            plain = headers.startswith(_LINE)  # else there is a status in the first line
-            read = self._parse_header_lines(headers[len(_LINE) :]) if plain else await self._process_headers(headers)
+        if not subject.isascii():  # the server passes on any bytes
+            subject = subject.decode("utf-8", "replace").encode()
         try:
+            if subscription is None or not isinstance(later, functools.partial) or later.func is not _later:
+                await super()._process_msg(sid, subject, reply, data, headers)
+                return
+            self.stats["in_msgs"] += 1
+            self.stats["in_bytes"] += len(data)
+            subscription._received += 1
+            read: dict[str, str] | None = None
+            if headers:
+                plain = headers.startswith(_LINE)  # else there is a status in the first line
+                read = self._parse_header_lines(headers[len(_LINE) :]) if plain else await self._process_headers(headers)
             later.args[0](self._build_message(sid, subject, reply, data, read))
         except Exception:  # it would end the reading of the socket, without a word
-            log.exception("a message could not be taken", subject=subject.decode("utf-8", "replace"))
+            log.exception("a message could not be taken", subject=subject.decode())
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        """Any bytes may be called headers, too. Of those whose first line is none, what comes after it."""
+        try:
+            return await super()._process_headers(headers)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+        except (UnicodeDecodeError, IndexError):
+            return self._parse_header_lines(headers.partition(b"\r\n")[2])
 
     async def _send_publish(
         self, subject: str, reply: str, payload: bytes, payload_size: int, headers: dict[str, Any] | None

@@ -145,6 +145,9 @@ class Journal(Protocol):
     def resumes(self) -> bool:
         """Whether whoever takes the work over later goes on from here: so it may be handed back in the middle."""
 
+    async def begin(self) -> None:
+        """Steps are about to be taken, or recalled. (Of a job that has begun before, nothing.)"""
+
     def recall(self, key: str) -> Record | None:
         """What came of this step when it was taken before, once for each time; None where it is to be taken now."""
 
@@ -165,6 +168,9 @@ class _Forgetful:
     """Keeps nothing."""
 
     resumes = False
+
+    async def begin(self) -> None:
+        return None
 
     def recall(self, _: str) -> Record | None:
         return None

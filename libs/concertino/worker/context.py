@@ -182,6 +182,7 @@ class Context:
     async def kinds(self) -> list[Announcement]:
         """Whom a plan may ask: who is announced on the bus, and who would be woken by work. For a later attempt at this work
         that is who was there for the first: what a model was told is not to change."""
+        await self.hooks.journal.begin()
         if held := self.hooks.journal.recall(_KINDS):
             return msgspec.convert(held.value, list[Announcement])
         found = await kinds(self._bus, self.settings.subjects)

@@ -98,6 +98,7 @@ class Journal:
         self._turn = asyncio.Lock()
         self._silent_until = 0.0
         self._steps = 0
+        self._looked = delivery > 1
         self._begun = self._leaves = self._over = False
         self._interrupt: Callable[[], None] = _unused
         self.unbooked: Bill = {}
@@ -124,8 +125,7 @@ class Journal:
                 await asyncio.sleep(_LAG)  # one more was written meanwhile, or the replica that answers lags
             kept = await self._checkpoints.resumed(found)
         except ConcertinoError as e:
-            log.warning("what an earlier attempt asked a model cannot be read: it is asked again", error=str(e))
-            self._checkpoints = None
+            self._is_unreadable(e)
             return
         self._number = len(found) + 1
         for record in kept.records:
@@ -136,7 +136,25 @@ class Journal:
     def resumes(self) -> bool:
         return self._checkpoints is not None and self._clock() >= self._silent_until
 
+    def _is_unreadable(self, error: ConcertinoError) -> None:
+        log.warning("what an earlier attempt asked a model cannot be read: it is asked again", error=str(error))
+        self._checkpoints = None
+
     # --- steps
+
+    async def begin(self) -> None:
+        """A first delivery may not be the first: they are counted anew where their consumer was made anew, and where a server
+        that was killed had not written its count down. To look costs a read before a call that costs seconds."""
+        if self._looked or self._checkpoints is None:
+            return
+        self._looked = True
+        try:
+            there = await self._checkpoints.get(1)
+        except ConcertinoError as e:
+            self._is_unreadable(e)
+            return
+        if there:
+            await self.open()
 
     def recall(self, key: str) -> Record | None:
         held = self._held.get(key)

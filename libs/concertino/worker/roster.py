@@ -27,9 +27,14 @@ class Roster:
         self._over = _Latest[str]()
         self._superseded = _Latest[tuple[str, str]]()
         self._finishing = _Latest[str]()
+        self._leaving = False
 
     def enter(self, job: Job) -> None:
+        """It is at work from now on, or ends at once because of what was said while it was made ready."""
         self._jobs[job] = None
+        task, work = job.work.task, job.work.id
+        if self._leaving or self.is_over(task) or self.is_superseded(task, work) or self.is_finishing(task):
+            job.interrupt()
 
     def leave(self, job: Job) -> None:
         del self._jobs[job]
@@ -93,7 +98,8 @@ class Roster:
         return jobs
 
     def leave_off(self) -> None:
-        """Interrupt what has not begun, and what asks a model at its next turn."""
+        """Interrupt what has not begun, from now on, and what asks a model at its next turn."""
+        self._leaving = True
         _interrupt(job for job in self.jobs() if job.began is None)
         for job in self.jobs():
             job.journal.leave()

@@ -193,7 +193,7 @@ class Runtime:
             case Run(work, _) if work.attempt > 1 and not await replica.intake.begin_hedge(work, delivery, replica.name):
                 span.event(Event.DROPPED)
                 await delivery.ack()
-            case Run(work, _) if replica.draining:
+            case Run(work, _) if replica.draining and work.attempt == 1:  # a hedge that says it is begun is offered to nobody
                 span.event(Event.HANDED_BACK)
                 metrics.HANDED_BACK.labels(replica.kind).inc()
                 await replica.intake.hand_back(work, delivery, replica.name)

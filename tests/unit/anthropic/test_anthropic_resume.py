@@ -113,7 +113,7 @@ async def dying_everywhere(
     **options: Any,
 ) -> int:
     """Have ``attempt`` die after each thing that it keeps: whoever goes on comes to the end that an undisturbed attempt comes
-    to, and calls the model only for what was not kept. How many deaths that were."""
+    to, and calls the model only for what was not kept; also where deliveries are counted anew. How many deaths that were."""
 
     def hooks(one: Claude, journal: Journal) -> Hooks:
         return structs.replace(one.hooks, journal=journal)
@@ -129,7 +129,7 @@ async def dying_everywhere(
         with pytest.raises(BaseException) as died:
             await attempt(first, hooks(first, await keeping.delivery(lives)))
         assert died.group_contains(Died) if isinstance(died.value, BaseExceptionGroup) else died.type is Died
-        again = await keeping.delivery()
+        again = await keeping.delivery(counted_anew=lives % 2 == 0)
         where = f"after {lives} of {journal.kept}"
         assert await attempt(second, hooks(second, again)) == wanted, where
         assert counted(again.unbooked.values()) + used(second) == used(one), where

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,4 +66,45 @@ async def test_who_listens_is_called_where_a_message_is_read_and_an_error_does_n
     await nc._process_msg(subscription._id, b"a.c", b"", b"3", b"")
     assert got[-1] == b"3"  # without a turn of the event loop
     await subscription.unsubscribe()
+    await nc.close()
+
+
+HOSTILE = (
+    b"NATS/1.0 \xff\xff\xff\r\nA: b\r\n\r\n",
+    b"NATS/1.0 200 \xff\xff\r\nA: b\r\n\r\n",
+    b"NATS/1.0",
+    b"\r\n\r\n",
+    b"garbage",
+)
+
+
+async def publish_raw(url: str, *messages: tuple[bytes, bytes]) -> None:
+    """What no client library sends, and the server passes on: ``messages`` of any subject and any headers."""
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b'CONNECT {"verbose": false, "headers": true}\r\n')
+    for subject, head in messages:
+        writer.write(b"HPUB %b %d %d\r\n%b!\r\n" % (subject, len(head), len(head) + 1, head))
+    writer.write(b"PING\r\n")
+    await reader.readuntil(b"PONG\r\n")
+    writer.close()
+
+
+@pytest.mark.nats
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_no_bytes_of_anybody_end_the_reading(nats_server: NatsServer, at_once: bool) -> None:
+    nc = await dial(nats_server.url, "test", patience=30.0)
+    got: list[Msg] = []
+
+    async def later(message: Msg) -> None:
+        got.append(message)
+
+    await (nc.listen("hostile.*", got.append) if at_once else nc.subscribe("hostile.*", cb=later))
+    await nc.flush()
+    await publish_raw(nats_server.url, *((b"hostile.a", head) for head in HOSTILE), (b"hostile.\xff", b"NATS/1.0\r\n\r\n"))
+    await until(lambda: len(got) > len(HOSTILE), "every message is taken")
+
+    assert [message.headers or {} for message in got[:2]] == [{"A": "b"}] * 2
+    assert [message.subject for message in got] == ["hostile.a"] * len(HOSTILE) + ["hostile.\ufffd"]
+    assert nc.is_connected
     await nc.close()

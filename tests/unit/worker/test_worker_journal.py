@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from concertino.bus.memory import MemoryBus
@@ -10,6 +12,7 @@ from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.messages import Record, Usage
 from concertino.worker.journal import Checkpoints, Journal
 from kit.keeping import NOW, Keeping
+from kit.waiting import until
 
 ONE = Usage(model_calls=1, output_tokens=2)
 
@@ -93,3 +96,21 @@ async def test_without_the_stream_work_goes_on_and_nothing_is_kept() -> None:
     second = Journal(kept, "docs", "r2", 2, lambda: NOW)
     await second.open()
     assert second.recall("a") is None
+
+
+async def test_who_has_it_ends_where_another_is_told_that_it_is_the_first(keeping: Keeping) -> None:
+    first = Place(keeping).journal
+    ended = []
+    first.on_end(lambda: ended.append(True))
+    await first.begin()
+    await first.keep(record("a"))
+    second = await keeping.delivery(counted_anew=True)
+    await second.begin()
+    assert second.recall("a") == record("a")
+    ending = asyncio.create_task(first.keep(record("b")))
+    await until(lambda: bool(ended), "the first is interrupted")
+    ending.cancel()
+    assert first.taken_over
+    await second.keep(record("b"))
+    await second.begin()  # it has begun
+    assert (second.taken_over, second.recall("b")) == (False, None)

@@ -64,6 +64,7 @@ class Adapter:
         choice = asked_for(work.limits.model, self._choice)
         calls = Calls(self._client, choice, self._prices, hooks, self._world, line)
         session = Session(calls, choice, effort_of(work) or choice.effort, until)
+        await hooks.journal.begin()
         try:
             answer = await do(session)
         except ModelRejected as e:
