@@ -68,7 +68,7 @@ class RedriveOptions:
     """The same in US dollars."""
     model: str | None = None
     """The model to ask for all of it, as its provider names it (default: as before)."""
-    wait: str | None = None
+    wait: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     """Where the queues are full: for how long to try again, as `5m` (default: not at all)."""
 
     def given(self) -> dict[str, Any]:

@@ -23,7 +23,9 @@ log = structlog.get_logger(__name__)
 FRESH = 0.5
 """Seconds for which an answer of the server is good: who submits a thousand tasks a second does not ask a thousand times."""
 BLIND = 60.0
-"""Seconds until who could not see is asked again."""
+"""Seconds until who may not look tries again."""
+UNANSWERED = 2.0
+"""Seconds until who was not answered asks again: a bus is slow where it is asked too much, so there is to be a limit."""
 AFTER = 2.0
 """Seconds after which who was refused may try again."""
 BEHIND = 1_000
@@ -40,7 +42,8 @@ class Room:
         self._keep: float | None = None
         self._messages: Counter[str] = Counter()
         self._behind = 0
-        self._until = self._blind_until = float("-inf")
+        self._until = self._unseen_until = self._blind_until = float("-inf")
+        self._looking = asyncio.Lock()
 
     async def take(self, submitted: Submitted) -> None:
         """Count the work that ``submitted`` brings for certain. What it is planned to be later, nobody knows yet.
@@ -50,7 +53,9 @@ class Room:
         begins to be deleted.
         """
         if self._clock() >= self._until:
-            await self._look()
+            async with self._looking:  # of many at once one looks: another look would forget what was counted since
+                if self._clock() >= self._until:
+                    await self._look()
         if self._keep is not None and submitted.limits.deadline > longest(self._keep):
             raise InvalidMessage(
                 f"the deadline is {submitted.limits.deadline:g} s, and may be {longest(self._keep):g} s at the most, as this "
@@ -86,7 +91,7 @@ class Room:
         """At both lanes at once: one look serves whoever uses both."""
         found, self._behind = await asyncio.gather(self._queued(), self._undecided())
         if found is None:
-            self._limit, self._keep, self._until = None, None, self._clock() + BLIND
+            self._limit, self._keep, self._until = None, None, self._unseen_until
             return
         self._keep = found.keep
         self._limit, self._messages, self._until = found.limit, Counter(found.messages), self._clock() + FRESH
@@ -98,6 +103,7 @@ class Room:
             return await self._bus.queued(self._subjects.work_stream, self._subjects.work("*", "*"))
         except (BusUnavailable, Refused) as e:
             log.info("how full the queues are cannot be seen; submitting all the same", error=str(e))
+            self._unseen_until = self._clock() + _blind(e)
             return None
 
     async def _undecided(self) -> int:
@@ -109,8 +115,12 @@ class Room:
             return sum(await self._bus.depth(topology.coordinator(self._subjects)))
         except (BusUnavailable, Refused) as e:
             log.info("how far orchestrators are behind cannot be seen; submitting all the same", error=str(e))
-            self._blind_until = self._clock() + BLIND
+            self._blind_until = self._clock() + _blind(e)
             return 0
+
+
+def _blind(error: BusUnavailable | Refused) -> float:
+    return BLIND if isinstance(error, Refused) else UNANSWERED
 
 
 def may_wait(limit: int, lane: Lane) -> int:

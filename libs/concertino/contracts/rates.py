@@ -386,9 +386,10 @@ def _counts(state: Rates, knock: Knock) -> bool:
 
 
 def _paid(state: Rates, knock: Knock, sign: int) -> Rates:
+    """A call takes a bucket that is full at the most: what is said of a limit may make no sense, and holds nobody for days."""
     costs = _amounts(knock.requests, knock.input, knock.output)
     buckets = {
-        name: structs.replace(bucket, level=min(bucket.level + sign * costs[name], bucket.limit))
+        name: structs.replace(bucket, level=min(bucket.level + sign * min(costs[name], bucket.limit), bucket.limit))
         for name, bucket in _named(state)
     }
     return structs.replace(state, buckets=buckets)
@@ -406,8 +407,8 @@ def _told(state: Rates, told: Mapping[Name, Allowance]) -> Rates:
     buckets = dict(state.buckets)
     counting = [knock for knock in state.knocks if _counts(state, knock)]
     for name, said in told.items():
-        owed = sum(_amounts(knock.requests, knock.input, knock.output)[name] for knock in counting)
-        owed += state.coming if name in ("tokens", "output-tokens") else 0.0
+        owed = sum(min(_amounts(knock.requests, knock.input, knock.output)[name], said.limit) for knock in counting)
+        owed += min(state.coming, said.limit) if name in ("tokens", "output-tokens") else 0.0
         buckets[name] = Bucket(limit=said.limit, rate=said.rate, level=said.remaining - owed)
     return structs.replace(state, buckets=buckets)
 

@@ -20,8 +20,11 @@ MISCONFIGURED = 2
 """Exit status of a service that no other start will help: somebody has to correct a setting."""
 
 
+BYTES = f"a whole number of bytes, {1 << 20} (1 MiB) or more"
+
+
 def default_cache() -> str:
-    """Where indexes, clones and fetched documents are kept unless ``CTN_CACHE`` says otherwise."""
+    """Where indexes and clones are kept unless ``CTN_CACHE`` says otherwise."""
     return str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concertino")
 
 
@@ -122,10 +125,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Private networks that pages may come from all the same, as ``10.1.0.0/16,127.0.0.0/8``. Else private, loopback,
     link-local and metadata addresses are refused."""
     cache: str = msgspec.field(default_factory=default_cache)
-    """Where indexes, clones and fetched documents are kept."""
-    clone_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    """Where indexes and clones are kept; and the tasks of ``concertino up``, unless it is given ``--store``."""
+    clone_bytes: Annotated[int, Meta(ge=1 << 20, description=BYTES)] = 1 << 30
     """Of one repository: what is fetched of it, and again its files. What is larger is not cloned."""
-    cache_bytes: Annotated[int, Meta(ge=1 << 20)] = 10 << 30
+    cache_bytes: Annotated[int, Meta(ge=1 << 20, description=BYTES)] = 10 << 30
     """Of all clones and indexes below ``CTN_CACHE`` together, of all processes that share it. Those that nobody uses make room,
     least recently used first; where that is not enough, work is tried again later, and what alone is larger is refused."""
     source_roots: str = "/"

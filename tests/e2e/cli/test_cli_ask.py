@@ -179,6 +179,7 @@ def test_wrong_usage(cli: Any) -> None:
         ("ask", "Why?", "--deadline", "soon"): "--deadline",
         ("ask", "Why?", "--deadline", "-5s"): "--deadline '-5s' is no duration: write 90s",
         ("list", "--since", "-5m"): "--since '-5m' is no duration: write 90s",
+        ("redrive", "x", "--wait", "-5m"): "--wait '-5m' is no duration: write 90s",
         ("list", "--limit", "0"): "--limit 0: list 1 task at least",
         ("ask", "Why?", "--effort", "huge"): "--effort",
         ("ask", "Why?", "--nope"): "--nope",

@@ -40,6 +40,7 @@ class Looked(MemoryBus):
 
     async def queued(self, stream: str, subjects: str) -> Queued:
         self.asked += 1
+        await asyncio.sleep(0)  # it takes its time, and others come meanwhile
         if self.refuses:
             raise self.refuses
         return await super().queued(stream, subjects)
@@ -108,6 +109,14 @@ async def test_who_submits_much_asks_seldom_and_counts_what_he_submits(bus: Look
     assert (bus.asked, bus.asked_behind) == (1, 1)
 
 
+async def test_of_many_that_are_submitted_at_once_one_looks_and_all_are_counted(bus: Looked) -> None:
+    client = Client(bus=bus)
+    came = await asyncio.gather(*(client.submit("What?") for _ in range(50)), return_exceptions=True)
+    assert [type(one) for one in came if not isinstance(one, str)] == [QueueFull] * 46
+    assert len((await stored(bus))[0]) == 4
+    assert (bus.asked, bus.asked_behind) == (1, 1)
+
+
 async def test_with_time_given_it_is_submitted_once_there_is_room(bus: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "FRESH", 0.0)
     await fill(bus, "plan", 4)
@@ -137,6 +146,21 @@ async def test_who_may_not_look_submits_all_the_same(bus: Looked, why: Exception
     for _ in range(3):
         await client.submit("What?")
     assert bus.asked == 1
+
+
+async def test_who_was_not_answered_asks_again_soon_as_a_bus_that_is_slow_is_asked_too_much(bus: Looked) -> None:
+    now = 0.0
+    client = room.Room(bus, SUBJECTS, lambda: now)
+    bus.refuses = bus.refuses_behind = BusUnavailable("no answer in time")
+    await client.take(Submitted(request="What?"))
+    bus.refuses = bus.refuses_behind = None
+    await fill(bus, "plan", 4)
+    await undecided(bus, BEHIND)
+    now += room.UNANSWERED
+    with pytest.raises(QueueFull, match="queue of 'plan'"):
+        await client.take(Submitted(request="What?"))
+    with pytest.raises(QueueFull, match="orchestrators are behind"):
+        await client.take(Submitted(request="What?", plan=WEB, lane="batch"))
 
 
 async def test_a_task_that_would_outlive_its_log_is_refused_and_nothing_is_stored(bus: Looked) -> None:

@@ -196,7 +196,7 @@ async def test_who_is_to_wait_beyond_the_time_that_there_is_learns_for_how_long(
     assert (one.pauses, len(api.asked)) == ([], 2)
 
 
-@pytest.mark.parametrize("strange", ["nan", "inf", "-inf", "soon", ""])
+@pytest.mark.parametrize("strange", ["nan", "inf", "-inf", "soon", "", f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT"])
 async def test_a_wait_that_is_no_number_of_seconds_is_none(api: MessagesApi, claude: Make, strange: str) -> None:
     api.on("", Fault(429, headers={"retry-after": strange}), SAYS)
     one = claude("docs", FLAKY)

@@ -71,6 +71,8 @@ def test_what_contradicts_itself_or_is_not_there_is_named(environment: dict[str,
         ("CTN_NATS_INBOX", "..", "'..' is not what it has to be: letters, digits, _ and -, in parts joined by dots"),
         ("CTN_NATS_TLS_NAME", "nats:4222", "'nats:4222' is not what it has to be: a server's name, without its port"),
         ("CTN_REPLICAS", "9", "Expected `int` <= 5"),
+        ("CTN_CACHE_BYTES", "5Gi", "'5Gi' is not what it has to be: a whole number of bytes, 1048576 (1 MiB) or more"),
+        ("CTN_CLONE_BYTES", "0", "'0' is not what it has to be: a whole number of bytes, 1048576 (1 MiB) or more"),
     ],
 )
 def test_a_wrong_value_is_told_what_would_be_right(variable: str, value: str, why: str) -> None:

@@ -134,7 +134,19 @@ def test_a_call_that_is_larger_than_the_limit_waits_until_it_is_full() -> None:
     state = known(input_tokens=(1_000, 500))
     state, wait = waited(state, ask("c", tokens=50_000), NOW)
     assert wait.seconds == pytest.approx(30)
-    assert state.buckets["input-tokens"].level == -49_500
+    assert state.buckets["input-tokens"].level == -500  # a full one: what it needs beyond that, nobody can wait for
+
+
+@pytest.mark.parametrize("limit", ["1", "5", "1e-300"])
+def test_a_limit_that_is_smaller_than_any_call_holds_nobody_for_days(limit: str) -> None:
+    name = "anthropic-ratelimit-input-tokens"
+    state = gone(gone(Rates(), ask("a", tokens=30_000), NOW), ask("b", tokens=30_000), NOW)
+    state = rates.saw(state, "a", rates.allowed({f"{name}-limit": limit, f"{name}-remaining": "0"}), NOW)
+    for number in range(1, 4):
+        state, wait = waited(state, ask(f"c{number}", tokens=30_000), NOW)
+        assert wait.seconds == pytest.approx(60.0 * (number + 1)), "each takes a bucket that is full, at the most"
+    state = rates.left(state, "c3", NOW)
+    assert waited(state, ask("d", tokens=30_000), NOW)[1].seconds == pytest.approx(240.0)
 
 
 def test_what_waited_and_leaves_takes_nothing() -> None:

@@ -172,7 +172,7 @@ def _wait(headers: httpx2.Headers) -> float | None:
         pass
     try:
         return max(parsedate_to_datetime(given).timestamp() - time.time(), 0.0)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None
 
 
