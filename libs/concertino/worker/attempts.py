@@ -13,6 +13,7 @@ import structlog
 from concertino.bus.port import Delivery
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import ConcertinoError, Transient
+from concertino.contracts.facts import storable
 from concertino.contracts.messages import Begun, Failure, Progress, ResultStatus, Settled, Signal, Work
 from concertino.masking import masked
 from concertino.telemetry import metrics, tracing
@@ -165,9 +166,8 @@ class Attempts:
 
     async def _say(self, work: Work, attempt: int, doing: str, text: str) -> None:
         replica = self._replica
-        told = Progress(
-            doing=masked(doing), at=replica.clock(), work=work.id, attempt=attempt, worker=replica.name, text=masked(text)
-        )
+        doing, text = masked(storable(doing)), masked(storable(text))
+        told = Progress(doing=doing, at=replica.clock(), work=work.id, attempt=attempt, worker=replica.name, text=text)
         try:
             await replica.bus.publish(replica.subjects.progress(work.task, work.id), encode(told))
         except ConcertinoError as e:
