@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from worker_stage import Gate, Said, Stage
@@ -234,6 +235,35 @@ async def test_work_that_comes_again_while_its_result_waits_to_be_written_is_not
     result = await stage.result()
     await stage.settled()
     assert (thinking.asked, result.attempts, result.spent) == ([1, 2, 3], 1, {"small": THREE})
+
+
+async def test_work_that_comes_again_to_whoever_lost_it_and_does_not_end_is_begun_again(stage: Stage) -> None:
+    ends, other, began = asyncio.Event(), Gate(), list[int]()
+
+    async def stays(brief: Subtask, context: Context) -> None:
+        began.append(len(began))
+        while len(began) == 1 and not ends.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await ends.wait()
+
+    wire = stage.wire()
+    wire.leases_are_lost = True
+    staying = await stage.replica(stays, wire=wire, slots=2)
+    await stage.submit()
+    await until(lambda: bool(began))
+    for consumption in staying._consumptions:
+        consumption._slots = 0  # type: ignore[attr-defined]
+    dying = await stage.replica(other)
+    await stage.elapse(Settings().lease + 1)
+    await other.until_begun()
+    await until(lambda: all(job.context.cancelled for job in staying._roster.jobs()), "it is told that another has the work")
+    wire.leases_are_lost = False
+    for consumption in staying._consumptions:
+        consumption._slots = 2  # type: ignore[attr-defined]
+    await stage.kill(dying)
+    await stage.elapse(Settings().lease + 1)
+    assert ((await stage.result()).worker, began) == ("r1", [0, 1])
+    ends.set()
 
 
 async def test_a_leaving_worker_hands_over_at_the_next_turn(stage: Stage) -> None:
