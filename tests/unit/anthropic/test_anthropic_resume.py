@@ -440,3 +440,15 @@ async def test_an_answer_that_is_to_blame_is_asked_for_anew(api: MessagesApi, cl
         await one.model.research(Bench().job(structs.replace(one.hooks, journal=journal)))
         assert len(api.asked) == asked
         await journal.close("tried_again", doubted=doubted)
+
+
+async def test_half_a_character_is_kept_as_none_and_not_paid_for_again(api: MessagesApi, claude: Make) -> None:
+    api.on("", every=by_turn(UseTools(Tool("search", query="port")), Say('{"claims": [], "gaps": ["half a \ud83d"]}')))
+    bench = Bench()
+
+    async def attempt(one: Claude, hooks: Hooks) -> Any:
+        return (await one.model.research(bench.job(hooks))).value
+
+    assert await dying_everywhere(api, claude, attempt) == 3
+    one = claude()
+    assert (await attempt(one, one.hooks)).gaps == ("half a ?",)

@@ -17,7 +17,7 @@ from anthropic.types.beta import BetaMessage
 from concertino.contracts.budget import Line
 from concertino.contracts.checkpoints import Bill, together
 from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded, RateLimited
-from concertino.contracts.facts import failure
+from concertino.contracts.facts import failure, storable
 from concertino.contracts.messages import Record, Usage
 from concertino.model.anthropic.asking import Question, Said, error_of, question, said
 from concertino.model.anthropic.defaults import Chosen
@@ -264,6 +264,9 @@ class Calls:
         if message.stop_reason == "max_tokens" and call.room < call.question.room:
             call.ended = message.stop_reason
             raise BudgetSpent(f"the budget left {call.room:,} tokens for an answer, and it is longer")
+        for block in message.content:
+            if block.type == "text":  # what cannot be kept would be paid for again
+                block.text = storable(block.text)
         await self.keep(call, said(call.question.model, message))
         if message.stop_reason == "refusal":
             raise _declined(message)
