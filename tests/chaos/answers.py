@@ -18,6 +18,9 @@ TROUBLE = 0.08
 """How many requests are not answered as they should be."""
 MOST_TURNS = 4
 
+WRITE_UP = "Give your findings now"
+"""Whoever is asked for them before the conversation has come to its end is asked something else than its next turn."""
+
 _BRIEF = re.compile(r"<brief>\n(.*?)\n</brief>", re.DOTALL)
 
 
@@ -43,7 +46,7 @@ def turn_of(asked: Asked) -> Turn:
         raise ValueError(f"a request without a mark: {text[:200]}")
     task, kind, subtask = found[0]
     if role == "research":
-        return Turn(task, f"result.{kind}.{subtask}", role, asked.turns)
+        return Turn(task, f"result.{kind}.{subtask}", role, asked.turns, "write up" if WRITE_UP in text else "")
     work = f"plan.{int(orders.GAP in text)}" if role == "plan" else "synthesis.0"
     first = asked.whole["messages"][0] if role == "digest" else None
     about = hashlib.sha256(str(first).encode()).hexdigest()[:12] if first else ""

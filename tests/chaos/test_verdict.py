@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from msgspec import structs
 from tests.chaos import __main__ as command
-from tests.chaos import collect
-from tests.chaos.answers import Turn
+from tests.chaos import collect, orders
+from tests.chaos.answers import Turn, turn_of
 from tests.chaos.model import Call, Calls
 from tests.chaos.verdict import KNOWN_AFTER, OVERDUE, Broke, Evidence, Kept, Verdict, percentile, placed, verdict
 from tests.chaos.watch import Seen
@@ -35,6 +35,8 @@ from concertino.contracts.messages import (
 )
 from concertino.contracts.state import fold
 from concertino.contracts.subjects import FactName
+from concertino.model.anthropic import research
+from concertino.testing import Asked
 
 TASK, WORK = "c1-0-0000", "result.tally.s0"
 PLAN = Plan(subtasks=(Subtask(id="s0", kind="tally", objective="count"),), synthesize=False)
@@ -259,3 +261,13 @@ def test_the_exit_status_says_it(found: Evidence, status: int, capsys: pytest.Ca
 def test_what_a_living_worker_reserved_is_given_back(said: tuple[str, Message], stuck: bool) -> None:
     hold = Hold(id="h", work=WORK, attempt=1, delivery=1, amount=Amount(tokens=10))
     assert collect.ended(hold, facts([LOG[0], said])) is stuck
+
+
+@pytest.mark.parametrize("ask", [research._FINISH_UP, research._TIME_UP, research._BUDGET_UP, research._CIRCLES])
+def test_to_be_asked_for_what_there_is_is_another_question_than_the_turn_it_comes_instead_of(ask: str) -> None:
+    def turn(*says: str) -> Turn:
+        told = [{"role": "user", "content": f"<brief>\n{orders.mark(TASK, 'docs', 's0')} Look.\n</brief>"}]
+        whole = {"system": "You research.", "messages": [*told, *({"role": "user", "content": text} for text in says)]}
+        return turn_of(Asked("/v1/messages", {}, whole, whole))
+
+    assert turn() == turn("It says 3.") != turn(ask)

@@ -44,7 +44,7 @@ class Streams:
 
     async def restore(self) -> None:
         """Make those anew that are gone. What is there stays as it is, however it is configured: a newer release may have."""
-        for stream in self._streams.values():
+        for stream in list(self._streams.values()):  # more may be provisioned meanwhile
             reply = await self._api.call(calls.stream_info(stream.name))
             if reply.error and reply.error.err_code == STREAM_NOT_FOUND:
                 await self._make(stream)

@@ -53,7 +53,13 @@ def failure(error: BaseException) -> Failure:
     return Failure(code="bug", message=_cut(f"{type(error).__name__}: {error}"))
 
 
+def storable(text: str) -> str:
+    """``text`` as a message can hold it: half a character is none, as in names of files that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _cut(text: str) -> str:
+    text = storable(text)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} … ({len(text)} characters)"
 
 

@@ -13,6 +13,7 @@ import structlog
 from concertino.bus.port import Delivery
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import ConcertinoError, Transient
+from concertino.contracts.facts import storable
 from concertino.contracts.messages import Begun, Failure, Progress, ResultStatus, Settled, Signal, Work
 from concertino.masking import masked
 from concertino.telemetry import metrics, tracing
@@ -106,7 +107,7 @@ class Attempts:
             servers=replica.servers,
             clock=replica.clock,
             limits=replica.limits,
-            journal=await self._journal(work, hold),
+            journal=await self._journal(found, hold),
         )
         lane = replica.subjects.lane_of(hold.message.subject)
         job = Job(work, found.attempt, context, replica.name, lane, hold.message.time, hold.attempt)
@@ -117,13 +118,13 @@ class Attempts:
             job.since = await replica.intake.since(work, hold)
         return job
 
-    async def _journal(self, work: Work, hold: Hold) -> Journal:
+    async def _journal(self, found: Run, hold: Hold) -> Journal:
         """Nobody goes on from what a hedge began, so nothing is kept of it."""
-        replica, kept = self._replica, None
+        replica, work, kept = self._replica, found.work, None
         if work.attempt == 1:
             kept = Checkpoints(replica.bus, replica.subjects, work.task, work.id, 1, work.deadline)
         journal = Journal(kept, replica.kind, replica.name, hold.attempt, replica.clock)
-        if hold.attempt > 1:
+        if hold.attempt > 1 or found.before:
             await journal.open()
         return journal
 
@@ -165,9 +166,8 @@ class Attempts:
 
     async def _say(self, work: Work, attempt: int, doing: str, text: str) -> None:
         replica = self._replica
-        told = Progress(
-            doing=masked(doing), at=replica.clock(), work=work.id, attempt=attempt, worker=replica.name, text=masked(text)
-        )
+        doing, text = masked(storable(doing)), masked(storable(text))
+        told = Progress(doing=doing, at=replica.clock(), work=work.id, attempt=attempt, worker=replica.name, text=text)
         try:
             await replica.bus.publish(replica.subjects.progress(work.task, work.id), encode(told))
         except ConcertinoError as e:

@@ -13,7 +13,7 @@ from msgspec import structs
 from concertino.bus.port import Delivery
 from concertino.contracts.checkpoints import beyond
 from concertino.contracts.errors import ConcertinoError, Transient, category
-from concertino.contracts.facts import failure
+from concertino.contracts.facts import failure, storable
 from concertino.contracts.messages import Failure, ResultStatus, Settled, Spent, Usage, Work
 from concertino.masking import masked
 from concertino.telemetry import metrics, tracing
@@ -107,7 +107,7 @@ class Endings:
         used = beyond(job.context.spent, job.journal.accounted) if job.journal.taken_over else job.context.spent
         spent = Spent(
             worker=job.replica,
-            why=masked(why),
+            why=masked(storable(why)),
             code=failure(error).code if error else "",
             category=category(error) if error else "",
             attempt=job.attempt,

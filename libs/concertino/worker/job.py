@@ -47,6 +47,8 @@ class Job:
         """It is to end here."""
         self.context.cancelled = True
         self.journal.end()
+        if self.hold:
+            self.hold.lost = self.journal.taken_over
         if self.running:
             self.running.cancel()
 

@@ -23,6 +23,8 @@ class Hold:
     def __init__(self, delivery: Delivery) -> None:
         self._newest = delivery
         self._ended: asyncio.Event | None = None
+        self.lost = False
+        """Whether another has the work. Who holds it was told to end, and may not."""
 
     @property
     def message(self) -> Stored:

@@ -55,8 +55,9 @@ class Roster:
             hold.end()
 
     def held(self, task: str, work: str, attempt: int = 1) -> Hold | None:
-        """On the first attempt at this piece of work, or on that one, where it is here."""
-        return self._held.get((task, work, 1)) or self._held.get((task, work, attempt))
+        """On the first attempt at this piece of work, or on that one, where it is here, and to go on."""
+        found = self._held.get((task, work, 1)) or self._held.get((task, work, attempt))
+        return found if found and not found.lost else None
 
     # --- what nobody waits for
 

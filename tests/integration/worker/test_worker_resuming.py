@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from worker_stage import Gate, Said, Stage
@@ -12,6 +13,7 @@ from concertino.contracts.messages import Begun, Record, ResultStatus, Spent, Su
 from concertino.model.port import Call
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
+from concertino.worker.intake import QUEUED_LONG
 from kit.waiting import until
 
 ONE = Usage(model_calls=1, input_tokens=100, output_tokens=10, cost_usd=0.25)
@@ -235,6 +237,35 @@ async def test_work_that_comes_again_while_its_result_waits_to_be_written_is_not
     assert (thinking.asked, result.attempts, result.spent) == ([1, 2, 3], 1, {"small": THREE})
 
 
+async def test_work_that_comes_again_to_whoever_lost_it_and_does_not_end_is_begun_again(stage: Stage) -> None:
+    ends, other, began = asyncio.Event(), Gate(), list[int]()
+
+    async def stays(brief: Subtask, context: Context) -> None:
+        began.append(len(began))
+        while len(began) == 1 and not ends.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await ends.wait()
+
+    wire = stage.wire()
+    wire.leases_are_lost = True
+    staying = await stage.replica(stays, wire=wire, slots=2)
+    await stage.submit()
+    await until(lambda: bool(began))
+    for consumption in staying._consumptions:
+        consumption._slots = 0  # type: ignore[attr-defined]
+    dying = await stage.replica(other)
+    await stage.elapse(Settings().lease + 1)
+    await other.until_begun()
+    await until(lambda: all(job.context.cancelled for job in staying._roster.jobs()), "it is told that another has the work")
+    wire.leases_are_lost = False
+    for consumption in staying._consumptions:
+        consumption._slots = 2  # type: ignore[attr-defined]
+    await stage.kill(dying)
+    await stage.elapse(Settings().lease + 1)
+    assert ((await stage.result()).worker, began) == ("r1", [0, 1])
+    ends.set()
+
+
 async def test_a_leaving_worker_hands_over_at_the_next_turn(stage: Stage) -> None:
     leaving, other = Thinking(), Thinking()
     leaving.holds = {2}
@@ -298,6 +329,22 @@ async def test_what_comes_for_the_first_time_reads_nothing_and_keeps_nothing_wit
     await stage.settled()
     assert wire.newest_read == 0
     assert await stage.bus.read(stage.subjects.checkpoints_stream, ">") == []
+
+
+async def test_deliveries_that_are_counted_anew_pay_for_no_turn_again(stage: Stage) -> None:
+    """The consumer of the queue was deleted: who made it anew begins with the first delivery."""
+    first, other = Thinking(), Thinking()
+    first.holds = {2}
+    dying = await stage.replica(first, told_after=0.02)
+    await stage.submit()
+    await first.until_asked(2)
+    await until(lambda: all(job.told for job in dying._roster.jobs()), "it says that it has begun")
+    await stage.kill(dying)
+    await stage.elapse(QUEUED_LONG)
+    stage.server._consumers.clear()
+    await stage.replica(other)
+    result = await stage.result()
+    assert (first.asked, other.asked, result.spent) == ([1, 2], [2, 3], {"small": ONE + TWO})
 
 
 async def test_who_follows_sees_that_it_was_begun_again_at_once(stage: Stage) -> None:

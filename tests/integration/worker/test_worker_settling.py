@@ -14,7 +14,7 @@ from worker_stage import DEADLINE, KIND, Gate, Stage
 
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, SourceError
-from concertino.contracts.messages import Finding, Locator, Passage, Result, ResultStatus, Returned, Subtask, Usage
+from concertino.contracts.messages import Finding, Locator, Passage, Result, ResultStatus, Returned, Spent, Subtask, Usage
 from concertino.masking import MARK
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
@@ -496,3 +496,26 @@ async def test_a_fact_that_a_delivery_does_not_count_is_believed(stage: Stage) -
         await stage.log.write("t1", stage.subjects.returned("result.echo.s1", delivery), Returned(worker="r0"))
     await stage.replica(gate, settings=Settings(attempts=4))
     assert (await stage.result()).attempts == 3
+
+
+async def test_what_is_said_of_a_file_whose_name_is_no_utf_8_fails_nothing_and_is_read(stage: Stage) -> None:
+    failures = [SourceError("caf\udce9 cannot be read"), BusUnavailable("caf\udce9 is away")]
+
+    async def read(brief: Subtask, context: Context) -> list[Finding]:
+        await context.progress("reading caf\udce9")
+        if failures:
+            raise failures.pop()
+        return []
+
+    await stage.replica(read)
+    await stage.submit()
+    await until(lambda: len(failures) == 1)
+    await stage.elapse(5)
+    result = await stage.result()
+    await stage.settled()
+    assert result.error
+    assert (result.error.code, result.error.message[:19], result.attempts) == ("source", "caf? cannot be read", 2)
+    spent = await stage.log.read_one("t1", stage.subjects.spent("result.echo.s1", 1))
+    assert spent
+    assert isinstance(spent.message, Spent)
+    assert spent.message.why == "caf? is away"
