@@ -53,6 +53,7 @@ class StreamConfig(Struct, frozen=True):
     discard_new_per_subject: bool = False
     max_age: int = 0
     """Nanoseconds."""
+    num_replicas: int = 1
 
 
 class ConsumerInfo(Struct, frozen=True):

@@ -130,21 +130,23 @@ class JetStream:
 
         await self.subscribe(calls.STREAM_DELETED, deleted)
 
-    async def provision(self, topology: Topology) -> None:
+    async def provision(self, topology: Topology, *, shrinks: bool = True) -> None:
+        """Not ``shrinks``: what is there is not kept for a shorter time, nor in fewer copies."""
         if not self._provisions:
             for consumer in topology.consumers:
                 await self._expect_consumer(consumer)
             return
         for stream in topology.streams:
-            await self._provision_stream(stream)
-            self._streams.remember(stream)
+            self._streams.remember(await self._provision_stream(stream, shrinks=shrinks))
         for consumer in topology.consumers:
             await self._provision_consumer(consumer)
 
-    async def _provision_stream(self, stream: Stream) -> None:
-        config = msgspec.json.encode(stream.config())
-        reply = await self._api.call(calls.create_stream(stream.name), config)
+    async def _provision_stream(self, stream: Stream, *, shrinks: bool) -> Stream:
+        reply = await self._api.call(calls.create_stream(stream.name), msgspec.json.encode(stream.config()))
         if reply.error and reply.error.err_code in NAME_IN_USE:
+            if not shrinks:
+                stream = await self._kept(stream)
+            config = msgspec.json.encode(stream.config())
             if stream.max_each:
                 there = await self.queued(stream.name, ">")
                 fitting = stream.fitting(there.limit, there.messages.values())
@@ -153,6 +155,20 @@ class JetStream:
                 config = msgspec.json.encode(fitting.config())
             reply = await self._api.call(calls.update_stream(stream.name), config)
         expect_no_error(reply, f"stream {stream.name} cannot be provisioned")
+        return stream
+
+    async def _kept(self, stream: Stream) -> Stream:
+        reply = await self._api.call(calls.stream_info(stream.name))
+        if reply.error:
+            return stream  # whoever writes it next says what is wrong
+        kept = stream.at_least(reply.config.max_age / 1e9, reply.config.num_replicas)
+        if kept != stream:
+            log.warning(
+                "a stream is kept for longer, or in more copies, than CTN_KEEP and CTN_REPLICAS of this service say, and stays "
+                "so: `python -m concertino.runtime.provision` makes it what they say",
+                stream=stream.name,
+            )
+        return kept
 
     async def _provision_consumer(self, consumer: Consumer) -> None:
         request = msgspec.json.encode({"stream_name": consumer.stream, "config": consumer.config()})

@@ -93,6 +93,11 @@ class Stream(Struct, frozen=True):
             return self
         return structs.replace(self, max_each=max(limit, self.max_each) if limit else 0)
 
+    def at_least(self, max_age: float, replicas: int) -> Stream:
+        """This, with nothing taken from a stream that keeps messages for ``max_age`` (0: for ever), in so many copies."""
+        longest = max(max_age, self.max_age) if max_age and self.max_age else 0
+        return structs.replace(self, max_age=longest, replicas=max(replicas, self.replicas))
+
 
 class Consumer(Struct, frozen=True):
     """A durable pull consumer. ``ack_wait`` is the lease, in seconds."""

@@ -82,7 +82,8 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
     )
     if config.provision:
         await bus.provision(
-            installation(config.subjects, replicas=config.replicas, keep=config.keep, max_queued=config.max_queued)
+            installation(config.subjects, replicas=config.replicas, keep=config.keep, max_queued=config.max_queued),
+            shrinks=False,  # who is started beside others, with settings of its own, takes nothing from them
         )
         await bus.keep_provisioned()
     service = await start(bus, config)

@@ -91,10 +91,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "ctn"
     """Of every subject, stream and bucket: installations with different prefixes can share an account."""
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
-    """Copies of each stream, in a cluster."""
+    """Copies of each stream, in a cluster. Where streams are there, services make more, and only
+    ``python -m concertino.runtime.provision`` fewer."""
     keep: Annotated[float, Meta(ge=60)] = 8 * DAY
     """How long the log of a task, its evidence and its results stay. No task may take longer than a day less than that (than
-    half of it, where that is more): what is deleted has no outcome. It is for whoever provisions, and for the orchestrators."""
+    half of it, where that is more): what is deleted has no outcome. It is for whoever provisions, and for the orchestrators.
+    Where streams are there, services make it longer, and only ``python -m concertino.runtime.provision`` shorter."""
     max_queued: Annotated[int, Meta(ge=1, le=100_000_000)] = MAX_QUEUED
     """Pieces of work that each queue (of one kind, in one lane) holds at the most, waiting or under way. Where one is full,
     tasks that need it are refused until there is room; all are, where about as many facts wait for orchestrators. It is for

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, structs
 
-from concertino.contracts.errors import Category, RateLimited, Transient, category
+from concertino.contracts.errors import Category, DeadlineExceeded, RateLimited, Transient, category
 from concertino.contracts.facts import failure
 from concertino.contracts.messages import Failure, Spent
 
@@ -82,8 +82,12 @@ def after(
 
 
 def with_history(found: Failure, earlier: Sequence[Spent]) -> Failure:
-    """``found``, the failure of the last attempt, with what the ``earlier`` ones ended in."""
+    """``found``, the failure of the last attempt, with what the ``earlier`` ones ended in. Where its time was up, the
+    last of them that says more than that is told in full: it may be what took the time."""
     told = "; ".join(f"{spent.attempt}: {spent.code} ({spent.category})" for spent in earlier if spent.category)
+    if found.code == DeadlineExceeded.code:
+        whys = [spent.why for spent in earlier if spent.category and spent.why not in ("", found.message)]
+        told += f"; before that: {whys[-1]}" if whys else ""
     return structs.replace(found, message=f"{found.message} [earlier attempts: {told}]") if told else found
 
 

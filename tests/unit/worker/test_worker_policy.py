@@ -120,6 +120,20 @@ def test_the_last_failure_tells_of_those_before_it() -> None:
     assert with_history(last, earlier).message == told
 
 
+def test_whose_time_was_up_tells_what_had_taken_it() -> None:
+    last = Failure(code="deadline", message="the time is up", retryable=True)
+    earlier = [
+        Spent(attempt=1, why="the API of m is overloaded (HTTP 529)", code="model_unavailable", category="overloaded"),
+        Spent(attempt=2, why="the time is up", code="deadline", category="transient"),
+        Spent(attempt=2, why="handed back"),
+    ]
+    assert with_history(last, earlier).message == (
+        "the time is up [earlier attempts: 1: model_unavailable (overloaded); 2: deadline (transient); "
+        "before that: the API of m is overloaded (HTTP 529)]"
+    )
+    assert with_history(last, earlier[1:]).message == "the time is up [earlier attempts: 2: deadline (transient)]"
+
+
 def test_poison_is_what_was_begun_too_often() -> None:
     assert poisoned(4, 4) is None
     failure = poisoned(5, 4)
