@@ -114,6 +114,7 @@ class Journal:
 
     async def open(self) -> None:
         """Go on from what earlier deliveries left. Where it cannot be read, the work begins anew."""
+        self._looked = True
         if self._checkpoints is None:
             return
         found: list[Checkpoint] = []

@@ -9,11 +9,12 @@ from typing import Any
 from worker_stage import Gate, Said, Stage
 
 from concertino.contracts.errors import BusUnavailable, ModelUnavailable
-from concertino.contracts.messages import Begun, Record, ResultStatus, Spent, Subtask, Usage
+from concertino.contracts.messages import Begun, Checkpoint, Record, ResultStatus, Spent, Subtask, Usage
 from concertino.model.port import Call
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
 from concertino.worker.intake import QUEUED_LONG
+from concertino.worker.journal import Checkpoints
 from kit.waiting import until
 
 ONE = Usage(model_calls=1, input_tokens=100, output_tokens=10, cost_usd=0.25)
@@ -46,6 +47,7 @@ class Thinking:
 
     async def turn(self, turn: int, context: Context) -> None:
         journal, key = context.hooks.journal, f"turn {turn}"
+        await journal.begin()
         if journal.recall(key):
             return
         await journal.turn()
@@ -345,6 +347,8 @@ async def test_deliveries_that_are_counted_anew_pay_for_no_turn_again(stage: Sta
     await stage.replica(other)
     result = await stage.result()
     assert (first.asked, other.asked, result.spent) == ([1, 2], [2, 3], {"small": ONE + TWO})
+    took_over = [c for c in await checkpoints(stage) if c.worker == "r2" and not c.records]
+    assert len(took_over) == 1, "it was read once"
 
 
 async def test_who_follows_sees_that_it_was_begun_again_at_once(stage: Stage) -> None:
@@ -383,3 +387,7 @@ async def spent(stage: Stage, delivery: int) -> Spent:
     assert fact
     assert isinstance(fact.message, Spent)
     return fact.message
+
+
+async def checkpoints(stage: Stage) -> list[Checkpoint]:
+    return await Checkpoints(stage.bus, stage.subjects, "t1", WORK, 1).all()
