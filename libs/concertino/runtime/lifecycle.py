@@ -86,9 +86,9 @@ async def _serve(name: str, config: Settings, start: Callable[[Bus, Settings], A
             shrinks=False,  # who is started beside others, with settings of its own, takes nothing from them
         )
         await bus.keep_provisioned()
-    service = await start(bus, config)
     release = version("concertino")
-    await bus.answer_discovery(name, release)
+    await bus.answer_discovery(name, release)  # before it is announced: who sees it there may ask at once
+    service = await start(bus, config)
     metrics.BUILD.labels(name, release).set(1)
     metrics.CONNECTED.set_function(lambda: bus.connected)
     probes = Probes(lambda: _missing(bus, service, stop), lambda: service.stuck)
