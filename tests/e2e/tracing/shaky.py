@@ -63,7 +63,7 @@ async def handle(brief: Subtask, context: Context) -> list[Finding]:
                 await asyncio.sleep(0.05)
         case "take long":
             await asyncio.sleep(250)
-    return [Finding(claim="opentelemetry" if any(name.startswith("opentelemetry") for name in sys.modules) else "nothing")]
+    return [Finding(claim="opentelemetry" if any(name.startswith("opentelemetry") for name in list(sys.modules)) else "nothing")]
 
 
 async def told(context: Context) -> bool:
