@@ -63,7 +63,8 @@ async def handle(brief: Subtask, context: Context) -> list[Finding]:
                 await asyncio.sleep(0.05)
         case "take long":
             await asyncio.sleep(250)
-    return [Finding(claim="opentelemetry" if any(name.startswith("opentelemetry") for name in list(sys.modules)) else "nothing")]
+    loaded = any(name.startswith("opentelemetry") for name in list(sys.modules))  # a thread may import another meanwhile
+    return [Finding(claim="opentelemetry" if loaded else "nothing")]
 
 
 async def told(context: Context) -> bool:
