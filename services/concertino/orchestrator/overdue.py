@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Overdue:
-    """Each orchestrator looks: what two of them say counts once, as what the server says later does."""
+    """Each orchestrator looks: what two of them say is stored once, and what the server says later decides nothing any more."""
 
     def __init__(self, bus: Bus, subjects: Subjects, clock: Clock = time.time, every: float = EVERY) -> None:
         self._bus, self._subjects, self._clock, self._every = bus, subjects, clock, every
@@ -64,7 +64,8 @@ class Overdue:
                 timer=name.about,
                 late=round(self._clock() - at, 1),
             )
-            await self._bus.overwrite(self._subjects.due(task, name.about), b"", {})
+            # The same message of each orchestrator that looks: stored once.
+            await self._bus.enqueue(self._subjects.due(task, name.about), b"", f"{stored.subject} {stored.sequence}")
             await self._bus.unschedule(stored.subject)
             metrics.OVERDUE.inc()
 
