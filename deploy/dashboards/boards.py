@@ -155,6 +155,12 @@ FLEET = Board(
                     [Query("sum by (state) (max by (namespace, state) (concertino_triggers))", "{{state}}")],
                 ),
                 Panel(
+                    "Timers that did not go off",
+                    "In NATS; an orchestrator said so in its place, seconds late. Anything above 0: look at its servers.",
+                    "ops",
+                    [Query("sum(rate(concertino_timers_overdue_total[$__rate_interval]))")],
+                ),
+                Panel(
                     "Requests to sites",
                     "Pages and documents that workers fetched, by how that ended; 4xx and 5xx are answers.",
                     "ops",

@@ -6,6 +6,7 @@ import time
 from concertino.bus.port import Bus, Consumption
 from concertino.bus.topology import Topology, coordinator
 from concertino.orchestrator.coordinator import Coordinator
+from concertino.orchestrator.overdue import Overdue
 from concertino.orchestrator.planner import worker as planner
 from concertino.orchestrator.queues import QueueWatch
 from concertino.orchestrator.stragglers import Stragglers, parse
@@ -17,8 +18,11 @@ from concertino.worker.runtime import Runtime
 class Orchestrator:
     """Both halves at work."""
 
-    def __init__(self, coordinator: Coordinator, triggers: Consumption, planner: Runtime, queues: QueueWatch) -> None:
-        self._coordinator, self._triggers, self._planner, self._queues = coordinator, triggers, planner, queues
+    def __init__(
+        self, coordinator: Coordinator, triggers: Consumption, planner: Runtime, queues: QueueWatch, overdue: Overdue
+    ) -> None:
+        self._coordinator, self._triggers, self._planner = coordinator, triggers, planner
+        self._queues, self._overdue = queues, overdue
 
     @property
     def alive(self) -> bool:
@@ -30,7 +34,7 @@ class Orchestrator:
 
     async def drain(self, grace: float) -> None:
         """Take nothing new; a plan in the making is finished, or handed back after ``grace`` seconds."""
-        await asyncio.gather(self._coordinator.stop(), self._planner.drain(grace), self._queues.stop())
+        await asyncio.gather(self._coordinator.stop(), self._planner.drain(grace), self._queues.stop(), self._overdue.stop())
 
 
 async def start(bus: Bus, settings: Settings) -> Orchestrator:
@@ -42,7 +46,9 @@ async def start(bus: Bus, settings: Settings) -> Orchestrator:
     running = await planner.start(bus, settings)
     queues = QueueWatch(bus, settings.subjects)
     queues.start()
-    return Orchestrator(coordinating, triggers, running, queues)
+    overdue = Overdue(bus, settings.subjects)
+    overdue.start()
+    return Orchestrator(coordinating, triggers, running, queues, overdue)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ _TALKS = {kind: f"conversation {kind}" for kind in OF_WORK}
 _WHO = {"kind", *(f"announcement {kind}" for kind in OF_WORK)}
 READS: dict[str, set[str]] = {
     CLIENT: {*FACTS, *BLOBS, *OLD_BLOBS, *_WHO},
-    ORCHESTRATOR: {*FACTS, *BLOBS, *OLD_BLOBS, *_WHO, "ledger", _TALKS[PLAN]},
+    ORCHESTRATOR: {*FACTS, *BLOBS, *OLD_BLOBS, *_WHO, "ledger", _TALKS[PLAN], "timer"},
     PROVISION: {"kind"},
     MONITOR: set(),
     SYNTHESIZE: {*_ABOUT[SYNTHESIZE], "halted", *BLOBS, *OLD_BLOBS, *_WHO, "ledger", _TALKS[SYNTHESIZE]},
@@ -54,7 +54,7 @@ READS: dict[str, set[str]] = {
 WRITES: dict[str, set[str]] = {
     CLIENT: {*_BY_CLIENTS, *(b for b in BLOBS if b.startswith("client."))},
     ORCHESTRATOR: {
-        *(*_BY_ORCHESTRATORS, *_ABOUT[PLAN], *BLOBS, "ledger", "timer"),
+        *(*_BY_ORCHESTRATORS, *_ABOUT[PLAN], *BLOBS, "ledger", "timer", "due"),
         *(OF_WORK[kind] for kind in KINDS),  # that failed by a limit which it holds
         *(f"work {kind}" for kind in OF_WORK),
         *(f"announcement {PLAN}", f"progress {PLAN}", _TALKS[PLAN]),
@@ -102,6 +102,7 @@ def stored(task: str) -> list[Thing]:
         *(Thing(name, SUBJECTS.unowned_blob(name), SUBJECTS.blobs_stream) for name in (*BLOBS, *OLD_BLOBS)),
         *(Thing(name, calls.key(bucket, key), calls.bucket_stream(bucket)) for name, bucket, key in keys),
         *(Thing(_TALKS[k], SUBJECTS.checkpoint(task, w, 1, 1), SUBJECTS.checkpoints_stream) for k, w in OF_WORK.items()),
+        Thing("timer", SUBJECTS.timer(task, "join"), SUBJECTS.timers_stream),
     ]
 
 
@@ -109,7 +110,6 @@ def said(task: str) -> list[Thing]:
     """All that can be written or said."""
     return [
         *(thing for thing in stored(task) if thing.name not in OLD_BLOBS),
-        Thing("timer", SUBJECTS.timer(task, "join")),
         Thing("due", SUBJECTS.due(task, "join")),
         *(Thing(f"work {kind}", SUBJECTS.work("batch", kind)) for kind in OF_WORK),
         *(Thing(f"progress {kind}", SUBJECTS.progress(task, work)) for kind, work in OF_WORK.items()),
