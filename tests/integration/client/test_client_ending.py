@@ -41,7 +41,8 @@ class Counted(MemoryBus):
     async def read(
         self, stream: str, subjects: str, after: int = 0, reach: int = 0, since: float | None = None
     ) -> list[Stored]:
-        self.wide.append(after)
+        if stream == SUBJECTS.tasks_stream:
+            self.wide.append(after)
         return await super().read(stream, subjects, after, reach, since)
 
     async def newest(self, stream: str, subject: str) -> Stored | None:
