@@ -51,7 +51,7 @@ STRANGE_PLACES = [
     "synthesis.0",
 ]
 STRANGE_PLACES += ["cancel", "timer.join", "timer.hedge-1", "due.hedge-x", "due.limit-7", "outcome", "later.0"]
-STRANGE_PLACES += ["finish", "due.finish-begun"]
+STRANGE_PLACES += ["finish", "due.finish-begun", "timer.room", "due.room"]
 
 
 def may(misfortune: str) -> Callable[[Any], Any]:

@@ -263,6 +263,9 @@ class JetStream:
                 start = {"seq": page[-1].sequence + 1}
                 yield page
 
+    async def count(self, stream: str, subjects: str) -> int:
+        return await self._api.patiently(lambda: self._api.count(stream, subjects))
+
     async def _newest_of_each(self, stream: str, subjects: str) -> list[Stored]:
         async def attempt() -> list[Stored] | None:
             try:

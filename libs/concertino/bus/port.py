@@ -155,6 +155,9 @@ class Bus(Protocol):
         """What was stored on ``subjects`` from Unix time ``since`` on, in order, a part at a time: for what is too much to be
         held at once."""
 
+    async def count(self, stream: str, subjects: str) -> int:
+        """How many messages there are on ``subjects``, in the words of whichever replica answers."""
+
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
         """Messages waiting, and messages delivered and not settled. (0, 0) where there is no such consumer.
 

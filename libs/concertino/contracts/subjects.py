@@ -30,6 +30,9 @@ FINISH = "finish"
 CLIENT, ORCHESTRATOR, PROVISION, MONITOR = "client", "orchestrator", "provision", "monitor"
 """The users of an installation that are no workers. A worker's role is its kind."""
 
+ROOM = "room"
+"""The timer of a task whose work waits for room in its queue: there is one for as long as it does."""
+
 HALTED = "halted"
 """The fact that a task is over while work of it is not."""
 

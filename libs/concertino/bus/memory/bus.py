@@ -105,6 +105,9 @@ class MemoryBus:
         await self._hop()
         return self.server.stream(stream).last(subjects)
 
+    async def count(self, stream: str, subjects: str) -> int:
+        return len(await self.read(stream, subjects))
+
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
         await self._hop()
         found = self.server.consumer(consumer)
