@@ -258,6 +258,12 @@ class Orchestration(RuleBasedStateMachine):
     def a_timer_goes_off(self, data: st.DataObject) -> None:
         self.world.fire(data.draw(st.sampled_from(sorted(self.world.timers))))
 
+    @rule(data=st.data())
+    @may("early timers")
+    @precondition(lambda self: self.world.timers)
+    def a_timer_is_overdue(self, data: st.DataObject) -> None:
+        self.world.overdue(data.draw(st.sampled_from(sorted(self.world.timers))))
+
     @rule(reason=st.sampled_from(["", "changed my mind"]))
     @may("cancel")
     def cancel(self, reason: str) -> None:

@@ -104,7 +104,7 @@ def orchestrator(subjects: Subjects) -> Role:
         publish=(
             *(subjects.fact("*", name) for name in ("dispatched.*", subjects.work_of("*"), "outcome", HALTED)),
             subjects.timer("*", "*"),
-            subjects.due("*", "*"),
+            subjects.overdue("*", "*"),
             calls.direct(subjects.timers_stream),
             subjects.signal("*"),
             subjects.signal("*", subjects.work_of("*")),

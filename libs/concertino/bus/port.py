@@ -209,8 +209,11 @@ class Bus(Protocol):
     async def publish(self, subject: str, data: bytes, headers: Headers | None = None) -> None:
         """To whoever listens now. Not stored, not confirmed."""
 
-    async def subscribe(self, subject: str, listener: Listener) -> Subscription:
+    async def subscribe(self, subject: str, listener: Listener, *, confirm: bool = True) -> Subscription:
         """Call ``listener`` with every message on ``subject``, facts included. Active when this returns.
+
+        Without ``confirm`` that costs no round trip: it is active before whatever is asked of the server after this returned,
+        and nothing is said where the user has no permission.
 
         One message at a time, in order; what ``listener`` raises is logged. What the server stores because of a schedule does
         not pass by.

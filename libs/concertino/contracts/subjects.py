@@ -187,6 +187,9 @@ class Subjects(Struct, frozen=True):
     def due(self, task: str, name: str) -> str:
         return self.fact(task, f"due.{name}")
 
+    def overdue(self, task: str, name: str) -> str:
+        return self.fact(task, f"overdue.{name}")
+
     def parse_fact(self, subject: str) -> tuple[str, FactName]:
         """Task and name of a fact. The task is returned as it stands: :func:`check_id` judges it."""
         rest = subject[len(self.prefix) + len(".task.") :]

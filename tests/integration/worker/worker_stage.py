@@ -62,12 +62,12 @@ class Wire(MemoryBus):
         self.newest_read += 1
         return await super().newest(stream, subject)
 
-    async def subscribe(self, subject: str, listener: Listener) -> Subscription:
+    async def subscribe(self, subject: str, listener: Listener, *, confirm: bool = True) -> Subscription:
         async def hear(message: Stored) -> None:
             if not self.hears_nothing:
                 await listener(message)
 
-        return await super().subscribe(subject, hear)
+        return await super().subscribe(subject, hear, confirm=confirm)
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         self.reconnected.append(callback)

@@ -163,7 +163,7 @@ class MemoryBus:
         await self._hop()
         self.server.publish(subject, data, headers or {}, stored=False)
 
-    async def subscribe(self, subject: str, listener: Listener) -> Subscription:
+    async def subscribe(self, subject: str, listener: Listener, *, confirm: bool = True) -> Subscription:
         await self._hop()
         flow = self.server.subscribe(subject, listener)
         self._flows.append(flow)
