@@ -14,7 +14,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.bus.topology import Consumer
 from concertino.contracts.codec import decode
 from concertino.contracts.errors import BusUnavailable
-from concertino.contracts.messages import Announcement, Lane, Progress, Settled, Source, Subtask, Work
+from concertino.contracts.messages import Announcement, Lane, Limits, Progress, Settled, Source, Subtask, Work
 from concertino.contracts.subjects import LANES, Subjects
 from concertino.model.extractive import Extractive
 from concertino.runtime.settings import Settings
@@ -147,6 +147,7 @@ class Stage:
         deadline: float = DEADLINE,
         objective: str = "say it",
         sources: Sequence[Source] = (),
+        limits: Limits | None = None,
         **brief: Any,
     ) -> Work:
         work = Work(
@@ -156,6 +157,7 @@ class Stage:
             request=objective,
             brief=Subtask(id=id_.rpartition(".")[2], kind=KIND, objective=objective, **brief),
             sources=tuple(sources),
+            limits=limits or Limits(),
             deadline=self.server.now() + deadline,
         )
         await self.log.enqueue(lane, work)
