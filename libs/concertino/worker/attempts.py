@@ -120,12 +120,13 @@ class Attempts:
         return job
 
     async def _journal(self, found: Run, hold: Hold) -> Journal:
-        """Nobody goes on from what a hedge began, so nothing is kept of it."""
-        replica, work, kept = self._replica, found.work, None
-        if work.attempt == 1:
-            kept = Checkpoints(replica.bus, replica.subjects, work.task, work.id, 1, work.deadline)
+        """A hedge begins with what the slow attempt has kept. Nobody goes on from what it began itself."""
+        replica, work = self._replica, found.work
+        kept = Checkpoints(replica.bus, replica.subjects, work.task, work.id, 1, work.deadline)
         journal = Journal(kept, replica.kind, replica.name, hold.attempt, replica.clock)
-        if hold.attempt > 1:
+        if work.attempt > 1:
+            await journal.copy()
+        elif hold.attempt > 1:
             await journal.open()
         return journal
 

@@ -142,9 +142,24 @@ class Journal:
             self._is_unreadable(e)
             return
         self._number = len(found) + 1
+        self._hold(kept)
+        self.unbooked = self.accounted = kept.unbooked
+
+    async def copy(self) -> None:
+        """Begin with what an attempt has kept that goes on beside this one: nothing is taken from it, no number, nor what it
+        paid. What this one asks itself is not kept."""
+        self._looked = True
+        checkpoints, self._checkpoints = self._checkpoints, None
+        if checkpoints is None:
+            return
+        try:
+            self._hold(await checkpoints.resumed(await checkpoints.all()))
+        except ConcertinoError as e:
+            self._is_unreadable(e)
+
+    def _hold(self, kept: Resumed) -> None:
         for record in kept.records:
             self._held[record.key].append(record)
-        self.unbooked = self.accounted = kept.unbooked
 
     @property
     def resumes(self) -> bool:

@@ -46,9 +46,9 @@ def decide(state: State, now: float, kinds: Collection[str], hedging: Hedging = 
         effects += _finishing(state, now)
     elif not join.closed(state, now):
         slow = hedge.slow_at(state, step)
-        if timer := alarms.missing(state, now, hedge.TIMER, slow.values()):
-            effects.append(SetTimer(*timer))
         overdue = hedge.overdue(state, now, slow, hedging)
+        if timer := alarms.missing(state, now, hedge.TIMER, [at for id_, at in slow.items() if id_ not in overdue]):
+            effects.append(SetTimer(*timer))
         work += [structs.replace(w, attempt=hedge.HEDGE) for w in step if w.id in overdue]
     if work:
         # The first free number: who takes it has seen every wave before it, and so repeats none of their work.
