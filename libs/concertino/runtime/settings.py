@@ -133,7 +133,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Of one repository: what is fetched of it, and again its files. What is larger is not cloned."""
     cache_bytes: Annotated[int, Meta(ge=1 << 20, description=BYTES)] = 10 << 30
     """Of all clones and indexes below ``CTN_CACHE`` together, of all processes that share it. Those that nobody uses make room,
-    least recently used first; where that is not enough, work is tried again later, and what alone is larger is refused."""
+    least recently used first; where that is not enough, work is tried again later. What is larger, alone or
+    with what the same subtask has open, is refused."""
     source_roots: str = "/"
     """Folders (separated by ``:``) that a task's local sources must lie in."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0

@@ -33,6 +33,7 @@ from concertino.masking import credentials, learn, masked
 from concertino.model import prompts
 from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
 from concertino.model.wish import Wish
+from concertino.retrieval.cache import Cache
 from concertino.retrieval.wanted import shown
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -119,6 +120,11 @@ class Context:
             on_ended=self._on_tool_ended,
             captures=captured(os.environ),
         )
+
+    @functools.cached_property
+    def cache(self) -> Cache:
+        """The folder of clones and indexes, for this piece of work."""
+        return Cache(Path(self.settings.cache), self.settings.cache_bytes)
 
     @functools.cached_property
     def hooks(self) -> Hooks:
