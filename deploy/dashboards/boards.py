@@ -155,8 +155,8 @@ FLEET = Board(
                     [Query("sum by (state) (max by (namespace, state) (concertino_triggers))", "{{state}}")],
                 ),
                 Panel(
-                    "Timers that did not go off",
-                    "In NATS; an orchestrator said so in its place, seconds late. Anything above 0: look at its servers.",
+                    "Timers that did not come",
+                    "An orchestrator said what was due in the place of NATS, seconds late. For long: look at its servers.",
                     "ops",
                     [Query("sum(rate(concertino_timers_overdue_total[$__rate_interval]))")],
                 ),

@@ -24,9 +24,9 @@ class Effort(Struct, frozen=True):
     slices: int = 3
     """Turns of each of two that are compared."""
     starts: int = 3
-    runs: int = 3
+    runs: int = 4
     """Realistic tasks of each sort."""
-    learned: int = 6
+    learned: int = 10
     """Realistic tasks before them, from which it is known what is slow."""
     pace: float = 1.0
     """Of the model in the section on a realistic task: half of it is twice as fast."""

@@ -21,7 +21,7 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
     """Sizes one after the other, those who are compared one task each in turn."""
     async with site() as ours, limit(ours.fleet.url, WORKERS) as skeleton:
         for k in effort.sizes:
-            took: dict[str, list[float]] = {"ours": [], "limit": [], "bare": [], "report": []}
+            took: dict[str, list[float]] = {"ours": [], "limit": [], "bare": [], "whole": [], "report": []}
             for run in range(effort.warm + MOST):
                 if run == effort.warm:
                     end = time.perf_counter() + effort.seconds
@@ -31,11 +31,13 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
                 took["ours"].append(await ours.task(k) * 1e3)
                 took["limit"].append(await skeleton.task(k) * 1e3)
                 took["bare"].append(await ours.bare(k) * 1e3)
+                took["whole"].append(await ours.task(k, whole=True) * 1e3)
                 took["report"].append(await ours.task(k, report=True) * 1e3)
             base, times = median(took["limit"]), len(took["ours"])
             yield Figure(f"k = {k}, p50", median(took["ours"]), "ms", base, "limit", GOALS.get(k), note=f"{times} runs")
             yield Figure(f"k = {k}, p99", percentile(took["ours"], 99), "ms", percentile(took["limit"], 99), "limit")
             yield Figure(f"k = {k}, p50, against the bus", median(took["ours"]), "ms", median(took["bare"]), "bare bus")
+            yield Figure(f"k = {k}, p50 with what each found", median(took["whole"]), "ms", base, "limit")
             yield Figure(f"k = {k}, p50 with a report", median(took["report"]), "ms", base, "limit")
         runs = max(effort.least, int(effort.seconds))
         overheads = [(await ours.task(UNITS, seconds=[UNIT] * UNITS) - UNIT) * 1e3 for _ in range(runs)]

@@ -20,6 +20,8 @@ from concertino.contracts.codec import decode
 from concertino.contracts.messages import Dispatched
 
 GOAL = 1.15
+_OTHERS = 1000
+"""The number of the first question that is asked to warm up, or beside those with a straggler."""
 READERS = 4
 """Processes that read documents: slots for twelve parts, and a few to spare."""
 
@@ -30,18 +32,17 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
     of = (*ALWAYS, *more)
     with Api(functools.partial(recorded.rules, pace=effort.pace)) as api:
         told = {"CTN_MODEL": "anthropic", **api.environment}
-        questions = count()
+        others = count(_OTHERS)
         async with site(of=of, environment=told) as ours:
-            # With the first one processes load what they need: it must not teach them that this is what parts take.
-            await _asked(ours, next(questions), "hurried", effort.pace)
+            await _asked(ours, next(others), "hurried", effort.pace)  # with the first one processes load what they need
             for _ in range(effort.learned):
-                await _asked(ours, next(questions), "never", effort.pace)
+                await _asked(ours, next(others), "never", effort.pace)
             usual = list[Asked]()
             late: dict[Straggles, list[Asked]] = {"searching": [], "answering": []}
-            for _ in range(effort.runs):
+            for question in range(1, effort.runs + 1):
                 for straggles, found in late.items():
-                    found.append(await _asked(ours, next(questions), straggles, effort.pace))
-                    usual.append(await _asked(ours, next(questions), "never", effort.pace))
+                    found.append(await _asked(ours, question, straggles, effort.pace))
+                    usual.append(await _asked(ours, next(others), "never", effort.pace))
         yield _figure("no straggler", usual)
         hedges = sum(asked.hedges for asked in usual) / len(usual) / recorded.PARTS
         yield Figure("subtasks hedged where none straggles", hedges * 100, "%")
@@ -49,8 +50,9 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
         for straggles, found in late.items():
             yield _figure(f"of these: stuck while {straggles}", found)
         async with site(of=of, environment={**told, "CTN_HEDGE": "off"}) as ours:
-            await _asked(ours, next(questions), "hurried", effort.pace)
-            unhedged = [await _asked(ours, next(questions), "answering", effort.pace) for _ in range(effort.runs)]
+            await _asked(ours, next(others), "hurried", effort.pace)
+            again = range(effort.runs + 1, 2 * effort.runs + 1)  # of one that was asked before nothing straggles
+            unhedged = [await _asked(ours, question, "answering", effort.pace) for question in again]
         yield _figure("a straggler, not hedged", unhedged)
 
 

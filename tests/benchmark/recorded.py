@@ -27,7 +27,8 @@ PLANNING, WEIGHING, WRITING = 1.0, 1.0, 2.0
 Straggles = Literal["never", "searching", "answering", "hurried"]
 """Which call of the first part takes so long, the first time that it is made. Where all is hurried no part takes any time."""
 
-_GOLDEN = 0.618033988749895
+_GOLDEN, _DIAGONAL = 0.618033988749895, math.sqrt(2)
+"""Multiples of these, without what is whole of them, lie evenly between 0 and 1, however few there are."""
 _PART = re.compile(r"part (\d+) of question (\d+), straggles (\w+)")
 _QUESTION = re.compile(r"question (\d+), straggles (\w+)")
 
@@ -40,10 +41,12 @@ class Timing(Struct, frozen=True):
 
     @classmethod
     def of(cls, question: int, pace: float) -> Timing:
-        """Of each question the same, whoever asks. Parts are drawn from all of the spread alike, one from each twelfth of
-        it, and so are, from question to question, those that are begun again: a few questions say what many would."""
+        """Of each question the same, whoever asks. Parts are spread as twelve are that are drawn by chance, the slowest of
+        them as the slowest of twelve is; but from question to question the slowest, and what is begun again, go through
+        all that they can be evenly: four questions in a row (from 1 on) have the means of many, within a hundredth."""
         drawn = random.Random(question)
-        shares = [(n + drawn.random()) / PARTS for n in range(PARTS)]
+        slowest = (question * _DIAGONAL % 1) ** (1 / PARTS)
+        shares = [slowest, *(drawn.uniform(0.0, slowest) for _ in range(PARTS - 1))]
         drawn.shuffle(shares)
         return cls(tuple(_seconds(share) * pace for share in shares), _seconds(question * _GOLDEN % 1) * pace)
 

@@ -48,3 +48,13 @@ async def test_checkpoints_come_back_in_their_order_however_many_and_large(world
     assert await checkpoints.all(after=15) == written[15:]
     assert not await checkpoints.put(20, written[0], world.now())
     assert await Checkpoints(bus, world.subjects, "a", "plan.1", 1).all() == []
+
+
+async def test_messages_are_counted_by_their_subjects(world: World, bus: Bus) -> None:
+    subjects = world.subjects
+    assert await bus.count(subjects.timers_stream, subjects.timer("*", "room")) == 0
+    for task, name in (("a", "join"), ("a", "room"), ("b", "room"), ("c", "room"), ("c", "room")):
+        await bus.schedule(subjects.timer(task, name), world.now() + 3600, subjects.due(task, name))
+    await bus.unschedule(subjects.timer("b", "room"))
+    assert await bus.count(subjects.timers_stream, subjects.timer("*", "room")) == 2
+    assert await bus.count(subjects.timers_stream, subjects.timer("a", "room")) == 1

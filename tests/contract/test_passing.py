@@ -189,6 +189,18 @@ async def test_a_listener_hears_others_from_the_moment_it_is_subscribed(world: W
     assert (heard.messages[0].sequence, heard.messages[0].headers["traceparent"]) == (0, "00-1")
 
 
+async def test_a_listener_that_is_not_confirmed_hears_what_comes_after_the_next_call(world: World, bus: Bus) -> None:
+    subjects, other, heard = world.subjects, await world.connect(), Heard()
+
+    for i in range(20):
+        await bus.subscribe(subjects.fact(f"t{i}", "outcome"), heard, confirm=False)
+        await bus.write_once(subjects.fact(f"t{i}", "submitted"), b"{}")
+        await other.write_once(subjects.fact(f"t{i}", "outcome"), b"%d" % i)
+
+    await until(lambda: len(heard.messages) == 20)
+    assert heard.data == [b"%d" % i for i in range(20)]
+
+
 async def test_a_listener_hears_facts_that_others_store_and_those_refused_too(world: World, bus: Bus) -> None:
     subjects, other, heard = world.subjects, await world.connect(), Heard()
     await bus.subscribe(subjects.task("a"), heard)

@@ -77,6 +77,11 @@ class World:
         del self.timers[name]
         self._append(f"due.{name}", b"", {})
 
+    def overdue(self, name: str) -> None:
+        """Said by an orchestrator. The server may still say so."""
+        if f"overdue.{name}" not in map(str, (fact.name for fact in self.log)):
+            self._append(f"overdue.{name}", b"", {})
+
     @property
     def state(self) -> State:
         return fold(TASK, self.log)

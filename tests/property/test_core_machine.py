@@ -51,7 +51,7 @@ STRANGE_PLACES = [
     "synthesis.0",
 ]
 STRANGE_PLACES += ["cancel", "timer.join", "timer.hedge-1", "due.hedge-x", "due.limit-7", "outcome", "later.0"]
-STRANGE_PLACES += ["finish", "due.finish-begun"]
+STRANGE_PLACES += ["finish", "due.finish-begun", "timer.room", "due.room"]
 
 
 def may(misfortune: str) -> Callable[[Any], Any]:
@@ -257,6 +257,12 @@ class Orchestration(RuleBasedStateMachine):
     @precondition(lambda self: self.world.timers)
     def a_timer_goes_off(self, data: st.DataObject) -> None:
         self.world.fire(data.draw(st.sampled_from(sorted(self.world.timers))))
+
+    @rule(data=st.data())
+    @may("early timers")
+    @precondition(lambda self: self.world.timers)
+    def a_timer_is_overdue(self, data: st.DataObject) -> None:
+        self.world.overdue(data.draw(st.sampled_from(sorted(self.world.timers))))
 
     @rule(reason=st.sampled_from(["", "changed my mind"]))
     @may("cancel")

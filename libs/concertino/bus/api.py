@@ -154,6 +154,11 @@ class Api:
             raise BusUnavailable(f"reading {stream}: {status} {description}")
         return messages, headers.get("Nats-Num-Pending", "0") != "0"
 
+    async def count(self, stream: str, subjects: str) -> int:
+        """Messages on ``subjects``: the server says beside the first one how many follow."""
+        messages, _ = await self.direct(stream, {"seq": 1, "batch": 1, "next_by_subj": subjects})
+        return sum(1 + int((message.headers or {}).get("Nats-Num-Pending", 0)) for message in messages)
+
     async def newest(self, stream: str, subject: str) -> Msg | None:
         """The newest message on ``subject``, from whichever replica answers."""
         [message] = await self.requests.ask(calls.newest(stream, subject), b"")

@@ -263,6 +263,9 @@ class JetStream:
                 start = {"seq": page[-1].sequence + 1}
                 yield page
 
+    async def count(self, stream: str, subjects: str) -> int:
+        return await self._api.patiently(lambda: self._api.count(stream, subjects))
+
     async def _newest_of_each(self, stream: str, subjects: str) -> list[Stored]:
         async def attempt() -> list[Stored] | None:
             try:
@@ -381,7 +384,7 @@ class JetStream:
         except (nats.errors.Error, OSError) as e:
             raise BusUnavailable(f"{subject}: {reason(e)}") from e
 
-    async def subscribe(self, subject: str, listener: Listener) -> Subscription:
+    async def subscribe(self, subject: str, listener: Listener, *, confirm: bool = True) -> Subscription:
         async def on_message(message: Msg) -> None:
             try:
                 await listener(passed_by(message))
@@ -392,10 +395,11 @@ class JetStream:
             subscription = await self._nc.subscribe(subject, cb=on_message, pending_msgs_limit=-1, pending_bytes_limit=-1)
         except (nats.errors.Error, OSError) as e:
             raise BusUnavailable(f"{subject}: {reason(e)}") from e
-        # Subscribed is when the server knows: one round trip behind the SUB line makes sure of that.
-        await self._api.call(calls.INFO)
-        if subject.lower() in self._denied:
-            raise Refused(f"the NATS user has no permission to listen to {subject!r}: see docs/security.md")
+        if confirm:
+            # Subscribed is when the server knows: one round trip behind the SUB line makes sure of that.
+            await self._api.call(calls.INFO)
+            if subject.lower() in self._denied:
+                raise Refused(f"the NATS user has no permission to listen to {subject!r}: see docs/security.md")
         return _Subscription(self._nc, subscription)
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:

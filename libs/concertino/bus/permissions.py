@@ -89,6 +89,7 @@ def client(subjects: Subjects) -> Role:
             calls.consumer_info(_any(subjects.work_stream)),
             calls.consumer_info(topology.coordinator(subjects)),
             calls.stream_info(subjects.work_stream),
+            calls.direct(subjects.timers_stream),
         ),
         subscribe=(_inbox(subjects, CLIENT), subjects.task("*"), subjects.progress("*")),
     )
@@ -103,7 +104,7 @@ def orchestrator(subjects: Subjects) -> Role:
         publish=(
             *(subjects.fact("*", name) for name in ("dispatched.*", subjects.work_of("*"), "outcome", HALTED)),
             subjects.timer("*", "*"),
-            subjects.due("*", "*"),
+            subjects.overdue("*", "*"),
             calls.direct(subjects.timers_stream),
             subjects.signal("*"),
             subjects.signal("*", subjects.work_of("*")),

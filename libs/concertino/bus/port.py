@@ -155,6 +155,9 @@ class Bus(Protocol):
         """What was stored on ``subjects`` from Unix time ``since`` on, in order, a part at a time: for what is too much to be
         held at once."""
 
+    async def count(self, stream: str, subjects: str) -> int:
+        """How many messages there are on ``subjects``, in the words of whichever replica answers."""
+
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
         """Messages waiting, and messages delivered and not settled. (0, 0) where there is no such consumer.
 
@@ -206,8 +209,11 @@ class Bus(Protocol):
     async def publish(self, subject: str, data: bytes, headers: Headers | None = None) -> None:
         """To whoever listens now. Not stored, not confirmed."""
 
-    async def subscribe(self, subject: str, listener: Listener) -> Subscription:
+    async def subscribe(self, subject: str, listener: Listener, *, confirm: bool = True) -> Subscription:
         """Call ``listener`` with every message on ``subject``, facts included. Active when this returns.
+
+        Without ``confirm`` that costs no round trip: it is active before whatever is asked of the server after this returned,
+        and nothing is said where the user has no permission.
 
         One message at a time, in order; what ``listener`` raises is logged. What the server stores because of a schedule does
         not pass by.

@@ -45,11 +45,15 @@ class TaskLog:
 
     async def write(self, task: str, name: str, message: Message) -> bool:
         """Store the fact ``name``. False: there is one already, and it stays."""
+        return await self.store(task, name, message) is not None
+
+    async def store(self, task: str, name: str, message: Message) -> int | None:
+        """:meth:`write`, and the sequence at which it stands. None: there was one already."""
         subject = self._subjects.fact(task, name)
         data, headers = encode(message), self._headers(type(message))
         if len(data) > _INLINE.get(type(message), INLINE):
             data, headers = await self._large(data, headers, self._subjects.parse_fact(subject)[1].writer)
-        return await self._bus.write_once(subject, data, headers) is not None
+        return await self._bus.write_once(subject, data, headers)
 
     async def enqueue(self, lane: Lane, *work: Work) -> list[QueueFull | None]:
         """Put each of ``work`` into the queue of its kind, and say of each if that is full. The same attempt twice is once."""
@@ -116,10 +120,8 @@ class TaskLog:
         return decode(Checkpoint, payload, message.headers.get(Header.SCHEMA))
 
     @asynccontextmanager
-    async def follow(self, task: str, *, live: bool = True) -> AsyncIterator[AsyncIterator[Fact | Progress]]:
+    async def follow(self, task: str) -> AsyncIterator[AsyncIterator[Fact | Progress]]:
         """Everything about ``task`` from its first fact on, as it happens, and what its workers say they are doing.
-
-        Without ``live`` nothing is told in between: the facts come at the latest with the outcome, at the least cost.
 
         Subscribe first, then read, then wait: nothing falls between. A fact that passed by is read until the log has it; and
         the log is looked at now and then anyway, since what passes by while the connection is down does so unseen. A bus
@@ -139,10 +141,10 @@ class TaskLog:
             except Invalid as e:
                 log.debug("progress that cannot be read", subject=message.subject, error=str(e))
 
-        waking = self._subjects.task(task) if live else self._subjects.fact(task, "outcome")
-        subscriptions = [await self._bus.subscribe(waking, on_fact)]
-        if live:
-            subscriptions.append(await self._bus.subscribe(self._subjects.progress(task), on_progress))
+        subscriptions = [
+            await self._bus.subscribe(self._subjects.task(task), on_fact),
+            await self._bus.subscribe(self._subjects.progress(task), on_progress),
+        ]
         try:
             yield self._events(task, queue, passed)
         finally:

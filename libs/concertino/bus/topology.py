@@ -42,12 +42,12 @@ FACTS = (
     *("submitted", "plan.*", "dispatched.*", "result.*.*", "synthesis.*"),
     # Of a plan or a report, and of a result.
     *("returned.*.*.*", "returned.*.*.*.*", "spent.*.*.*", "spent.*.*.*.*", "begun.*.*.*", "begun.*.*.*.*"),
-    *("again.*", "cancel", FINISH, "outcome", HALTED),
+    *("again.*", "cancel", FINISH, "overdue.*", "outcome", HALTED),
 )
 TIMERS = ("timer.*", "due.*")
 """Facts, too, in a stream of their own, from which the log takes them. A stream with schedules lets whoever may write to any of
 its subjects write to all of them (by a schedule with that target), and delete everything (by a roll-up)."""
-TRIGGERS = ("submitted", "plan.*", "begun.*.*.*.*", "result.*.*", "synthesis.*", "cancel", FINISH, "due.*")
+TRIGGERS = ("submitted", "plan.*", "begun.*.*.*.*", "result.*.*", "synthesis.*", "cancel", FINISH, "due.*", "overdue.*")
 """Facts after which there may be something to do. (A subtask's work that goes on for long may be worth a second attempt.)"""
 
 

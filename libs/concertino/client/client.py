@@ -7,8 +7,9 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,7 @@ from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
 from concertino.client.asking import asking, told
+from concertino.client.ending import Ending, ending
 from concertino.client.failures import Failures, failures, failures_of
 from concertino.client.listing import TaskSummary, newest
 from concertino.client.offers import Offers
@@ -36,6 +38,7 @@ from concertino.contracts.messages import (
     Lane,
     Limits,
     Message,
+    Outcome,
     Plan,
     Progress,
     Source,
@@ -44,7 +47,7 @@ from concertino.contracts.messages import (
 from concertino.contracts.plans import problems
 from concertino.contracts.redrive import redrive, redrive_id, run_by
 from concertino.contracts.state import State, fold
-from concertino.contracts.subjects import CLIENT, FINISH, LANES, Subjects, check_id
+from concertino.contracts.subjects import CLIENT, FINISH, LANES, FactName, Subjects, check_id
 from concertino.contracts.trace import NO_TRACE
 from concertino.contracts.view import TaskView, view
 from concertino.masking import masked, remembering
@@ -131,35 +134,33 @@ class Client:
         Where queues are full, it is tried again for ``wait`` seconds. Raises :class:`InvalidMessage`, :class:`InvalidPlan` and
         :class:`QueueFull` before anything is stored, and :class:`TaskExists` where another request stands under ``task``.
         """
-        with remembering():
-            request, plan = masked(request), masked(plan)
-        submitted = Submitted(
-            request=request,
-            sources=tuple(sources),
-            limits=limits or Limits(),
-            plan=plan,
-            lane=lane,
-            until="plan" if plan_only else "report",
-        )
-        return await self._submit(submitted, task, wait)
+        until: Literal["plan", "report"] = "plan" if plan_only else "report"
+        name = self._name(task)
+        submitted = _said(request, sources, limits, plan, lane, until)
+        await self._submit(submitted, name, wait, new=task is None)
+        return name
 
-    async def _submit(self, submitted: Submitted, task: str | None, wait: float, *, roomy: bool = False) -> str:
-        """``roomy``: room for it was taken already."""
-        # What would be refused by every reader is refused here, with the same words.
-        submitted = decode(Submitted, msgspec.json.encode(submitted))
-        name = check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
+    def _name(self, task: str | None) -> str:
+        return check_id(task) if task is not None else task_id(self._clock(), secrets.randbits)
+
+    async def _submit(
+        self, submitted: Submitted, name: str, wait: float, *, new: bool = False, roomy: bool = False
+    ) -> int | None:
+        """The sequence at which it stands in the log, where it was not there already. ``new``: nobody can have submitted it
+        under that ``name``; ``roomy``: room for it was taken already."""
         if submitted.plan is not None:
             await self._check(submitted, submitted.plan)
         if not roomy:
-            await self._have_room(submitted, wait, task)
+            await self._have_room(submitted, wait, None if new else name)
         with tracing.sending(self._subjects.fact("{task}", "submitted"), name, {Attribute.LANE: submitted.lane}) as span:
-            if not await self._log.write(name, "submitted", submitted):
+            sequence = await self._log.store(name, "submitted", submitted)
+            if sequence is None:
                 there = await self._log.read_known(name, "submitted")
                 if there.message != submitted:
                     raise TaskExists(f"another task was submitted as {name!r}: take another id, or none")
                 span.event(Event.EXISTS)
                 span.link(there.trace)
-        return name
+        return sequence
 
     async def _check(self, submitted: Submitted, plan: Plan) -> None:
         """Raise :class:`InvalidPlan` where ``plan`` cannot be run: not before it was looked who is on the bus now."""
@@ -200,30 +201,52 @@ class Client:
         task: str | None = None,
         wait: float = 0.0,
     ) -> TaskView:
-        """Submit, with up to ``wait`` seconds for room in the queues, and wait for the outcome.
+        """Submit, with up to ``wait`` seconds for room in the queues, and wait for the outcome. The whole task comes with
+        it: who needs no more than how it ended, and its report, has that for less by :meth:`submit` and :meth:`outcome`.
 
         Raises what :meth:`submit` does, and :class:`DeadlineExceeded` where no orchestrator is there to end the task when its
         time is up.
         """
         with asking() as span:
-            name = await self.submit(request, sources=sources, limits=limits, plan=plan, lane=lane, task=task, wait=wait)
-            seen = await self.wait(name, (limits or Limits()).deadline + OVERDUE)
+            name, submitted = self._name(task), _said(request, sources, limits, plan, lane, "report")
+            state = State(name)
+            async with ending(self._bus, self._subjects, name) as end:
+                sequence = await self._submit(submitted, name, wait, new=task is None)
+                if sequence is not None:  # nothing stands before it, and what it says is known
+                    state.apply(Fact(FactName("submitted", ""), submitted, sequence, self._clock()))
+                await self._ended(state, end, submitted.limits.deadline + OVERDUE, at_once=sequence is None)
+            seen = view(state)
             told(span, seen.task, seen.status)
         return seen
 
+    async def outcome(self, task: str, timeout: float | None = None) -> Outcome:
+        """How ``task`` ended, once it has: status, reason, report, and what it cost. However wide the task is, that is one
+        message; what its workers found one by one, :meth:`show` tells.
+
+        Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then.
+        """
+        async with ending(self._bus, self._subjects, check_id(task)) as end, _within(task, timeout):
+            fact = await end.seen(lambda: self._log.read_one(task, "outcome"))
+        assert isinstance(fact.message, Outcome)  # also in the place of one that cannot be read
+        return fact.message
+
     async def wait(self, task: str, timeout: float | None = None) -> TaskView:
         """The task once it has its outcome. Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then."""
-        state = State(task)
-        try:
-            async with asyncio.timeout(timeout), self._log.follow(check_id(task), live=False) as events:
-                async for event in events:
-                    if isinstance(event, Fact):
-                        state.apply(event)
-                    if state.outcome:
-                        break
-        except TimeoutError as e:
-            raise DeadlineExceeded(f"task {task} has no outcome after {timeout:g} s; it goes on") from e
+        state = State(check_id(task))
+        async with ending(self._bus, self._subjects, task) as end:
+            await self._ended(state, end, timeout)
         return view(state)
+
+    async def _ended(self, state: State, end: Ending, timeout: float | None, *, at_once: bool = True) -> None:
+        """Bring ``state`` up to the outcome of its task."""
+
+        async def look() -> Outcome | None:
+            for fact in await self._log.read(state.task, state.sequence):
+                state.apply(fact)
+            return state.outcome
+
+        async with _within(state.task, timeout):
+            await end.seen(look, at_once=at_once)
 
     def follow(self, task: str) -> AbstractAsyncContextManager[AsyncIterator[Fact | Progress]]:
         """Everything about ``task``, from its first fact on, as it happens. Ends only with the ``async with``."""
@@ -325,7 +348,7 @@ class Client:
         gone = await refreshed(self._bus, state)
         found = redrive(state, subtasks, gone, limits)
         try:
-            await self._submit(found.submitted, name, wait, roomy=True)
+            await self._submit(_as_read(found.submitted), name, wait, roomy=True)
         except TaskExists as e:
             there = (await self._log.read_known(name, "submitted")).message
             if not isinstance(there, Submitted) or there.again != task:
@@ -388,3 +411,32 @@ class Client:
     @property
     def _log(self) -> TaskLog:
         return TaskLog(self._bus, self._subjects)
+
+
+def _said(
+    request: str,
+    sources: Sequence[Source],
+    limits: Limits | None,
+    plan: Plan | None,
+    lane: Lane,
+    until: Literal["plan", "report"],
+) -> Submitted:
+    """What a caller says, as every reader will read it. Raises :class:`InvalidMessage`."""
+    with remembering():
+        request, plan = masked(request), masked(plan)
+    limits = limits or Limits()
+    return _as_read(Submitted(request=request, sources=tuple(sources), limits=limits, plan=plan, lane=lane, until=until))
+
+
+def _as_read(submitted: Submitted) -> Submitted:
+    """What would be refused by every reader is refused here, with the same words."""
+    return decode(Submitted, msgspec.json.encode(submitted))
+
+
+@asynccontextmanager
+async def _within(task: str, timeout: float | None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout):
+            yield
+    except TimeoutError as e:
+        raise DeadlineExceeded(f"task {task} has no outcome after {timeout:g} s; it goes on") from e

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -15,7 +15,7 @@ from concertino.bus.port import Bus, Queued
 from concertino.contracts.budget import longest
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, InvalidPlan, QueueFull, Refused
 from concertino.contracts.messages import Lane, Submitted
-from concertino.contracts.subjects import PLAN, SYNTHESIZE, Subjects
+from concertino.contracts.subjects import PLAN, ROOM, SYNTHESIZE, Subjects
 from concertino.runtime.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,8 @@ class Room:
         self._keep: float | None = None
         self._messages: Counter[str] = Counter()
         self._behind = 0
-        self._until = self._unseen_until = self._blind_until = float("-inf")
+        self._until = self._unseen_until = float("-inf")
+        self._blind_until: dict[str, float] = {}
         self._looking = asyncio.Lock()
 
     async def take(self, submitted: Submitted) -> None:
@@ -108,14 +109,24 @@ class Room:
 
     async def _undecided(self) -> int:
         """Facts that orchestrators are not done with: those of submitted tasks, until all their first work is in its queues.
-        0 where it cannot be seen, as the users of the release before may not."""
-        if self._clock() < self._blind_until:
+        Where that waits for room, a timer stands for the task."""
+        return sum(await asyncio.gather(self._seen("their facts", self._facts), self._seen("what waits", self._waiting)))
+
+    async def _facts(self) -> int:
+        return sum(await self._bus.depth(topology.coordinator(self._subjects)))
+
+    async def _waiting(self) -> int:
+        return await self._bus.count(self._subjects.timers_stream, self._subjects.timer("*", ROOM))
+
+    async def _seen(self, what: str, look: Callable[[], Awaitable[int]]) -> int:
+        """0 where it cannot be seen, as the users of earlier releases may not."""
+        if self._clock() < self._blind_until.get(what, float("-inf")):
             return 0
         try:
-            return sum(await self._bus.depth(topology.coordinator(self._subjects)))
+            return await look()
         except (BusUnavailable, Refused) as e:
-            log.info("how far orchestrators are behind cannot be seen; submitting all the same", error=str(e))
-            self._blind_until = self._clock() + _blind(e)
+            log.info("how far orchestrators are behind cannot be seen; submitting all the same", what=what, error=str(e))
+            self._blind_until[what] = self._clock() + _blind(e)
             return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -54,8 +55,26 @@ def failure(error: BaseException) -> Failure:
 
 
 def storable(text: str) -> str:
-    """``text`` as a message can hold it: half a character is none, as in names of files that are no UTF-8."""
-    return text.encode("utf-8", "replace").decode()
+    """``text`` as a message can hold it: half a character is none, as in names of files that are no UTF-8. Two halves that
+    belong together, which came one after the other, are one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        return joined.encode("utf-8", "replace").decode()
+    return text
+
+
+def storable_in(value: Any) -> Any:
+    """``value`` (strings, lists and dicts) with every string in it :func:`storable`."""
+    match value:
+        case str():
+            return storable(value)
+        case list():
+            return [storable_in(one) for one in value]
+        case dict():
+            return {storable_in(key): storable_in(one) for key, one in value.items()}
+    return value
 
 
 def _cut(text: str) -> str:

@@ -357,6 +357,8 @@ class Settled(Message, frozen=True, kw_only=True):
     """From its start by the attempt that ended it."""
     hedge: bool = False
     """Whether a second attempt beside a slow first brought it."""
+    cold: bool = False
+    """Whether its worker's process had not done anything yet when it began: ``seconds`` include what that had to load."""
     model: str = ""
     """Who thought: a model's name, several joined by ``+``, or ``extractive``."""
     prompt: str = ""

@@ -105,6 +105,14 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
         fact("finish", "finish", "finish", "clients", everyone, "The caller wants the report now, on what there is."),
         fact("timer", "timer.{timer}", None, "coordinators", "the server", "A message schedule: fires on `due.{timer}`."),
         fact("due", "due.{timer}", None, "the server", "coordinators", "A timer has fired."),
+        fact(
+            "overdue",
+            "overdue.{timer}",
+            None,
+            "coordinators",
+            "coordinators",
+            "A timer should have fired: `due` is late.",
+        ),
         fact("outcome", "outcome", "outcome", "coordinators", "clients", "How the task ended, with its report."),
         fact("halted", "halted", "halted", "coordinators", "workers", "The task has ended, and work of it has not."),
         Channel(

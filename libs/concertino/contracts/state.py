@@ -34,6 +34,7 @@ from concertino.contracts.messages import (
 from concertino.contracts.subjects import is_number
 from concertino.contracts.trace import NO_TRACE, Trace
 
+_DUE = ("due", "overdue")
 _HEADS = ("submitted", "dispatched.1")
 """The facts that say in which trace a task goes on: that of its caller, or else of who first did something about it."""
 
@@ -89,7 +90,9 @@ class State:
         """Add one fact. Unknown types are left aside: a newer release wrote them."""
         self.sequence = max(self.sequence, fact.sequence)
         name, about, message = str(fact.name), fact.name.about, fact.message
-        if name in self.times:
+        if fact.name.type == "overdue":
+            name = f"due.{about}"  # whichever stands first
+        if name in self.times and not (fact.name.type in _DUE and fact.sequence < self.places[name]):
             return
         match message:
             case Submitted():
@@ -129,7 +132,7 @@ class State:
                 self.halted = message
             case None if fact.name.type == "timer":
                 self.timers.add(about)
-            case None if fact.name.type == "due":
+            case None if fact.name.type in _DUE:
                 self.due.add(about)
             case _:
                 return

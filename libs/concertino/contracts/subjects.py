@@ -30,6 +30,9 @@ FINISH = "finish"
 CLIENT, ORCHESTRATOR, PROVISION, MONITOR = "client", "orchestrator", "provision", "monitor"
 """The users of an installation that are no workers. A worker's role is its kind."""
 
+ROOM = "room"
+"""The timer of a task whose work waits for room in its queue: there is one for as long as it does."""
+
 HALTED = "halted"
 """The fact that a task is over while work of it is not."""
 
@@ -183,6 +186,9 @@ class Subjects(Struct, frozen=True):
 
     def due(self, task: str, name: str) -> str:
         return self.fact(task, f"due.{name}")
+
+    def overdue(self, task: str, name: str) -> str:
+        return self.fact(task, f"overdue.{name}")
 
     def parse_fact(self, subject: str) -> tuple[str, FactName]:
         """Task and name of a fact. The task is returned as it stands: :func:`check_id` judges it."""

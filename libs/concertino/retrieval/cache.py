@@ -17,6 +17,7 @@ import os
 import secrets
 import shutil
 import time
+import weakref
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,11 +59,18 @@ class NoRoom(Transient):
     """What others use, and what is granted to them, leaves no room in the cache folder now. Try again later."""
 
 
+class NoRoomTogether(SourceError):
+    """What one piece of work uses already leaves no room for another thing that it needs: it would wait for itself. Raise
+    CTN_CACHE_BYTES, or give it less at once."""
+
+
 class Cache:
-    """The entries below ``folder``, which may take ``limit`` bytes together."""
+    """The entries below ``folder``, which may take ``limit`` bytes together. What is held through one of these is for one
+    piece of work, so that nothing of it makes room for the rest."""
 
     def __init__(self, folder: Path, limit: int = MOST_BYTES) -> None:
         self.folder, self.limit = folder, limit
+        self._held: list[weakref.ref[Held]] = []
 
     async def make(self, home: Path, what: str) -> Held:
         """A new entry in ``home``, under a name of its own until it is complete. ``what`` it is, errors say."""
@@ -94,7 +102,9 @@ class Cache:
                 return None
             os.utime(entry)
             unless_held.pop_all()
-        return Held(self, entry, what, fd)
+        held = Held(self, entry, what, fd)
+        self._held = [*(ref for ref in self._held if ref()), weakref.ref(held)]
+        return held
 
     def remove(self, entry: Path) -> bool:
         """Whether ``entry`` is gone: nobody held it. Blocks."""
@@ -117,7 +127,8 @@ class Cache:
     def grant(self, entry: Path, size: int, what: str) -> None:
         """Note that ``entry`` takes ``size`` bytes, and remove what is in the way. Blocks.
 
-        Raises :class:`NoRoom`, and :class:`SourceError` where there would be none if it were alone.
+        Raises :class:`NoRoom`; :class:`NoRoomTogether` where what is held here must go first, and :class:`SourceError` where
+        there would be none if it were alone.
         """
         if size > self.limit:
             raise SourceError(
@@ -132,6 +143,13 @@ class Cache:
                     break
                 if self.remove(other):
                     excess -= taken
+            own = {held.folder: held.what for ref in self._held if (held := ref()) and held.in_use} if excess > 0 else {}
+            if own and size + sum(taken for other, (_, taken) in others.items() if other in own) > self.limit:
+                beside = ", ".join(sorted({name for folder, name in own.items() if folder != entry} - {what})) or "the others"
+                raise NoRoomTogether(
+                    f"there is no room for {what}, which takes {size} bytes, beside {beside}: together they take more than the "
+                    f"{self.limit} bytes of all clones and indexes: raise CTN_CACHE_BYTES, or give them to separate subtasks"
+                )
             if excess > 0:
                 raise NoRoom(
                     f"there is no room for {what} now, which takes {size} bytes: all clones and indexes together may take "
@@ -199,6 +217,10 @@ class Held:
             await asyncio.wait({task})
             raise
         return result
+
+    @property
+    def in_use(self) -> bool:
+        return self._fd >= 0
 
     def complete(self) -> None:
         """What lies in its folders now stays as it is, and need not be measured again. Blocks."""

@@ -108,7 +108,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     hedge: str = "auto"
     """After how many seconds of work a subtask is slow: another worker makes a second attempt beside it then, and the result
     that is first counts. ``auto``: learned from the latest of its kind; ``off``: never. By kind: ``auto,web=30,code=off``. At
-    most one in seven is hedged, and nothing with a limit of tokens or cost. For orchestrators."""
+    most one in five is hedged (mostly one in seven, for about 6 % more time of models), and nothing with a limit of tokens
+    or cost. For orchestrators."""
     grace: Annotated[float, Meta(ge=0, le=3600)] = 20.0
     """How long running work may go on after SIGTERM."""
     slots: Annotated[int, Meta(ge=0, le=10_000)] = 0
@@ -132,7 +133,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Of one repository: what is fetched of it, and again its files. What is larger is not cloned."""
     cache_bytes: Annotated[int, Meta(ge=1 << 20, description=BYTES)] = 10 << 30
     """Of all clones and indexes below ``CTN_CACHE`` together, of all processes that share it. Those that nobody uses make room,
-    least recently used first; where that is not enough, work is tried again later, and what alone is larger is refused."""
+    least recently used first; where that is not enough, work is tried again later. What is larger, alone or
+    with what the same subtask has open, is refused."""
     source_roots: str = "/"
     """Folders (separated by ``:``) that a task's local sources must lie in."""
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0

@@ -103,7 +103,7 @@ def _citation(index: int, asked: Asked) -> dict[str, Any]:
 
 def signature(thinking: str) -> str:
     """What a block of thinking is signed with: it may not be changed when it is sent back."""
-    return hashlib.sha256(thinking.encode()).hexdigest()[:32]
+    return hashlib.sha256(thinking.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _thought(thinking: str) -> list[dict[str, Any]]:

@@ -99,21 +99,22 @@ class Attempts:
     async def _begin(self, found: Run, hold: Hold) -> Job:
         work, replica = found.work, self._replica
         hedge = work.attempt > 1
+        journal = await self._journal(found, hold)
         context = Context(
             work,
             bus=replica.bus,
             model=replica.model,
             settings=replica.settings,
             say=functools.partial(self._say, work, found.attempt),
-            delivery=hold.attempt,
+            delivery=journal.delivery,
             last_attempt=found.stands.counted >= replica.settings.attempts and not hedge,
             servers=replica.servers,
             clock=replica.clock,
             limits=replica.limits,
-            journal=await self._journal(found, hold),
+            journal=journal,
         )
         lane = replica.subjects.lane_of(hold.message.subject)
-        job = Job(work, found.attempt, context, replica.name, lane, hold.message.time, hold.attempt)
+        job = Job(work, found.attempt, context, replica.name, lane, hold.message.time, journal.delivery)
         job.trace, job.told, job.hold, job.alone = tracing.here(), hedge, hold, found.stands.alone
         if found.before and found.before.became == "lost" and not job.alone:
             await self._take_over(job)
@@ -122,14 +123,32 @@ class Attempts:
         return job
 
     async def _journal(self, found: Run, hold: Hold) -> Journal:
-        """Nobody goes on from what a hedge began, so nothing is kept of it."""
-        replica, work, kept = self._replica, found.work, None
-        if work.attempt == 1:
-            kept = Checkpoints(replica.bus, replica.subjects, work.task, work.id, 1, work.deadline)
+        """A hedge begins with what the slow attempt has kept. Nobody goes on from what it began itself."""
+        replica, work = self._replica, found.work
+        kept = Checkpoints(replica.bus, replica.subjects, work.task, work.id, 1, work.deadline)
         journal = Journal(kept, replica.kind, replica.name, hold.attempt, replica.clock)
-        if hold.attempt > 1 or found.before:
+        if work.attempt > 1:
+            await journal.copy()
+        elif hold.attempt > 1:
             await journal.open()
         return journal
+
+    async def _is_no_first(self, job: Job, span: tracing.Span) -> None:
+        """It was delivered as the first, and is none: the queue's consumer was made anew, or its server had not written down
+        how far it had counted."""
+        job.delivery = job.journal.delivery
+        job.context.resume()
+        try:
+            before = await self._replica.log.read_one(
+                job.work.task, self._replica.subjects.begun(job.work.id, job.delivery - 1)
+            )
+        except ConcertinoError as e:
+            log.warning("who began the work before is not known", error=str(e))
+            before = None
+        span.set({Attribute.BEFORE: "lost"})
+        if before:
+            span.link(before.trace)
+        await self._take_over(job)
 
     async def _take_over(self, job: Job) -> None:
         """Whoever held the work before may live, and has lost its lease: it hears now that it is of no use any more, or reads
@@ -146,10 +165,11 @@ class Attempts:
 
     # --- it runs
 
-    async def _run(self, job: Job) -> Settled:
+    async def _run(self, job: Job, span: tracing.Span) -> Settled:
         """What it brings. Who is told to go is interrupted, and not what is done about it here."""
         job.running = running = asyncio.create_task(self._call(job))
         job.journal.on_end(job.interrupt)
+        job.journal.on_no_first(functools.partial(self._is_no_first, job, span))
         self._roster.enter(job)
         try:
             return await running
@@ -159,6 +179,7 @@ class Attempts:
             # Nothing points in a circle then: all of it is freed as it ends, and no collector has to look for it.
             job.running = None
             job.journal.on_end(None)
+            job.journal.on_no_first(None)
 
     async def _handle(self, job: Job) -> Settled:
         if job.alone:
@@ -181,7 +202,7 @@ class Attempts:
     async def _end(self, job: Job, hold: Hold, found: Run, span: tracing.Span) -> Settled | None:
         """The result of ``job``; None where it has none, and all is said and done about that."""
         try:
-            return await self._run(job)
+            return await self._run(job, span)
         except asyncio.CancelledError:
             if await self._interrupted(job, hold, span):
                 return None

@@ -15,6 +15,7 @@ from concertino.bus.announcements import kinds
 from concertino.bus.blobs import evidence
 from concertino.bus.port import Bus
 from concertino.contracts.budget import budget_of
+from concertino.contracts.checkpoints import together
 from concertino.contracts.errors import (
     BudgetSpent,
     ConcertinoError,
@@ -32,6 +33,7 @@ from concertino.masking import credentials, learn, masked
 from concertino.model import prompts
 from concertino.model.port import Answer, Call, Findings, Hooks, Hosted, Model, Prompt, Research
 from concertino.model.wish import Wish
+from concertino.retrieval.cache import Cache
 from concertino.retrieval.wanted import shown
 from concertino.runtime.clock import Clock
 from concertino.runtime.settings import Settings
@@ -120,19 +122,37 @@ class Context:
         )
 
     @functools.cached_property
+    def cache(self) -> Cache:
+        """The folder of clones and indexes, for this piece of work."""
+        return Cache(Path(self.settings.cache), self.settings.cache_bytes)
+
+    @functools.cached_property
     def hooks(self) -> Hooks:
         """What a job for the model carries, so that its calls are metered here and its progress is told."""
-        bus, subjects, work, delivery = self._bus, self.settings.subjects, self.work, self._delivery
-        limits = self._limits or Shared(bus, subjects)
+        work, delivery = self.work, self._delivery
+        limits = self._limits or Shared(self._bus, self.settings.subjects)
         return Hooks(
             on_call=self._on_model_call,
             on_text=self._on_text,
             progress=self.progress,
             wish=self.wish,
-            purse=Purse(bus, subjects, work, delivery) if budget_of(work).limited else None,
+            purse=self._purse,
             limiter=Limiter(limits, work.brief.kind, self.waits, delivery, hedge=work.attempt > 1, deadline=work.deadline),
             journal=self.journal,
         )
+
+    @functools.cached_property
+    def _purse(self) -> Purse | None:
+        if not budget_of(self.work).limited:
+            return None
+        return Purse(self._bus, self.settings.subjects, self.work, self._delivery)
+
+    def resume(self) -> None:
+        """Deliveries are counted anew, and one before this left something: it goes on from that, as its journal does."""
+        self._delivery = self.journal.delivery
+        if self._purse:
+            self._purse.delivery = self._delivery  # what that one had taken, nobody settles any more
+        self.spent.update(together(self.spent, self.journal.unbooked))
 
     @property
     def finishing(self) -> bool:

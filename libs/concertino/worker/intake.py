@@ -103,15 +103,11 @@ class Intake:
         waited = delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG
         if waited:
             # Whoever was frozen, or heard nothing, finds in its socket what another has long been given.
-            no_use, later, again = await asyncio.gather(
-                self._of_no_use(work), self._begun_later(work, delivery), self._begun_again(work, delivery)
-            )
+            no_use, later = await asyncio.gather(self._of_no_use(work), self._begun_later(work, delivery))
             if no_use:
                 return Drop()
             if later:
                 return Leave()
-            if again:
-                before = Before("lost", trace_of(again.headers))
         if delivery.attempt > 1:
             names = (self._subjects.returned(work.id, number) for number in range(1, delivery.attempt))
             returned = await self._those_of(work.task, names)
@@ -231,10 +227,6 @@ class Intake:
     async def _begun_later(self, work: Work, delivery: Delivery) -> bool:
         """Whether the delivery after this one says that it has begun: it does so at once."""
         return await self._there(work.task, self._subjects.begun(work.id, delivery.attempt + 1)) is not None
-
-    async def _begun_again(self, work: Work, delivery: Delivery) -> Stored | None:
-        """What an earlier first delivery said when it had begun: the queue's consumer was deleted, and counts anew."""
-        return await self._there(work.task, self._subjects.begun(work.id, 1)) if delivery.attempt == 1 else None
 
     async def _those_of(self, task: str, names: Iterable[str]) -> list[Stored]:
         """The facts of these names that there are, in this order. Each is asked for by name: a worker may read no others."""

@@ -25,7 +25,7 @@ class Job:
     queued_at: float = 0.0
     """Unix seconds at which its queue had it."""
     delivery: int = 1
-    """How often its queue has delivered it. Counts from 1."""
+    """How often its queue has delivered it. Counts from 1, and on where the queue counts anew."""
     began: float | None = None
     """When it got a slot, by a clock that never jumps. What has none when a replica leaves is handed back at once."""
     told: bool = False

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal
 
 import structlog
@@ -39,6 +39,10 @@ log = structlog.get_logger(__name__)
 
 def _unused() -> None:
     """Nobody to interrupt yet."""
+
+
+async def _unheard() -> None:
+    """Nobody to tell yet."""
 
 
 class Checkpoints:
@@ -90,7 +94,9 @@ class Journal:
     """
 
     def __init__(self, checkpoints: Checkpoints | None, kind: str, worker: str, delivery: int, clock: Clock) -> None:
-        self._checkpoints, self._kind, self._worker, self._delivery, self._clock = checkpoints, kind, worker, delivery, clock
+        self._checkpoints, self._kind, self._worker, self._clock = checkpoints, kind, worker, clock
+        self.delivery = delivery
+        """Beyond those of all that left something here, also where the queue counts anew."""
         self._held: defaultdict[str, deque[Record]] = defaultdict(deque)
         self._waiting: list[Record] = []
         self._number = 0
@@ -101,6 +107,7 @@ class Journal:
         self._looked = delivery > 1
         self._begun = self._leaves = self._over = False
         self._interrupt: Callable[[], None] = _unused
+        self._no_first: Callable[[], Awaitable[None]] = _unheard
         self.unbooked: Bill = {}
         """What earlier deliveries paid for, by model, that nobody has booked: this one does."""
         self.accounted: Bill = {}
@@ -112,6 +119,11 @@ class Journal:
         """Have ``interrupt`` called when the work is to end here: another has it now, or is to have it. None: it has ended."""
         self._interrupt = interrupt or _unused
 
+    def on_no_first(self, tell: Callable[[], Awaitable[None]] | None) -> None:
+        """Have ``tell`` called where a delivery that was counted as the first turns out not to be: :attr:`delivery` and
+        :attr:`unbooked` are others from then on."""
+        self._no_first = tell or _unheard
+
     async def open(self) -> None:
         """Go on from what earlier deliveries left. Where it cannot be read, the work begins anew."""
         self._looked = True
@@ -121,6 +133,7 @@ class Journal:
         try:
             while True:
                 found += await self._checkpoints.all(len(found))
+                self.delivery = max((self.delivery, *(checkpoint.delivery + 1 for checkpoint in found)))
                 if await self._checkpoints.put(len(found) + 1, self._said(), self._clock()):
                     break
                 await asyncio.sleep(_LAG)  # one more was written meanwhile, or the replica that answers lags
@@ -129,9 +142,24 @@ class Journal:
             self._is_unreadable(e)
             return
         self._number = len(found) + 1
+        self._hold(kept)
+        self.unbooked = self.accounted = kept.unbooked
+
+    async def copy(self) -> None:
+        """Begin with what an attempt has kept that goes on beside this one: nothing is taken from it, no number, nor what it
+        paid. What this one asks itself is not kept."""
+        self._looked = True
+        checkpoints, self._checkpoints = self._checkpoints, None
+        if checkpoints is None:
+            return
+        try:
+            self._hold(await checkpoints.resumed(await checkpoints.all()))
+        except ConcertinoError as e:
+            self._is_unreadable(e)
+
+    def _hold(self, kept: Resumed) -> None:
         for record in kept.records:
             self._held[record.key].append(record)
-        self.unbooked = self.accounted = kept.unbooked
 
     @property
     def resumes(self) -> bool:
@@ -156,6 +184,8 @@ class Journal:
             return
         if there:
             await self.open()
+            if self._checkpoints is not None:
+                await self._no_first()
 
     def recall(self, key: str) -> Record | None:
         held = self._held.get(key)
@@ -208,7 +238,7 @@ class Journal:
         """This delivery ends, and what it paid for is about to be booked; not where it turns out to be :attr:`taken_over`."""
         paid = any(record.spent for record in self._waiting)
         if self._checkpoints is not None and (self._number or paid) and not self.taken_over:
-            await self._write(Checkpoint(worker=self._worker, delivery=self._delivery, left=how, doubted=doubted))
+            await self._write(Checkpoint(worker=self._worker, delivery=self.delivery, left=how, doubted=doubted))
 
     async def _end(self) -> None:
         if not self._steps:
@@ -218,7 +248,7 @@ class Journal:
     # --- writing
 
     def _said(self, *records: Record) -> Checkpoint:
-        return Checkpoint(worker=self._worker, delivery=self._delivery, records=records)
+        return Checkpoint(worker=self._worker, delivery=self.delivery, records=records)
 
     async def _write(self, last: Checkpoint | None = None) -> None:
         """Write what waits, and then ``last``, which raises where it cannot be written."""
@@ -254,7 +284,7 @@ class Journal:
         written = checkpoint
         if not await checkpoints.put(self._number + 1, checkpoint, self._clock()):
             there = await self._there(checkpoints, self._number + 1)
-            if (there.worker, there.delivery) != (self._worker, self._delivery):
+            if (there.worker, there.delivery) != (self._worker, self.delivery):
                 self.taken_over = True
                 return
             written = there  # of ours after all: the answer to it was lost

@@ -49,7 +49,7 @@ class Purse:
         monotonic: Clock = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._work, self._delivery = work, delivery
+        self._work, self.delivery = work, delivery
         self._ledger = Cell(bus, subjects.budget_bucket, work.task, _read, sleep)
         self._budget = budget.budget_of(work)
         self._monotonic, self._sleep = monotonic, sleep
@@ -61,7 +61,7 @@ class Purse:
             model=estimate.model,
             work=self._work.id,
             attempt=self._work.attempt,
-            delivery=self._delivery,
+            delivery=self.delivery,
             line=estimate.line,
             input_tokens=estimate.input_tokens,
             room=estimate.room,

@@ -14,6 +14,7 @@ from concertino.contracts.facts import failure
 from concertino.contracts.messages import Result, ResultStatus, Settled, Source
 from concertino.masking import without_credentials
 from concertino.model.port import Prompt
+from concertino.retrieval.cache import NoRoomTogether
 from concertino.retrieval.tree import Tree
 from concertino.worker.context import Context
 from concertino.worker.handlers import settle
@@ -100,6 +101,8 @@ async def _open(context: Context, toolset: Toolset, sources: Sequence[Source], f
     if not failed:
         try:
             return await toolset.open(context, sources), []
+        except NoRoomTogether:
+            raise  # each alone would do, and all of them will not
         except SourceError:
             if len(sources) <= 1:
                 raise

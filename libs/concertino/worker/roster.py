@@ -76,7 +76,9 @@ class Roster:
     def taken_over(self, task: str, work: str, delivery: int) -> None:
         """Attempts of deliveries before this one do not go on."""
         for job in self.jobs():
-            if (job.work.task, job.work.id, job.hedge) == (task, work, False) and job.hold and job.hold.attempt < delivery:
+            if (job.work.task, job.work.id, job.hedge) != (task, work, False) or not job.hold:
+                continue
+            if max(job.delivery, job.hold.attempt) < delivery:
                 job.journal.taken_over = True
                 job.interrupt()
 

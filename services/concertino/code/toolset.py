@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from concertino.code.clones import Limits
 from concertino.code.code import Code
 from concertino.contracts.messages import Source
-from concertino.retrieval.cache import Cache
 from concertino.worker import Context
 from concertino.worker.toolsets import Toolset
 
@@ -33,9 +31,7 @@ ABILITIES = {
 
 
 async def _open(context: Context, sources: Sequence[Source]) -> Code:
-    settings = context.settings
-    cache = Cache(Path(settings.cache), settings.cache_bytes)
-    return await Code.open(sources, cache, Limits(bytes=settings.clone_bytes))
+    return await Code.open(sources, context.cache, Limits(bytes=context.settings.clone_bytes))
 
 
 CODE = Toolset("code", sources=("code",), open=_open, abilities=lambda *_: ABILITIES)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from concertino.contracts.messages import Source
 from concertino.docs.tools import Docs
 from concertino.documents.addresses import networks
 from concertino.model.port import Model
-from concertino.retrieval.cache import Cache
 from concertino.runtime.settings import Settings
 from concertino.worker import Context
 from concertino.worker.toolsets import Toolset
@@ -29,8 +27,7 @@ def abilities(settings: Settings, _: Model) -> Mapping[str, str]:
 
 
 async def _open(context: Context, sources: Sequence[Source]) -> Docs:
-    settings = context.settings
-    return await Docs.open(sources, Cache(Path(settings.cache), settings.cache_bytes), networks(settings.allow_networks))
+    return await Docs.open(sources, context.cache, networks(context.settings.allow_networks))
 
 
 DOCS = Toolset("docs", sources=("docs",), open=_open, abilities=abilities)

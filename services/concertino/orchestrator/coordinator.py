@@ -16,7 +16,7 @@ from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus, Consumption
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId, QueueFull
 from concertino.contracts.state import State
-from concertino.contracts.subjects import Subjects, check_id
+from concertino.contracts.subjects import ROOM, Subjects, check_id
 from concertino.orchestrator import counting
 from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Effect
@@ -32,7 +32,7 @@ from concertino.telemetry import logs
 SLOTS = 4000
 """Triggers in hand. As many as that may stand before an urgent one, and it still comes at once."""
 BUG_ATTEMPTS = 5
-"""Deliveries after which a task that makes us fail is ended, so that it is not stuck for ever."""
+"""Times that a task may make a replica fail in a row; then it is ended, so that it is not stuck for ever."""
 FULL_DELAY, LONGEST_FULL = 1.0, 15.0
 """Seconds until work is tried again whose queue is full: at first, and at the most."""
 RETRY_DELAY = 0.5
@@ -85,21 +85,40 @@ class Coordinator:
             retry = RETRY_DELAY
         except QueueFull as e:
             log.warning("work waits for room in its queue", error=str(e))
-            retry = _until_room(triggers.attempt)
+            retry = await self._wait_for_room(task)
         except Exception as e:
             log.exception("a bug, or a log that nobody foresaw")
-            retry = await self._after_fault(task, e, triggers.attempt)
+            retry = await self._after_fault(task, e)
+        else:
+            self._states.succeeded(task)
         try:
             await triggers.settle(retry)
         except BusUnavailable as e:
             log.warning("triggers could not be settled; they come back when their lease ends", error=str(e))
 
-    async def _after_fault(self, task: str, error: Exception, attempt: int) -> float | None:
+    async def _wait_for_room(self, task: str) -> float | None:
+        """Look at ``task`` again when there may be room. Its triggers are done then: were they handed back, the server would
+        count them as taken, and give out no others behind some thousands of them.
+
+        Longer and longer, and not for all at the same moment."""
+        now = self._clock()
+        waited = now - self._states.of(task).times.get(f"timer.{ROOM}", now)
+        try:
+            await self._performer.look_again(
+                task,
+                now + min(max(waited, FULL_DELAY), LONGEST_FULL) * random.uniform(0.5, 1.0),  # noqa: S311
+            )
+        except ConcertinoError as e:
+            log.warning("no timer could be set for when there is room, trying again", error=str(e))
+            return RETRY_DELAY
+        return None
+
+    async def _after_fault(self, task: str, error: Exception) -> float | None:
         """Seconds after which to try ``task`` again that made us fail; None once it has been ended for that."""
         state = self._states.seen(task) or State(task)
-        self._states.forget(task)
-        retry = RETRY_DELAY * float(2 ** min(attempt - 1, BUG_ATTEMPTS))
-        if attempt < BUG_ATTEMPTS:
+        times = self._states.failed(task)
+        retry = RETRY_DELAY * float(2 ** min(times - 1, BUG_ATTEMPTS))
+        if times < BUG_ATTEMPTS:
             return retry
         reason = f"the orchestrator cannot handle this task ({type(error).__name__}: {error}): please report it with its log"
         if isinstance(error, ConcertinoError):
@@ -110,6 +129,7 @@ class Coordinator:
         except ConcertinoError as e:
             log.warning("could not end the task, trying again", error=str(e))
             return retry
+        self._states.succeeded(task)
         return None
 
     async def reconcile(self, task: str, reach: int) -> None:
@@ -143,8 +163,3 @@ class Coordinator:
             found = await kinds(self._bus, self._subjects)
             self._kinds = frozenset(a.kind for a in found if not a.internal)
         return self._kinds
-
-
-def _until_room(attempt: int) -> float:
-    """Seconds until a task whose queue is full is looked at again: longer and longer, and not for all at the same moment."""
-    return min(FULL_DELAY * 2.0 ** min(attempt - 1, 10), LONGEST_FULL) * random.uniform(0.5, 1.0)  # noqa: S311

@@ -36,11 +36,6 @@ class Triggers(Struct):
     reach: int
     deliveries: list[Delivery]
 
-    @property
-    def attempt(self) -> int:
-        """How often the one that came most often was delivered."""
-        return max(delivery.attempt for delivery in self.deliveries)
-
     async def settle(self, retry: float | None) -> None:
         """All are done, or (with ``retry``) come again after so many seconds."""
         await _settle(self.deliveries, retry)

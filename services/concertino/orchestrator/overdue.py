@@ -1,7 +1,7 @@
-"""Timers that the server does not let go off: what is overdue is said by an orchestrator in its place.
+"""Timers whose word does not reach the log: an orchestrator says so in the server's place.
 
-Seen with nats-server 2.15.1: when two leaders of the stream of timers had been killed within seconds, the third took schedules
-and let none of them go off for 40 s, until the next election.
+A timer goes off in a stream of its own, and the stream of the log takes from there what is due. Both are the server's work, and
+both may stand still for a while after elections: see docs/decisions/0061.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from concertino.contracts.subjects import Header, Subjects
 from concertino.runtime.clock import Clock
 from concertino.telemetry import metrics
 
-EVERY = 10.0
-"""Seconds between looks, or twenty times as many as a look takes: whatever lies there is read each time."""
+EVERY = 5.0
+"""Seconds between looks, or twenty times as many as a look takes: all timers that are set are read each time."""
 LATE = 3.0
 """Seconds after which a timer is overdue: a server that is well takes a third of one, a change of leaders may take two."""
+LOOK_BACK = 300.0
+"""Seconds that the first look of a process covers."""
 
 log = structlog.get_logger(__name__)
 
 
 class Overdue:
-    """Each orchestrator looks: what two of them say is stored once, and what the server says later decides nothing any more."""
+    """Each orchestrator looks: what two of them say is one fact, and what the server says later decides nothing any more."""
 
     def __init__(self, bus: Bus, subjects: Subjects, clock: Clock = time.time, every: float = EVERY) -> None:
         self._bus, self._subjects, self._clock, self._every = bus, subjects, clock, every
+        self._since = clock() - LOOK_BACK
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -51,23 +54,22 @@ class Overdue:
             await asyncio.sleep(max(self._every, 20 * (time.monotonic() - began)))
 
     async def look(self) -> None:
-        """Say what is overdue, and forget its schedule: in this order, so that nothing is lost between the two."""
-        before = self._clock() - LATE
-        for stored in await self._bus.read(self._subjects.timers_stream, self._subjects.timer("*", "*")):
-            at = _at(stored)
-            if at is None or at > before:
-                continue
-            task, name = self._subjects.parse_fact(stored.subject)
-            log.error(
-                "a timer did not go off: its server is to be looked at",
-                task=task,
-                timer=name.about,
-                late=round(self._clock() - at, 1),
-            )
-            # The same message of each orchestrator that looks: stored once.
-            await self._bus.enqueue(self._subjects.due(task, name.about), b"", f"{stored.subject} {stored.sequence}")
-            await self._bus.unschedule(stored.subject)
+        """Write down what should have been in the log for :data:`LATE` seconds."""
+        before, stream = self._clock() - LATE, self._subjects.timers_stream
+        for stored in await self._bus.read(stream, self._subjects.timer("*", "*")):
+            if (at := _at(stored)) and at < before:
+                await self._say(stored, at)
+        for stored in await self._bus.read(stream, self._subjects.due("*", "*"), since=self._since):
+            if stored.time < before and not await self._bus.newest(self._subjects.tasks_stream, stored.subject):
+                await self._say(stored, stored.time)
+        self._since = before - LATE  # where somebody's clock is a little apart
+
+    async def _say(self, stored: Stored, at: float) -> None:
+        """``stored`` is the timer that was to go off at Unix time ``at``, or what came of it."""
+        task, name = self._subjects.parse_fact(stored.subject)
+        if await self._bus.write_once(self._subjects.overdue(task, name.about), b""):
             metrics.OVERDUE.inc()
+            log.error("a timer did not reach the log", task=task, timer=name.about, late=round(self._clock() - at, 1))
 
 
 def _at(stored: Stored) -> float | None:

@@ -12,7 +12,7 @@ from concertino.contracts.errors import QueueFull
 from concertino.contracts.facts import Fact
 from concertino.contracts.messages import Dispatched, Halted, Lane, Message, Outcome, OutcomeStatus, Settled, Signal, Work
 from concertino.contracts.state import State
-from concertino.contracts.subjects import HALTED, FactName, Subjects
+from concertino.contracts.subjects import HALTED, ROOM, FactName, Subjects
 from concertino.orchestrator import counting
 from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
 from concertino.orchestrator.core.policies import hedge
@@ -58,6 +58,10 @@ class Performer:
                     return False
                 _apply(state, HALTED, "", Halted())
                 return True
+
+    async def look_again(self, task: str, at: float) -> None:
+        """Have ``task`` looked at once more at Unix time ``at``, whatever else comes. One such timer replaces the other."""
+        await self._bus.schedule(self._subjects.timer(task, ROOM), at, self._subjects.due(task, ROOM))
 
     async def end(self, state: State, outcome: Outcome) -> bool:
         """Write ``outcome``. False: there is one already."""

@@ -9,7 +9,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.contracts.budget import within
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable
-from concertino.contracts.messages import COORDINATOR, Result, ResultStatus, Signal
+from concertino.contracts.messages import COORDINATOR, Dispatched, Result, ResultStatus, Signal
 from concertino.contracts.state import State
 from concertino.contracts.subjects import Subjects
 from concertino.orchestrator.core.policies import hedge
@@ -38,6 +38,8 @@ class Reader:
         """Add to ``state`` what is new, at least up to sequence ``reach``."""
         told = state.finish is not None
         for fact in await self._log.read(state.task, state.sequence, reach):
+            if self._stragglers and isinstance(fact.message, Dispatched):
+                self._count_hedges(self._stragglers, state, fact.message)
             state.apply(fact)
             if isinstance(fact.message, Result) and str(fact.name) in state.sent:
                 await self._learn(state, str(fact.name), fact.message)
@@ -55,10 +57,16 @@ class Reader:
             # Asking at once again would do all the effects again, as fast as we can, until the reader has caught up.
             raise BusUnavailable("the log holds a fact that the replica which was read has not seen yet")
 
+    def _count_hedges(self, stragglers: Stragglers, state: State, dispatched: Dispatched) -> None:
+        """Those of other replicas: what results pay for is paid for once, and not once for each replica that reads them."""
+        for work, attempt in dispatched.work:
+            if attempt == hedge.HEDGE > state.sent.get(work, 0) and work.startswith("result."):
+                stragglers.hedged(work.split(".")[1])
+
     async def _learn(self, state: State, work: str, result: Result) -> None:
         """A result counts for what is slow, and ends what is done beside it."""
         kind = work.split(".")[1]
-        if self._stragglers and result.status != ResultStatus.FAILED:
+        if self._stragglers and result.status != ResultStatus.FAILED and not result.cold:
             self._stragglers.saw(kind, hedge.took(state, work))
         if result.worker == COORDINATOR and result.error:
             await self._tell(state, self._subjects.signal(state.task, work), result.error.message)

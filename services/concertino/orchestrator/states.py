@@ -15,6 +15,7 @@ class States:
 
     def __init__(self) -> None:
         self._states: OrderedDict[str, State] = OrderedDict()
+        self._faults: OrderedDict[str, int] = OrderedDict()
 
     def seen(self, task: str) -> State | None:
         """What is known of ``task``, if it is remembered."""
@@ -36,3 +37,16 @@ class States:
     def forget(self, task: str) -> None:
         """Have all of ``task`` read again."""
         self._states.pop(task, None)
+
+    def failed(self, task: str) -> int:
+        """``task`` made us fail: have all of it read again. Returns how often it did since it last did not, with this replica:
+        how often its facts were delivered says more of those who had them before."""
+        self.forget(task)
+        self._faults[task] = times = self._faults.pop(task, 0) + 1
+        while len(self._faults) > REMEMBERED:
+            self._faults.popitem(last=False)
+        return times
+
+    def succeeded(self, task: str) -> None:
+        """Nothing counts any more that ``task`` made fail before."""
+        self._faults.pop(task, None)

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from concertino.contracts.errors import BadSetting
 from concertino.orchestrator.core.policies.hedge import Hedging
 
-SHARE = 0.15
-"""Of the results of a kind: so many hedges there may be. Where a provider is slow, all work is, and is not to be doubled. As
-many as are slow on an ordinary day: else hedges are spent when a straggler comes (decision 60)."""
+SHARE = 0.2
+"""Of the results of a kind: so many hedges there may be. Where a provider is slow, all work is, and is not to be doubled. More
+than are slow on an ordinary day: else hedges are spent when a straggler comes (decision 60)."""
 SAVED = 10.0
 """Hedges of a kind that may be saved up."""
 ENOUGH = 20

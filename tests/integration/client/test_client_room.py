@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from concertino.client import Client, Limits, Plan, Source, Subtask, room
 from concertino.client.room import BEHIND, needs
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, InvalidPlan, QueueFull, Refused
 from concertino.contracts.messages import Announcement, Done, Lane, Result, Submitted
-from concertino.contracts.subjects import Subjects
+from concertino.contracts.subjects import ROOM, Subjects
 
 SUBJECTS = Subjects()
 WEB = Plan(subtasks=tuple(Subtask(id=f"s{i}", kind="web", objective="look") for i in range(3)))
@@ -30,6 +31,14 @@ class Looked(MemoryBus):
     refuses: Exception | None = None
     asked_behind = 0
     refuses_behind: Exception | None = None
+    asked_waiting = 0
+    refuses_waiting: Exception | None = None
+
+    async def count(self, stream: str, subjects: str) -> int:
+        self.asked_waiting += 1
+        if self.refuses_waiting:
+            raise self.refuses_waiting
+        return await super().count(stream, subjects)
 
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
         assert consumer == topology.coordinator(SUBJECTS)
@@ -236,4 +245,37 @@ async def test_who_may_see_queues_and_not_orchestrators_is_held_by_queues(
     assert (bus.asked, bus.asked_behind) == (3, 1), "it is not asked again at each look"
     await fill(bus, "plan", 4, "batch")
     with pytest.raises(QueueFull, match="queue of 'plan'"):
+        await client.submit("What?", lane="batch")
+
+
+async def waiting(bus: Bus, count: int, name: str = ROOM) -> None:
+    """``count`` tasks whose work waits for room, of which orchestrators have settled all facts."""
+    for number in range(count):
+        subject = SUBJECTS.timer(f"w{number}", name)
+        await bus.schedule(subject, time.time() + 3600, SUBJECTS.due(f"w{number}", name))
+
+
+async def test_tasks_whose_work_waits_for_room_count_as_they_are_stored_and_not_done(bus: Looked) -> None:
+    await waiting(bus, BEHIND - 1)
+    await waiting(bus, 100, "join")  # what every task has counts for nothing
+    await undecided(bus, 1)
+    with pytest.raises(QueueFull, match=r"orchestrators are behind \(1,000"):
+        await Client(bus=bus).submit("What?", lane="batch")
+    await bus.unschedule(SUBJECTS.timer("w0", ROOM))
+    await Client(bus=bus).submit("What?", lane="batch")
+
+
+@pytest.mark.parametrize("why", [Refused("no permission"), BusUnavailable("nobody answers")])
+async def test_who_may_not_see_what_waits_is_held_by_what_orchestrators_have_before_them(
+    bus: Looked, monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    monkeypatch.setattr(room, "FRESH", 0.0)
+    bus.refuses_waiting = why
+    await waiting(bus, BEHIND)
+    client = Client(bus=bus)
+    for _ in range(3):
+        await client.submit("What?", lane="batch")
+    assert (bus.asked_behind, bus.asked_waiting) == (3, 1), "it is not asked again at each look"
+    await undecided(bus, BEHIND)
+    with pytest.raises(QueueFull, match="orchestrators are behind"):
         await client.submit("What?", lane="batch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -251,6 +252,50 @@ async def test_a_bug_that_goes_away_ends_no_task(orchestra: Orchestra, monkeypat
     await orchestra.submit("t", Submitted(request="What is it?"))
 
     assert (await orchestra.outcome("t", within=30)).status == "answered"
+
+
+async def test_facts_that_were_delivered_often_are_no_fault(orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each orchestrator that is restarted in the middle leaves its facts to the next; and then something fails once."""
+    failed = False
+
+    def shaky(state: State, now: float, kinds: Collection[str], hedging: Hedging) -> Any:
+        nonlocal failed
+        if not failed:
+            failed = True
+            raise ValueError("once in a while")
+        return decide(state, now, kinds, hedging)
+
+    await orchestra.submit("t", Submitted(request="What is it?"))
+    for _ in range(module.BUG_ATTEMPTS + 1):
+        crash = Crash(orchestra, "schedule", ".timer.join")
+        await crash.conduct()
+        await orchestra.advance(COORDINATOR_LEASE + 1)
+        await crash.bury()
+    monkeypatch.setattr(module, "decide", shaky)
+    await orchestra.play()
+    await orchestra.conduct()
+
+    assert (await orchestra.outcome("t", within=30)).status == "answered"
+    assert failed
+
+
+async def test_faults_count_in_a_row(orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One now and then is forgiven, for as long as the task gets on in between."""
+    faults: Counter[int] = Counter()
+
+    def shaky(state: State, now: float, kinds: Collection[str], hedging: Hedging) -> Any:
+        faults[len(state.results)] += 1
+        if faults[len(state.results)] < module.BUG_ATTEMPTS - 1:
+            raise ValueError("once in a while")
+        return decide(state, now, kinds, hedging)
+
+    monkeypatch.setattr(module, "decide", shaky)
+    await orchestra.play()
+    await orchestra.conduct()
+    await orchestra.submit("t", brought(subtask("a"), subtask("b", "a"), subtask("c", "b"), deadline=600))
+
+    assert (await orchestra.outcome("t", within=200)).status == "answered"
+    assert len(faults) == 4
 
 
 async def test_triggers_that_cannot_be_settled_come_back_and_are_settled_then(orchestra: Orchestra) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from msgspec import structs
 from orchestra import Faulty, Orchestra, brought, subtask
 
 from concertino.bus import topology
 from concertino.bus.announcements import announce
+from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.messages import Announcement, Cancel, Dispatched, OutcomeStatus
+from concertino.contracts.subjects import ROOM
 from concertino.orchestrator.queues import QueueWatch
 from kit.counted import Counted
 from kit.waiting import until
@@ -97,3 +100,47 @@ async def test_how_much_a_queue_holds_is_seen(full: Orchestra) -> None:
     await QueueWatch(full.buses[0], full.subjects).look()
     assert counted("concertino_queue_limit") == 2
     assert counted("concertino_queue_full_total", kind="web", lane="batch") == 0
+
+
+async def test_tasks_that_wait_hold_nothing_so_that_nobody_is_deaf_behind_them(
+    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many: of what is taken and not settled, the server hands out so much and no more."""
+    coordinator = topology.coordinator
+    monkeypatch.setattr(topology, "coordinator", lambda subjects: structs.replace(coordinator(subjects), max_ack_pending=10))
+    orchestra.max_queued = 2
+    bus = await orchestra.connect()
+    await announce(bus, orchestra.subjects, Announcement(kind="web", description="Is away.", replica="r9"))
+    await orchestra.play(kinds=("code",))
+    await orchestra.conduct()
+    for number in range(20):
+        await orchestra.submit(f"t{number}", brought(*(subtask(f"s{i}") for i in range(3)), deadline=600))
+    await orchestra.quiet()
+    await orchestra.submit("other", brought(subtask("a", kind="code")))
+    assert (await orchestra.outcome("other")).status == OutcomeStatus.ANSWERED
+    await orchestra.write("t9", "cancel", Cancel(reason="enough"))
+    assert (await orchestra.outcome("t9")).status == OutcomeStatus.CANCELLED
+    waiting = orchestra.subjects.timer("*", ROOM)
+    assert await bus.count(orchestra.subjects.timers_stream, waiting) == 19, "each that waits, and none that has ended"
+
+    await orchestra.play(kinds=("web",))
+    for number in set(range(20)) - {9}:
+        assert (await orchestra.outcome(f"t{number}", within=500)).status == OutcomeStatus.ANSWERED
+    assert max(Counter(orchestra.delivered).values()) == 1
+    assert await bus.count(orchestra.subjects.timers_stream, waiting) == 0
+
+
+async def test_where_no_timer_can_be_set_triggers_are_kept(full: Orchestra) -> None:
+    refused = 0
+
+    def fault(call: str, subject: str) -> None:
+        nonlocal refused
+        if call == "schedule" and subject.endswith(f".{ROOM}") and refused < 3:
+            refused += 1
+            raise BusUnavailable("no answer in time")
+
+    await full.conduct(lambda bus: Faulty(bus, fault))
+    await full.submit("t1", brought(*(subtask(f"s{i}") for i in range(5)), deadline=600))
+    await until(lambda: refused == 1, "the first try")
+    await full.play(kinds=("web",))
+    assert (await full.outcome("t1", within=100)).status == OutcomeStatus.ANSWERED

@@ -132,6 +132,37 @@ async def test_a_coordinator_that_dies_between_queue_and_log_sends_nothing_twice
     assert orchestra.delivered == [f"t.{A}.1", f"t.{A}.2"]
 
 
+async def test_hedges_of_another_replica_count_too(orchestra: Orchestra) -> None:
+    first, second = Stragglers(parse("5")), Stragglers(parse("5"))
+    await orchestra.play(slow)
+    hedging = await orchestra.conduct(stragglers=first)
+    await orchestra.submit("t", brought(subtask("a")))
+    await until(lambda: orchestra.delivered == [f"t.{A}.1"])
+    await orchestra.write("t", f"begun.{A}.1", UNDER_WAY)
+    await orchestra.quiet()
+    await orchestra.advance(5)
+    await until(lambda: len(orchestra.delivered) == 2)
+    await orchestra.quiet()
+    await hedging.stop()
+    await orchestra.conduct(stragglers=second)
+    await orchestra.write("t", A, Result(hedge=True, seconds=1.0))
+    await orchestra.outcome("t")
+    assert [known.hedging(["web"]).left for known in (first, second)] == [{"web": 0}, {"web": 0}]
+
+
+async def test_what_processes_loaded_first_teaches_nothing(orchestra: Orchestra) -> None:
+    def loading(work: Work) -> Settled:
+        found = good_work(work)
+        return Result(seconds=40.0, cold=work.brief.id == "cold") if isinstance(found, Result) else found
+
+    stragglers = Stragglers(parse("5"))
+    await orchestra.play(loading)
+    await orchestra.conduct(stragglers=stragglers)
+    await orchestra.submit("t", brought(subtask("cold"), *(subtask(f"s{i}") for i in range(19))))
+    await orchestra.outcome("t")
+    assert stragglers.hedging(["web"]).left == {"web": 4}  # one that is free, and a fifth for each of nineteen
+
+
 async def test_results_teach_what_is_slow(orchestra: Orchestra) -> None:
     def quick(work: Work) -> Settled:
         found = good_work(work)

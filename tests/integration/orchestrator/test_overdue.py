@@ -1,12 +1,24 @@
-"""A server whose schedules have stopped: an orchestrator says what is due."""
+"""A server whose schedules have stopped, and one whose log no longer takes what is due: an orchestrator says it."""
 
 from __future__ import annotations
 
+import time
+
+import pytest
+from msgspec import structs
+from orchestra import brought, subtask
+
 from concertino.bus import topology
+from concertino.bus.announcements import announce
+from concertino.bus.jetstream import JetStream
 from concertino.bus.memory import MemoryBus, MemoryServer
 from concertino.bus.tasklog import TaskLog
+from concertino.contracts.messages import Announcement
 from concertino.contracts.subjects import Subjects
+from concertino.orchestrator.coordinator import Coordinator
 from concertino.orchestrator.overdue import LATE, Overdue
+from concertino.runtime.nats_server import NatsServer
+from kit.waiting import until
 
 NOW = 1e9
 
@@ -23,6 +35,41 @@ async def test_what_is_overdue_is_said_once_and_what_is_not_is_let_be() -> None:
     await overdue.look()
     await overdue.look()
     log = TaskLog(bus, subjects)
-    assert [str(fact.name) for fact in await log.read("late")] == ["timer.join", "due.join"]
+    assert [str(fact.name) for fact in await log.read("late")] == ["timer.join", "overdue.join"]
     assert [str(fact.name) for fact in await log.read("soon")] == ["timer.join"]
-    assert [s.subject for s in await bus.read(subjects.timers_stream, subjects.timer("late", "*"))] == []
+
+
+async def test_what_has_gone_off_and_reached_the_log_is_not_said_again() -> None:
+    subjects, server = Subjects(), MemoryServer(clock=lambda: NOW)
+    bus = MemoryBus(subjects, server=server)
+    await bus.provision(topology.installation(subjects))
+    await bus.schedule(subjects.timer("well", "join"), NOW + 5, subjects.due("well", "join"))
+    await server.advance(6)
+    await Overdue(bus, subjects, lambda: NOW + 60).look()
+    assert [str(fact.name) for fact in await TaskLog(bus, subjects).read("well")][-1] == "due.join"
+
+
+@pytest.mark.nats
+async def test_a_task_ends_though_nothing_that_is_due_reaches_its_log(subjects: Subjects, nats_server: NatsServer) -> None:
+    bus = await JetStream.connect(nats_server.url, "test", subjects, patience=2.0)
+    installation = topology.installation(subjects)
+    cut_off = tuple(structs.replace(stream, sources=()) for stream in installation.streams)
+    await bus.provision(structs.replace(installation, streams=cut_off))
+    await announce(bus, subjects, Announcement(kind="web", description="never does anything", replica="r1"))
+    Coordinator(bus, subjects, time.time).start()
+    log = TaskLog(bus, subjects)
+    assert await log.write("t", "submitted", brought(subtask("a"), deadline=1.0))
+
+    async def gone_off() -> bool:
+        return bool(await bus.read(subjects.timers_stream, subjects.due("t", "join")))
+
+    async def ended() -> bool:
+        return await log.read_one("t", "outcome") is not None
+
+    await until(gone_off, "the timer has gone off")
+    await Overdue(bus, subjects, lambda: time.time() + LATE + 1).look()
+    await until(ended, "the task has its outcome")
+    names = [str(fact.name) for fact in await log.read("t")]
+    assert "overdue.join" in names
+    assert "due.join" not in names
+    await bus.close()

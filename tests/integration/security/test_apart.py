@@ -31,7 +31,8 @@ DIGEST = "a" * 64
 
 OF_WORK = {PLAN: "plan.0", SYNTHESIZE: "synthesis.0", WEB: "result.web.s1", CODE: "result.code.s1"}
 _ABOUT = {kind: {work, *(f"{what}.{work}.1" for what in ("returned", "begun", "spent"))} for kind, work in OF_WORK.items()}
-_BY_CLIENTS, _BY_ORCHESTRATORS = {"submitted", "again.t9", "finish", "cancel"}, {"dispatched.1", "outcome", "halted"}
+_BY_CLIENTS = {"submitted", "again.t9", "finish", "cancel"}
+_BY_ORCHESTRATORS = {"dispatched.1", "overdue.join", "outcome", "halted"}
 FACTS = sorted({*_BY_CLIENTS, *_BY_ORCHESTRATORS, *itertools.chain(*_ABOUT.values())})
 OWNERS = (CLIENT, ORCHESTRATOR, *OF_WORK)
 BLOBS = sorted({*(f"{owner}.{DIGEST}" for owner in OWNERS), *(f"{owner}.{DIGEST}.0" for owner in OWNERS)})
@@ -54,7 +55,7 @@ READS: dict[str, set[str]] = {
 WRITES: dict[str, set[str]] = {
     CLIENT: {*_BY_CLIENTS, *(b for b in BLOBS if b.startswith("client."))},
     ORCHESTRATOR: {
-        *(*_BY_ORCHESTRATORS, *_ABOUT[PLAN], *BLOBS, "ledger", "timer", "due"),
+        *(*_BY_ORCHESTRATORS, *_ABOUT[PLAN], *BLOBS, "ledger", "timer"),
         *(OF_WORK[kind] for kind in KINDS),  # that failed by a limit which it holds
         *(f"work {kind}" for kind in OF_WORK),
         *(f"announcement {PLAN}", f"progress {PLAN}", _TALKS[PLAN]),

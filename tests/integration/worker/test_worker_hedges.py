@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
+from test_worker_resuming import ONE, THREE, TWO, Thinking
 from test_worker_spending import SMALL, Spending, spend
 from worker_stage import Gate, Stage
 
@@ -96,6 +97,43 @@ async def test_the_first_wins_and_the_second_is_aborted_and_booked_apart(stage: 
     await superseded(stage)
     lost = await spent(stage, "r2")
     assert (lost.why, lost.usage) == ("another attempt was first", SMALL)
+    await stage.settled()
+
+
+async def conversing(stage: Stage) -> tuple[Thinking, Work]:
+    """One that has had two answers, and waits for the third."""
+    slow = Thinking()
+    slow.holds = {3}
+    await stage.replica(slow, slots=1)
+    work = await stage.submit()
+    await slow.until_asked(3)
+    return slow, work
+
+
+async def test_a_hedge_asks_again_only_for_what_the_slow_one_waits_for(stage: Stage) -> None:
+    _, work = await conversing(stage)
+    other = Thinking()
+    await stage.replica(other)
+    await hedge(stage, work)
+    won = await result(stage)
+    assert (won.hedge, won.spent, other.asked) == (True, {"small": ONE}, [3])
+    await superseded(stage)
+    assert (await spent(stage, "r1")).usage == TWO  # each call is booked once
+    await stage.settled()
+
+
+async def test_a_hedge_that_went_on_from_the_same_conversation_takes_nothing_from_the_slow_one(stage: Stage) -> None:
+    slow, work = await conversing(stage)
+    other = Thinking(turns=4)
+    other.holds = {4}
+    await stage.replica(other)
+    await hedge(stage, work)
+    await other.until_asked(4)
+    slow.answers.set()
+    won = await result(stage)
+    assert (won.hedge, won.spent, slow.asked, slow.interrupted) == (False, {"small": THREE}, [1, 2, 3], 0)
+    await superseded(stage)
+    assert (await spent(stage, "r2")).usage == ONE
     await stage.settled()
 
 

@@ -6,12 +6,17 @@ import asyncio
 import contextlib
 from typing import Any
 
+import pytest
 from worker_stage import Gate, Said, Stage
 
+from concertino.contracts.codec import decode
 from concertino.contracts.errors import BusUnavailable, ModelUnavailable
-from concertino.contracts.messages import Begun, Checkpoint, Record, ResultStatus, Spent, Subtask, Usage
-from concertino.model.port import Call
+from concertino.contracts.messages import Begun, Checkpoint, Ledger, Limits, Record, ResultStatus, Spent, Subtask, Usage
+from concertino.contracts.state import fold
+from concertino.contracts.trace import Trace
+from concertino.model.port import Call, Estimate
 from concertino.runtime.settings import Settings
+from concertino.telemetry import tracing
 from concertino.worker import Context
 from concertino.worker.intake import QUEUED_LONG
 from concertino.worker.journal import Checkpoints
@@ -21,6 +26,7 @@ ONE = Usage(model_calls=1, input_tokens=100, output_tokens=10, cost_usd=0.25)
 TWO = Usage(model_calls=2, input_tokens=200, output_tokens=20, cost_usd=0.5)
 THREE = Usage(model_calls=3, input_tokens=300, output_tokens=30, cost_usd=0.75)
 WORK = "result.echo.s1"
+THERE = Trace("00-" + "a" * 32 + "-" + "b" * 16 + "-01", "vendor=1")
 
 
 class Thinking:
@@ -333,7 +339,8 @@ async def test_what_comes_for_the_first_time_reads_nothing_and_keeps_nothing_wit
     assert await stage.bus.read(stage.subjects.checkpoints_stream, ">") == []
 
 
-async def test_deliveries_that_are_counted_anew_pay_for_no_turn_again(stage: Stage) -> None:
+@pytest.mark.parametrize("later", [0.0, QUEUED_LONG])
+async def test_deliveries_that_are_counted_anew_pay_for_no_turn_again(stage: Stage, later: float) -> None:
     """The consumer of the queue was deleted: who made it anew begins with the first delivery."""
     first, other = Thinking(), Thinking()
     first.holds = {2}
@@ -342,13 +349,100 @@ async def test_deliveries_that_are_counted_anew_pay_for_no_turn_again(stage: Sta
     await first.until_asked(2)
     await until(lambda: all(job.told for job in dying._roster.jobs()), "it says that it has begun")
     await stage.kill(dying)
-    await stage.elapse(QUEUED_LONG)
+    await stage.elapse(later)
     stage.server._consumers.clear()
     await stage.replica(other)
     result = await stage.result()
     assert (first.asked, other.asked, result.spent) == ([1, 2], [2, 3], {"small": ONE + TWO})
     took_over = [c for c in await checkpoints(stage) if c.worker == "r2" and not c.records]
-    assert len(took_over) == 1, "it was read once"
+    assert [c.delivery for c in took_over] == [2], "it was read once, and counts on"
+    begun = await stage.log.read_one("t1", stage.subjects.begun(WORK, 2))
+    assert begun
+    assert begun.message == Begun(worker="r2", attempt=1, hedge=True)
+
+
+async def test_who_turns_out_not_to_be_the_first_points_at_the_span_of_who_was(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links: list[Trace] = []
+    monkeypatch.setattr(tracing._Nothing, "link", lambda span, trace: links.append(trace))
+    first, other = Thinking(), Thinking()
+    first.holds = {2}
+    dying = await stage.replica(first, told_after=0.02)
+    with tracing.carrying(THERE):
+        await stage.submit()
+    await first.until_asked(2)
+    await until(lambda: all(job.told for job in dying._roster.jobs()), "it says that it has begun")
+    await stage.kill(dying)
+    stage.server._consumers.clear()
+    await stage.replica(other)
+    await stage.result()
+    assert links == [THERE]
+
+
+async def test_who_had_it_hears_that_another_was_told_that_it_is_the_first(stage: Stage) -> None:
+    """It waits for a model, and would wait on: its next turn is far."""
+    first, other = Thinking(), Thinking()
+    first.holds = {2}
+    await stage.replica(first, slots=1)  # so it takes nothing else
+    await stage.submit()
+    await first.until_asked(2)
+    stage.server._consumers.clear()
+    other.holds = {3}
+    await stage.replica(other)
+    await other.until_asked(3)
+    await until(lambda: first.interrupted == 1, "the first is told")
+    other.answers.set()
+    assert (await stage.result()).worker == "r2"
+    assert (other.interrupted, first.answered) == (0, [1])
+
+
+async def test_what_is_booked_where_deliveries_are_counted_anew_stands_beside_what_was_booked_before(stage: Stage) -> None:
+    """Each of two first deliveries pays for a turn, fails, and is to be tried again."""
+    thinking = Thinking()
+
+    async def fails(brief: Subtask, context: Context) -> None:
+        for turn in range(1, len(thinking.answered) + 2):  # one more than there were
+            await thinking.turn(turn, context)
+        raise ModelUnavailable("overloaded")
+
+    await stage.submit()
+    for number in (1, 2):
+        runtime = await stage.replica(fails)
+        booked = await spent(stage, number)
+        assert (booked.worker, booked.usage) == (f"r{number}", ONE)
+        await stage.kill(runtime)
+        stage.server._consumers.clear()
+    await stage.replica(thinking)
+    result = await stage.result()
+    lost = fold("t1", await stage.log.read("t1")).lost.values()
+    assert sum((one.usage for one in lost), result.usage) == THREE
+    assert thinking.answered == [1, 2, 3]
+
+
+async def test_what_a_dead_first_delivery_had_reserved_keeps_nobody_waiting_where_they_are_counted_anew(stage: Stage) -> None:
+    """It stays taken, as it may be billed. But nobody waits for what is left of it: there is none who could give it back."""
+    estimate = Estimate("m", "work", 100, 900, 0.0, 0.0)
+    first, other = Thinking(), Thinking()
+
+    async def spends(brief: Subtask, context: Context) -> None:
+        thinking = other if stage.runtimes[-1] is not dying else first
+        purse = context.hooks.purse
+        assert purse
+        await thinking.turn(1, context)
+        await purse.reserve(estimate)
+        await thinking.turn(2, context)
+
+    first.holds = {2}
+    dying = await stage.replica(spends)
+    await stage.submit(limits=Limits(max_tokens=10_000))
+    await first.until_asked(2)
+    await stage.kill(dying)
+    stage.server._consumers.clear()
+    await stage.replica(spends)
+    await stage.result()
+    ledger = decode(Ledger, (await stage.bus.get_key(stage.subjects.budget_bucket, "t1")).value or b"")
+    assert [(hold.delivery, hold.over) for hold in ledger.holds] == [(1, True), (2, False)]
 
 
 async def test_who_follows_sees_that_it_was_begun_again_at_once(stage: Stage) -> None:

@@ -14,7 +14,7 @@ from concertino.bus.tasklog import TaskLog
 from concertino.bus.topology import Consumer
 from concertino.contracts.codec import decode
 from concertino.contracts.errors import BusUnavailable
-from concertino.contracts.messages import Announcement, Lane, Progress, Settled, Source, Subtask, Work
+from concertino.contracts.messages import Announcement, Lane, Limits, Progress, Settled, Source, Subtask, Work
 from concertino.contracts.subjects import LANES, Subjects
 from concertino.model.extractive import Extractive
 from concertino.runtime.settings import Settings
@@ -62,12 +62,12 @@ class Wire(MemoryBus):
         self.newest_read += 1
         return await super().newest(stream, subject)
 
-    async def subscribe(self, subject: str, listener: Listener) -> Subscription:
+    async def subscribe(self, subject: str, listener: Listener, *, confirm: bool = True) -> Subscription:
         async def hear(message: Stored) -> None:
             if not self.hears_nothing:
                 await listener(message)
 
-        return await super().subscribe(subject, hear)
+        return await super().subscribe(subject, hear, confirm=confirm)
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         self.reconnected.append(callback)
@@ -147,6 +147,7 @@ class Stage:
         deadline: float = DEADLINE,
         objective: str = "say it",
         sources: Sequence[Source] = (),
+        limits: Limits | None = None,
         **brief: Any,
     ) -> Work:
         work = Work(
@@ -156,6 +157,7 @@ class Stage:
             request=objective,
             brief=Subtask(id=id_.rpartition(".")[2], kind=KIND, objective=objective, **brief),
             sources=tuple(sources),
+            limits=limits or Limits(),
             deadline=self.server.now() + deadline,
         )
         await self.log.enqueue(lane, work)

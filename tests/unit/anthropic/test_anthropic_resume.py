@@ -21,6 +21,7 @@ from concertino.runtime.config import Config, ModelChoice
 from concertino.testing import (
     Asked,
     Blocks,
+    Break,
     Cited,
     CutOff,
     Fault,
@@ -407,6 +408,65 @@ async def test_a_report_that_broke_off_with_its_worker_goes_on_after_what_was_ke
         heard = "".join(first.text) + "".join(second.text)
         assert plain(heard) == plain("".join(undisturbed.text))
     assert not api.unexpected
+
+
+SMILING, HALVES = "a" * 19 + "\N{GRINNING FACE}", "a" * 19 + "\ud83d\ude00"
+"""As the API may send it: what belongs together comes in two events."""
+
+
+async def test_half_a_character_ends_no_report_and_halves_that_belong_together_are_one(api: MessagesApi, claude: Make) -> None:
+    whole = SMILING * 300
+
+    def prose(asked: Asked) -> Message:
+        if script.role(asked) != "write":
+            return script.weighed(asked)
+        said = asked.whole["messages"][1]["content"] if turns(asked) else ""
+        assert whole.startswith(said)
+        return Say([Cited(whole[len(said) :].replace(SMILING, HALVES), (0,))])
+
+    api.on("", every=prose)
+    exhibits = [writing.exhibit(1, quote="The quote.")]
+
+    async def attempt(one: Claude, journal: Journal) -> Answer[Draft]:
+        return await one.model.write(writing.writing(*exhibits, hooks=structs.replace(one.hooks, journal=journal)))
+
+    undisturbed = await Keeping().delivery()
+    answer = await attempt(claude("synthesize"), undisturbed)
+    assert whole in plain(answer.value.text)
+    assert undisturbed.kept > 5
+    for lives in range(2, undisturbed.kept):
+        keeping = Keeping()
+        with pytest.raises(Died):
+            await attempt(claude("synthesize"), await keeping.delivery(lives))
+        again = await attempt(claude("synthesize"), await keeping.delivery())
+        assert whole in plain(again.value.text)
+    assert not api.unexpected
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+async def test_a_report_whose_stream_breaks_in_the_middle_of_a_character_goes_on(
+    api: MessagesApi, claude: Make, cut: int
+) -> None:
+    begun = "b" * (20 - cut) + "\ud83d" + "x\ude00" * cut + "\ud83d"
+    api.on(lambda asked: script.role(asked) == "write", Break(4, Say(begun)), Say(" And so on."))
+    api.on("", every=script.weighed)
+    one = claude("synthesize")
+    journal = await Keeping().delivery()
+    answer = await one.model.write(
+        writing.writing(writing.exhibit(1, quote="The quote."), hooks=structs.replace(one.hooks, journal=journal))
+    )
+    assert answer.value.text.encode().startswith(b"b")
+    assert "And so on." in answer.value.text
+
+
+async def test_half_a_character_in_a_thought_is_kept_as_none(api: MessagesApi, claude: Make) -> None:
+    api.on("", every=Say('{"claims": [], "gaps": ["all"]}', thinking="It may be \ud83d."))
+    one, keeping = claude(), Keeping()
+    for _ in range(2):
+        journal = await keeping.delivery()
+        answer = await one.model.research(Bench().job(structs.replace(one.hooks, journal=journal)))
+    assert answer.value.gaps == ("all",)
+    assert len(api.asked) == 1, "it was kept, and so not paid for again"
 
 
 def plain(text: str) -> str:

@@ -373,19 +373,19 @@ async def test_a_copy_in_use_never_goes(repo: Make, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("concertino.retrieval.cache.WAITS", 0.5)
     cache = Cache(tmp_path / "cache", 16 << 20)
     used = [await clone(sized(repo, name), cache) for name in ("first", "second")]
-    third = sized(repo, "third")
+    third, another = sized(repo, "third"), Cache(cache.folder, cache.limit)
     with pytest.raises(Transient, match="or raise CTN_CACHE_BYTES"):
-        await clone(third, cache)
+        await clone(third, another)
     assert all(copy.tree.exists() for copy in used)
     assert not list(cache.folder.rglob("new-*"))
     used[1].held.release()
-    assert (await clone(third, cache)).tree.exists()
+    assert (await clone(third, another)).tree.exists()
     assert (used[0].tree.exists(), used[1].tree.exists()) == (True, False)
 
 
 async def test_who_waits_for_room_gets_it_when_another_is_done(repo: Make, tmp_path: Path) -> None:
-    cache = Cache(tmp_path / "cache", 10 << 20)
-    first, second = await clone(sized(repo, "first"), cache), asyncio.create_task(clone(sized(repo, "second"), cache))
+    cache, another = (Cache(tmp_path / "cache", 10 << 20) for _ in range(2))
+    first, second = await clone(sized(repo, "first"), cache), asyncio.create_task(clone(sized(repo, "second"), another))
 
     async def fetched() -> bool:
         return bool(list(cache.folder.rglob("new-*/git/objects/pack/*.pack"))) or second.done()

@@ -70,6 +70,7 @@ def test_every_fact_has_a_place_in_the_stream_and_every_trigger_is_a_fact() -> N
         "finish",
         "timer.join",
         "due.join",
+        "overdue.join",
         "outcome",
         "halted",
     ):

@@ -76,6 +76,20 @@ def test_one_timer_is_set_at_a_time_for_what_is_slow_first() -> None:
     assert [work.id for work in dispatch.work] == ["result.web.a"]
 
 
+def test_a_timer_speaks_for_what_the_next_one_would_come_late_for() -> None:
+    """The server lets a quarter of a second pass between two."""
+    story = at_work("a", "b", "c")
+    story.then("begun.result.web.b.2", UNDER_WAY, START + 1.003)
+    story.then("begun.result.web.c.2", UNDER_WAY, START + 1.3)
+    story.timer("hedge-1000010000")
+    assert story.effects(START + 9.999) == []  # it has not gone off
+    timer, dispatch = story.due("hedge-1000010000").effects(START + 10.001)
+    assert isinstance(dispatch, Dispatch)
+    assert [work.id for work in dispatch.work] == ["result.web.a", "result.web.b"]
+    assert violations(story.state, START + 10.001, {"web"}, [timer, dispatch]) == []
+    assert timer == SetTimer("hedge-1000010300", START + 10.3)  # none for what is hedged now
+
+
 def test_a_replica_whose_clock_is_behind_believes_the_timer() -> None:
     story = at_work("a").timer("hedge-1000010000")
     assert story.effects(START + 5) == []

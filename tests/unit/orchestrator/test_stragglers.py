@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from typing import NamedTuple
 
 import pytest
 
@@ -46,12 +47,12 @@ def test_what_makes_no_sense_is_refused_with_a_word(text: str) -> None:
         parse(text)
 
 
-def test_one_in_seven_at_the_most_is_hedged() -> None:
+def test_one_in_five_at_the_most_is_hedged() -> None:
     found = seen(rule="5")
     assert found.hedging(["web"]).left == {"web": 1}
     found.hedged("web")
     assert found.hedging(["web"]).left == {"web": 0}
-    for _ in range(6):
+    for _ in range(4):
         found.saw("web", 1.0)
     assert found.hedging(["web"]).left == {"web": 0}
     found.saw("web", 1.0)
@@ -59,12 +60,25 @@ def test_one_in_seven_at_the_most_is_hedged() -> None:
     assert seen(*[1.0] * 5000, rule="5").hedging(["web"]).left == {"web": int(SAVED)}
 
 
-def simulated(spread: float, every: int, tasks: int = 1500) -> tuple[float, float, float]:
+class Simulated(NamedTuple):
+    longer: float
+    """How much longer a task with a straggler takes than its critical path, on average."""
+    usual: float
+    """The same of a task without: less than 1, as hedges of what is merely slow sometimes win."""
+    missed: float
+    """The share of stragglers that are not hedged, as hedges are spent."""
+    vain: float
+    """The share of parts that are hedged for nothing."""
+    extra: float
+    """What hedges take beyond the work itself, as a share of it."""
+
+
+def simulated(spread: float, every: int, tasks: int = 1500) -> Simulated:
     """Of tasks of twelve parts, spread log-normally, with a plan and report as long as two of them, and in one task of
-    ``every`` a part that takes ten times the median: how much longer that task takes than its critical path (the median),
-    the share of parts that are hedged for nothing, and what hedges take beyond the work itself."""
-    drawn, known, ratios = random.Random(1), Stragglers(parse("auto")), list[float]()
-    median, parts, vain, extra, work = 2.0, 12, 0, 0.0, 0.0
+    ``every`` a part that takes ten times the median."""
+    drawn, known = random.Random(1), Stragglers(parse("auto"))
+    with_one, without = list[float](), list[float]()
+    median, parts, missed, vain, extra, work = 2.0, 12, 0, 0, 0.0, 0.0
     for task in range(tasks):
         usual, again = ([median * drawn.lognormvariate(0.0, spread) for _ in range(parts)] for _ in range(2))
         straggles = task % every == every - 1
@@ -77,18 +91,20 @@ def simulated(spread: float, every: int, tasks: int = 1500) -> tuple[float, floa
                 vain += not (straggles and part == 0)
                 end = min(end, after + again[part])
                 extra += end - after
+            missed += end == LATE * median
             ends.append(end)
         for end in ends:
             known.saw("web", end)
         work += sum(usual)
-        if straggles:
-            ratios.append((2 * median + max(ends)) / (2 * median + max(usual)))
-    return statistics.median(ratios), vain / (parts * tasks), extra / work
+        (with_one if straggles else without).append((2 * median + max(ends)) / (2 * median + max(usual)))
+    longer, shorter = statistics.mean(with_one), statistics.mean(without)
+    return Simulated(longer, shorter, missed / len(with_one), vain / (parts * tasks), extra / work)
 
 
 @pytest.mark.parametrize("every", [3, 20])
 def test_a_straggler_costs_a_task_little_and_hedges_cost_little(every: int) -> None:
-    longer, vain, extra = simulated(0.5, every)
-    assert longer < 1.2
-    assert vain < 0.15
-    assert extra < 0.08
+    found = simulated(0.5, every)
+    assert found.longer < 1.18
+    assert found.missed < 0.01
+    assert found.vain < 0.15
+    assert found.extra < 0.08

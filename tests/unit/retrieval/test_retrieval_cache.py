@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from concertino.contracts.errors import SourceError, Transient
-from concertino.retrieval.cache import Cache, Held
+from concertino.retrieval.cache import Cache, Held, NoRoomTogether
 from concertino.retrieval.entries import BLOCK, granted, measure
 from kit.waiting import until
 
@@ -126,6 +126,33 @@ async def test_what_another_process_holds_stays_until_that_is_gone_however_it_en
         await process.wait()
         await new.grow(MEGABYTE + MEGABYTE // 2)
         assert not theirs.exists()
+
+
+async def test_what_one_piece_of_work_holds_itself_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concertino.retrieval.cache.WAITS", 600.0)
+    mine, others = Cache(tmp_path, 4 * MEGABYTE), Cache(tmp_path, 4 * MEGABYTE)
+    first = await entry(mine, "first", 2 * MEGABYTE, 1)
+    new = await mine.hold(tmp_path / "indexes" / "code" / "new", "new")
+    async with asyncio.timeout(60):
+        with pytest.raises(NoRoomTogether, match=r"no room for new.* beside first: .*4194304 .*CTN_CACHE_BYTES"):
+            await new.grow(5 * MEGABYTE // 2)
+    theirs = await entry(others, "theirs", MEGABYTE, 1)
+    growing = asyncio.ensure_future(new.grow(3 * MEGABYTE // 2))
+    done, _ = await asyncio.wait({growing}, timeout=0.5)
+    assert not done, "others may be done with theirs"
+    theirs.release()
+    async with asyncio.timeout(60):
+        await growing
+    assert first.folder.exists()
+
+
+async def test_what_it_held_before_may_go(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, 4 * MEGABYTE)
+    first = await entry(cache, "first", 2 * MEGABYTE, 1)
+    first.release()
+    new = await cache.hold(tmp_path / "indexes" / "code" / "new", "new")
+    await new.grow(5 * MEGABYTE // 2)
+    assert not first.folder.exists()
 
 
 async def test_what_a_crash_left_in_the_middle_of_removing_goes_first(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ SETTLED = {
     "worker": "code-1",
     "seconds": 1.25,
     "hedge": True,
+    "cold": True,
     "model": "extractive",
     "prompt": "research-1 web-2",
     "usage": USAGE,

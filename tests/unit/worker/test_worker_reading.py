@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from concertino.bus.memory import MemoryBus
 from concertino.bus.topology import installation
+from concertino.code.toolset import CODE
 from concertino.contracts.errors import SourceError
 from concertino.contracts.messages import Locator, Passage, ResultStatus, Source, Subtask, Work
 from concertino.contracts.subjects import Subjects
+from concertino.docs.toolset import DOCS
 from concertino.model.extractive import Extractive
 from concertino.model.port import Answer, Claim, Findings, Quote, Research
+from concertino.retrieval.cache import NoRoomTogether
 from concertino.runtime.settings import Settings
 from concertino.worker import Context, Worker
-from concertino.worker.reading import NAMED, folders, research
+from concertino.worker.reading import NAMED, Reading, folders, research
 from concertino.worker.toolsets import Toolset
 
 
@@ -57,7 +62,7 @@ async def _open(_: Context, sources: Sequence[Source]) -> Opened:
 TOOLSET = Toolset("code", sources=("code",), open=_open, abilities=lambda *_: {"lines": ""})
 
 
-async def context(*locations: str, roots: str = "/") -> Context:
+async def context(*locations: str, roots: str = "/", **settings: Any) -> Context:
     sources = tuple(Source(kind="code", location=location) for location in locations)
     brief = Subtask(id="s1", kind="code", objective="what?", sources=sources)
     work = Work(task="t1", id="result.code.s1", attempt=1, request="what?", brief=brief, sources=sources, deadline=1.0)
@@ -67,7 +72,7 @@ async def context(*locations: str, roots: str = "/") -> Context:
     async def say(_: str, __: str) -> None:
         return None
 
-    return Context(work, bus=bus, model=Quoting(), settings=Settings(source_roots=roots), say=say)
+    return Context(work, bus=bus, model=Quoting(), settings=Settings(source_roots=roots, **settings), say=say)
 
 
 async def test_findings_are_grounded_and_unreadable_files_named_and_counted() -> None:
@@ -149,3 +154,37 @@ async def test_replicas_of_one_worker_have_names_of_their_own() -> None:
     assert all(key.startswith("legal.") for key in keys)
     await first.drain(0)
     await second.drain(0)
+
+
+@pytest.mark.parametrize("kinds", [(CODE, CODE), (DOCS, DOCS), (DOCS, CODE)])
+async def test_sources_that_have_room_alone_and_not_together_are_an_error_that_names_the_setting(
+    kinds: tuple[Toolset, Toolset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where two toolsets are used together. Nobody waits, and nothing is opened once more."""
+    monkeypatch.setattr("concertino.retrieval.cache.WAITS", 600.0)
+    places = [tmp_path / name for name in ("one", "two")]
+    for number, place in enumerate(places):
+        place.mkdir()
+        for page in range(30):
+            said = " ".join(f"word{number}x{page}x{i}" for i in range(1500))
+            (place / f"page{page}.md").write_text(f"# Page {page}\n\n{said}\n")
+    made = await context(*map(str, places), cache=str(tmp_path / "cache"), cache_bytes=5 << 20)
+    sources = [Source(kind=toolset.name, location=str(place)) for toolset, place in zip(kinds, places, strict=True)]
+    async with asyncio.timeout(100):
+        for toolset, source in zip(kinds, sources, strict=True):
+            await (await toolset.open(made, [source])).close()  # alone there is room
+        if kinds[0] is kinds[1]:
+            opened = []
+
+            async def open_(context: Context, given: Sequence[Source]) -> Any:
+                opened.append(given)
+                return await kinds[0].open(context, given)
+
+            with pytest.raises(NoRoomTogether, match="CTN_CACHE_BYTES"):
+                await Reading.of(made, structs.replace(kinds[0], open=open_), sources)
+            assert len(opened) == 1
+        else:
+            first = await kinds[0].open(made, sources[:1])
+            with pytest.raises(NoRoomTogether, match="CTN_CACHE_BYTES"):
+                await kinds[1].open(made, sources[1:])
+            await first.close()

@@ -105,6 +105,9 @@ class MemoryBus:
         await self._hop()
         return self.server.stream(stream).last(subjects)
 
+    async def count(self, stream: str, subjects: str) -> int:
+        return len(await self.read(stream, subjects))
+
     async def depth(self, consumer: Consumer) -> tuple[int, int]:
         await self._hop()
         found = self.server.consumer(consumer)
@@ -160,7 +163,7 @@ class MemoryBus:
         await self._hop()
         self.server.publish(subject, data, headers or {}, stored=False)
 
-    async def subscribe(self, subject: str, listener: Listener) -> Subscription:
+    async def subscribe(self, subject: str, listener: Listener, *, confirm: bool = True) -> Subscription:
         await self._hop()
         flow = self.server.subscribe(subject, listener)
         self._flows.append(flow)

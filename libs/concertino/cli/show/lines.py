@@ -67,7 +67,7 @@ def _about(state: State, fact: Fact, begun: Collection[str]) -> list[str]:
             return [f"finishing{f': {one_line(reason)}' if reason else ''}"]
         case Outcome(status=status, reason=reason):
             return [f"{status.value}{f': {one_line(reason)}' if reason else ''}"]
-        case None if fact.name.type == "due":
+        case None if fact.name.type in ("due", "overdue"):
             return [f"timer {about}"]
         case _:
             return []

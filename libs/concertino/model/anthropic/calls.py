@@ -17,7 +17,7 @@ from anthropic.types.beta import BetaMessage
 from concertino.contracts.budget import Line
 from concertino.contracts.checkpoints import Bill, together
 from concertino.contracts.errors import BudgetSpent, ConcertinoError, DeadlineExceeded, RateLimited
-from concertino.contracts.facts import failure, storable
+from concertino.contracts.facts import failure, storable_in
 from concertino.contracts.messages import Record, Usage
 from concertino.model.anthropic.asking import Question, Said, error_of, question, said
 from concertino.model.anthropic.defaults import Chosen
@@ -259,18 +259,18 @@ class Calls:
                 if heard:
                     await heard(event)
         message = call.message
-        if message is None or message.stop_reason is None:
+        if message is None or (ended := message.stop_reason) is None:
             raise Broken("it has no end")
-        if message.stop_reason == "max_tokens" and call.room < call.question.room:
-            call.ended = message.stop_reason
+        if ended == "max_tokens" and call.room < call.question.room:
+            call.ended = ended
             raise BudgetSpent(f"the budget left {call.room:,} tokens for an answer, and it is longer")
-        for block in message.content:
-            if block.type == "text":  # what cannot be kept would be paid for again
-                block.text = storable(block.text)
-        await self.keep(call, said(call.question.model, message))
-        if message.stop_reason == "refusal":
+        kept = said(call.question.model, message)
+        if (clean := storable_in(kept)) != kept:  # what cannot be kept would be paid for again
+            kept, message = clean, msgspec.convert(clean, Said).read()
+        await self.keep(call, kept)
+        if ended == "refusal":
             raise _declined(message)
-        call.ended = message.stop_reason
+        call.ended = ended
         self.answered[call.question.model] = None
         return message
 

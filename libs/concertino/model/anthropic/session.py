@@ -10,7 +10,7 @@ from anthropic.types.beta import BetaMessage
 from msgspec import Struct
 
 from concertino.contracts.errors import ConcertinoError, Unusable
-from concertino.contracts.facts import failure
+from concertino.contracts.facts import failure, storable
 from concertino.contracts.messages import Failure, Record
 from concertino.model.anthropic.asking import Question
 from concertino.model.anthropic.calls import Calls
@@ -246,7 +246,7 @@ def _after(characters: int, pieces: Sequence[Piece]) -> list[Any]:
 def _pieces(message: BetaMessage | None) -> list[Piece]:
     return [
         Piece(
-            block.text,
+            text,
             tuple(
                 dict.fromkeys(
                     citation.search_result_index
@@ -256,5 +256,10 @@ def _pieces(message: BetaMessage | None) -> list[Piece]:
             ),
         )
         for block in (message.content if message else ())
-        if block.type == "text" and block.text
+        if block.type == "text" and (text := _came(block.text))
     ]
+
+
+def _came(text: str) -> str:
+    """What of ``text`` can be kept while more of it comes: of its last character there may be a half."""
+    return storable(text[:-1] if "\ud800" <= text[-1:] <= "\udbff" else text)

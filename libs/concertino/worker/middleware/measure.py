@@ -23,14 +23,17 @@ def metered(settled: Settled, spent: Bill) -> Settled:
 
 
 def measure(monotonic: Clock) -> Middleware:
-    """``monotonic`` gives seconds that never jump."""
+    """Of one process. ``monotonic`` gives seconds that never jump."""
+    warm = False
 
     async def middleware(job: Job, next_: Next) -> Settled:
-        began = monotonic()
+        nonlocal warm
+        began, cold = monotonic(), not warm
         settled = await next_(job)
+        warm = True
         # What it waited for the provider is no sign of how long such work takes.
         seconds = round(max(monotonic() - began - job.context.waits.seconds, 0.0), 4)
-        signed = structs.replace(settled, worker=job.replica, attempts=job.attempt, seconds=seconds, hedge=job.hedge)
+        signed = structs.replace(settled, worker=job.replica, attempts=job.attempt, seconds=seconds, hedge=job.hedge, cold=cold)
         return metered(signed, job.context.spent)
 
     return middleware

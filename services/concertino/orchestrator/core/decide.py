@@ -15,7 +15,7 @@ from concertino.contracts.errors import InvalidId
 from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Subtask, Work
 from concertino.contracts.plans import problems, sources_of, unread
 from concertino.contracts.state import Round, State
-from concertino.contracts.subjects import PLAN, SYNTHESIZE, check_id
+from concertino.contracts.subjects import PLAN, ROOM, SYNTHESIZE, check_id
 from concertino.orchestrator.core.effects import Dispatch, Effect, Halt, SetTimer, WriteFailed, WriteOutcome
 from concertino.orchestrator.core.lifecycle import Phase
 from concertino.orchestrator.core.policies import alarms, ending, finishing, hedge, join, limits, missing, rounds
@@ -46,9 +46,9 @@ def decide(state: State, now: float, kinds: Collection[str], hedging: Hedging = 
         effects += _finishing(state, now)
     elif not join.closed(state, now):
         slow = hedge.slow_at(state, step)
-        if timer := alarms.missing(state, now, hedge.TIMER, slow.values()):
-            effects.append(SetTimer(*timer))
         overdue = hedge.overdue(state, now, slow, hedging)
+        if timer := alarms.missing(state, now, hedge.TIMER, [at for id_, at in slow.items() if id_ not in overdue]):
+            effects.append(SetTimer(*timer))
         work += [structs.replace(w, attempt=hedge.HEDGE) for w in step if w.id in overdue]
     if work:
         # The first free number: who takes it has seen every wave before it, and so repeats none of their work.
@@ -220,7 +220,8 @@ def _end(state: State, outcome: Outcome) -> WriteOutcome:
         outcome = structs.replace(
             outcome, findings=ending.unwritten(state, outcome), max_tokens=within.max_tokens, max_cost=within.max_cost
         )
-    return WriteOutcome(outcome, timers=tuple(sorted(state.timers - state.due)))
+    # The timer for room is set again and again.
+    return WriteOutcome(outcome, timers=tuple(sorted(state.timers - (state.due - {ROOM}))))
 
 
 def _of_no_use(state: State, outcome: Outcome) -> bool:

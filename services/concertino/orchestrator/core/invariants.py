@@ -160,7 +160,7 @@ def _of_hedge(state: State, now: float, work: Work) -> Iterator[str]:
         yield "hedged, and no wave said when"
     elif work.deadline <= max(under_way, default=0.0):
         yield "hedged after its time"
-    if alarms.clock(state, now, hedge.TIMER) - state.submitted_at < state.hedge_after.get(work.id, 0.0):
+    if alarms.clock(state, now, hedge.TIMER, hedge.AHEAD) - state.submitted_at < state.hedge_after.get(work.id, 0.0):
         yield "hedged before it can be slow"
     if hedge.limited(work):
         yield "hedged, though what may be spent is limited"

@@ -8,9 +8,10 @@ from collections.abc import Collection
 from concertino.contracts.state import State
 
 
-def clock(state: State, now: float, prefix: str) -> float:
-    """``now`` or, where a replica's clock is behind the server's, what those timers say that went off."""
-    return max((now, *(at / 1000 for at in _times(state.due, prefix))))
+def clock(state: State, now: float, prefix: str, ahead: float = 0.0) -> float:
+    """``now`` or, where a replica's clock is behind the server's, what those timers say that went off: they speak for the
+    seconds ``ahead`` of them, too."""
+    return max((now, *(at / 1000 + ahead for at in _times(state.due, prefix))))
 
 
 def missing(state: State, now: float, prefix: str, moments: Collection[float]) -> tuple[str, float] | None:

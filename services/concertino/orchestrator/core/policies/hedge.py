@@ -16,6 +16,10 @@ HEDGE = 2
 TIMER = "hedge-"
 """How its timer is called, with the Unix time in milliseconds at which it goes off."""
 
+AHEAD = 0.25
+"""Seconds. Timers go off no oftener than that: at the first of them, what the next would be for is slow, too. Parts of one plan
+begin within milliseconds, and the straggler among them would wait for a timer of its own."""
+
 _PACE = 0.5
 """Of the time after which work is slow: at least as much must be left, or the second attempt is only cut off."""
 
@@ -66,7 +70,7 @@ def limited(work: Work) -> bool:
 def overdue(state: State, now: float, slow: Mapping[str, float], hedging: Hedging) -> set[str]:
     """Those of the ``slow`` work that are to be hedged now, the slowest first, as far as there may be hedges."""
     left, found = dict(hedging.left), set[str]()
-    time = alarms.clock(state, now, TIMER)
+    time = alarms.clock(state, now, TIMER, AHEAD)
     for work, _ in sorted(slow.items(), key=lambda item: (item[1], item[0])):
         kind = work.split(".")[1]
         if slow[work] <= time and left.get(kind, 0) > 0:
