@@ -39,7 +39,7 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
     if isinstance(value, Struct):
         text_of = value.source if isinstance(value, Passage) else path
         new: dict[str, Any] = {}
-        names, values_of = _fields(kind)
+        names, values_of = _fields(type(value))
         for name, was in zip(names, values_of(value), strict=True):
             if not was:
                 continue

@@ -14,7 +14,7 @@ def observe(kind: str, clock: Clock, monotonic: Clock) -> Middleware:
     """Inside the slots: what waits there still queues. ``clock`` gives Unix seconds, ``monotonic`` seconds that never jump."""
 
     attempts, in_flight = metrics.ATTEMPTS.labels(kind), metrics.IN_FLIGHT.labels(kind)
-    queued = {lane: metrics.QUEUE_SECONDS.labels(kind, lane) for lane in LANES}
+    queued: dict[str, metrics.Histogram] = {lane: metrics.QUEUE_SECONDS.labels(kind, lane) for lane in LANES}
 
     async def middleware(job: Job, next_: Next) -> Settled:
         attempts.inc()
