@@ -85,9 +85,11 @@ def rules(api: MessagesApi, pace: float) -> None:
         asked_before[(*found.groups(), call)] += 1
         first = asked_before[(*found.groups(), call)] == 1
         timing = Timing.of(question, pace)
-        whole = timing.parts[part] if first else timing.again
-        share = SEARCHING if call == "searching" else 1 - SEARCHING
         late = part == 0 and straggles == call and first
+        # Where the first call is stuck, the answer is asked for by whoever began again.
+        again = not first or (part == 0 and (straggles, call) == ("searching", "answering"))
+        whole = timing.again if again else timing.parts[part]
+        share = SEARCHING if call == "searching" else 1 - SEARCHING
         if straggles != "hurried":
             await asyncio.sleep(LATE * MEDIAN * pace if late else share * whole)
         if call == "searching":

@@ -30,7 +30,7 @@ _MESSAGE_TOO_LARGE = 10054
 _LIMIT_REACHED = 10077
 _NO_ROOM = {10002, 10023, 10028, 10047}
 
-_LONGEST_PAUSE = 0.8
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.8
 FULL_FOR = 2.0
 """Seconds after which to look again whether a full queue has room."""
 
@@ -109,15 +109,14 @@ class Api:
 
     async def store(self, subject: str, data: bytes, headers: Headers) -> tuple[Reply, bool]:
         """The reply for a stored message, or the one that says that its subject is taken; and whether it was sent twice."""
-        attempts = 0
-
-        async def attempt() -> Reply:
-            nonlocal attempts
-            attempts += 1
-            [message] = await self.requests.ask(subject, data, headers)
-            return _stored(subject, message)
-
-        return await self.patiently(attempt), attempts > 1
+        patience, repeated = _Patience(self._nc, self._patience, self._unanswered), False
+        while True:  # as in `patiently`: a closure and two coroutines more would cost every message
+            try:
+                [message] = await self.requests.ask(subject, data, headers)
+                return _stored(subject, message), repeated
+            except BusUnavailable as e:
+                await patience.wait(e)
+                repeated = True
 
     async def store_each(self, messages: Sequence[Outgoing]) -> list[QueueFull | None]:
         """Store all ``messages``, and for each say whether its queue is full. Anything else that is wrong is raised."""
@@ -183,18 +182,31 @@ class Api:
 
     async def patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """The result of ``attempt``, which is made again where it raises :class:`BusUnavailable`, with growing pauses."""
-        clock = asyncio.get_running_loop().time
-        give_up, pause = clock() + self._patience, 0.05
+        patience = _Patience(self._nc, self._patience, self._unanswered)
         while True:
             try:
                 return await attempt()
             except BusUnavailable as e:
-                if isinstance(e, NobodyAnswers):
-                    self._unanswered()
-                if self._nc.is_closed or clock() + pause > give_up:
-                    raise
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                await patience.wait(e)
+
+
+class _Patience:
+    """Of one call over ``nc``, which may take so many ``seconds`` from now on. ``unanswered`` is told where nobody answers."""
+
+    __slots__ = ("_give_up", "_nc", "_pause", "_unanswered")
+
+    def __init__(self, nc: FastClient, seconds: float, unanswered: Callable[[], None]) -> None:
+        self._nc, self._unanswered = nc, unanswered
+        self._give_up, self._pause = asyncio.get_running_loop().time() + seconds, _FIRST_PAUSE
+
+    async def wait(self, error: BusUnavailable) -> None:
+        """Until the next attempt, longer each time; raise ``error`` where there is to be none."""
+        if isinstance(error, NobodyAnswers):
+            self._unanswered()
+        if self._nc.is_closed or asyncio.get_running_loop().time() + self._pause > self._give_up:
+            raise error
+        await asyncio.sleep(self._pause)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
 
 def _stored(subject: str, message: Msg) -> Reply:

@@ -396,7 +396,7 @@ class JetStream:
 
     async def _send(self, subject: str, data: bytes, headers: Headers | None = None) -> None:
         try:
-            await self._nc.publish(subject, data, headers=dict(headers) if headers else None)
+            await self._nc.publish(subject, data, headers=headers)
         except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as e:
             raise InvalidMessage(f"{subject!r} with headers {sorted(headers or ())} cannot be sent: {reason(e)}") from e
         except (nats.errors.Error, OSError) as e:

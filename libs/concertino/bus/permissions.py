@@ -109,6 +109,7 @@ def orchestrator(subjects: Subjects) -> Role:
             subjects.signal("*"),
             subjects.signal("*", subjects.work_of("*")),
             subjects.finish_signal("*"),
+            *_coordinators(subjects),
             subjects.work("*", "*"),
             *_taking(triggers),
             *_working(subjects, PLAN),
@@ -122,7 +123,12 @@ def orchestrator(subjects: Subjects) -> Role:
             calls.purge(subjects.timers_stream),
             calls.consumers(subjects.work_stream),
         ),
-        subscribe=(_inbox(subjects, ORCHESTRATOR), *_signals(subjects, PLAN), *calls.DISCOVERY),
+        subscribe=(
+            _inbox(subjects, ORCHESTRATOR),
+            *_signals(subjects, PLAN),
+            *_coordinators(subjects),
+            *calls.DISCOVERY,
+        ),
         responses=True,
     )
 
@@ -269,6 +275,10 @@ def _working(subjects: Subjects, kind: str) -> tuple[str, ...]:
         *_blobs(subjects, kind),
         *(subject for lane in LANES for subject in _taking(topology.work(subjects, kind, lane))),
     )
+
+
+def _coordinators(subjects: Subjects) -> tuple[str, ...]:
+    return subjects.coordinator("here"), subjects.coordinator("look", "*"), subjects.coordinator("looked", "*")
 
 
 def _signals(subjects: Subjects, kind: str) -> tuple[str, ...]:

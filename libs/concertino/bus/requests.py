@@ -99,7 +99,7 @@ class Requests:
         loop = asyncio.get_running_loop()
         request = self._open[token] = _Open(subject, loop.create_future(), loop.time() + self._timeout, many, [])
         try:
-            await self._nc.publish(subject, data, reply=self._inbox + token, headers=dict(headers) if headers else None)
+            await self._nc.publish(subject, data, reply=self._inbox + token, headers=headers)
         except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as e:
             raise InvalidMessage(f"{subject!r} with headers {sorted(headers or ())} cannot be sent: {e}") from e
         except (nats.errors.Error, OSError) as e:

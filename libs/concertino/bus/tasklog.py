@@ -49,8 +49,11 @@ class TaskLog:
 
     async def store(self, task: str, name: str, message: Message) -> int | None:
         """:meth:`write`, and the sequence at which it stands. None: there was one already."""
-        data, headers = await self._pack(message, self._subjects.parse_fact(self._subjects.fact(task, name))[1].writer)
-        return await self._bus.write_once(self._subjects.fact(task, name), data, headers)
+        subject = self._subjects.fact(task, name)
+        data, headers = encode(message), self._headers(type(message))
+        if len(data) > _INLINE.get(type(message), INLINE):
+            data, headers = await self._large(data, headers, self._subjects.parse_fact(subject)[1].writer)
+        return await self._bus.write_once(subject, data, headers)
 
     async def enqueue(self, lane: Lane, *work: Work) -> list[QueueFull | None]:
         """Put each of ``work`` into the queue of its kind, and say of each if that is full. The same attempt twice is once."""
@@ -106,7 +109,9 @@ class TaskLog:
 
     async def write_checkpoint(self, subject: str, checkpoint: Checkpoint, life: int) -> bool:
         """Store ``checkpoint`` for ``life`` seconds. False: there is one on that subject already, and it stays."""
-        data, headers = await self._pack(checkpoint, self._subjects.checkpoint_of(subject))
+        data, headers = encode(checkpoint), self._headers(Checkpoint)
+        if len(data) > _INLINE[Checkpoint]:
+            data, headers = await self._large(data, headers, self._subjects.checkpoint_of(subject))
         return await self._bus.write_once(subject, data, {**headers, Header.TTL: str(life)}) is not None
 
     async def checkpoint_in(self, message: Stored) -> Checkpoint:
@@ -171,12 +176,6 @@ class TaskLog:
                 pause = _FIRST_PAUSE
             except TimeoutError:
                 pause = min(pause * 2, _LOOK_AGAIN)
-
-    async def _pack(self, message: Message, owner: str) -> tuple[bytes, dict[str, str]]:
-        data, headers = encode(message), self._headers(type(message))
-        if len(data) > _INLINE.get(type(message), INLINE):
-            return await self._large(data, headers, owner)
-        return data, headers
 
     def _headers(self, type_: type[Message]) -> dict[str, str]:
         return {Header.SCHEMA: schema_of(type_), **tracing.headers()}

@@ -585,6 +585,35 @@ class Signal(Message, frozen=True, kw_only=True):
     """Of a piece of work: attempts of earlier deliveries than this one are of no use any more, as it was taken over. 0: all."""
 
 
+class Present(Message, frozen=True, kw_only=True):
+    """``ctn.coordinator.here``: there is an orchestrator ``replica``, whom others may hand tasks to. Not stored."""
+
+    replica: str
+    leaving: bool = False
+    """It is not to be asked any more."""
+
+
+class Look(Message, frozen=True, kw_only=True):
+    """``ctn.coordinator.look.<replica>``: one orchestrator has triggers of a task that is another's. Not stored."""
+
+    replica: str
+    """Who asks."""
+    number: int
+    """Of the question, for its answer."""
+    task: str
+    """As it stands in the subject of its facts."""
+    reach: int
+    """The sequence that the log is to be read up to, at least."""
+
+
+class Looked(Message, frozen=True, kw_only=True):
+    """``ctn.coordinator.looked.<replica>``: all that follows from these triggers is done. Not stored."""
+
+    number: int
+    retry: float | None = None
+    """It is not: they are to come again after so many seconds."""
+
+
 class Announcement(Message, frozen=True, kw_only=True):
     """In the bucket ``ctn_workers``, under ``<kind>.<replica>``: who can do what. Expires unless renewed."""
 

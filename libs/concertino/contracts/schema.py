@@ -49,7 +49,7 @@ PARAMETERS: Mapping[str, str] = {
     "delivery": "How often the queue had delivered the work, counted from 1.",
     "attempt": "The attempt in the message of the work.",
     "number": "Counted from 1 for each piece of work and attempt.",
-    "replica": "One process of a worker.",
+    "replica": "One process of a worker, or of the orchestrator.",
     "model": "The model's name; `sha256-…` of it where that cannot stand in a subject.",
     "digest": "SHA-256 of the bytes, in lower-case hexadecimal.",
 }
@@ -167,6 +167,30 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
             writers="coordinators",
             readers="workers",
             description="Whoever works on a subtask of the task is to write up what there is. Not stored.",
+        ),
+        Channel(
+            name="present",
+            address=subjects.coordinator("here"),
+            schema="present",
+            writers="coordinators",
+            readers="coordinators",
+            description="A coordinator is there, whom others may hand tasks to. Not stored.",
+        ),
+        Channel(
+            name="look",
+            address=subjects.coordinator("look", "{replica}"),
+            schema="look",
+            writers="coordinators",
+            readers="coordinators",
+            description="There are new facts of a task that is this coordinator's. Not stored.",
+        ),
+        Channel(
+            name="looked",
+            address=subjects.coordinator("looked", "{replica}"),
+            schema="looked",
+            writers="coordinators",
+            readers="coordinators",
+            description="What follows from them is done. Not stored.",
         ),
         Channel(
             name="announcement",
@@ -294,7 +318,7 @@ def _headers(channel: Channel) -> Json:
             "description": f"The payload is the blob of this SHA-256. No message is larger than {MAX_MESSAGE} bytes.",
         },
     }
-    if channel.name not in ("progress", "signal", "superseded", "finishing"):
+    if channel.name not in ("progress", "signal", "superseded", "finishing", "present", "look", "looked"):
         properties[Header.TRACEPARENT] = {"type": "string", "description": "The W3C trace context. The task goes on in it."}
         properties[Header.TRACESTATE] = {"type": "string", "description": "What tracing systems add to it."}
     if channel.once:

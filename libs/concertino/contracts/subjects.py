@@ -280,6 +280,10 @@ class Subjects(Struct, frozen=True):
         task, _, work = subject[len(self.prefix) + len(".signal.") :].partition(".")
         return task, work
 
+    def coordinator(self, what: str, replica: str = "") -> str:
+        """Between coordinators: ``here`` to all of them, ``look`` and ``looked`` to one."""
+        return f"{self.prefix}.coordinator.{what}.{replica}" if replica else f"{self.prefix}.coordinator.{what}"
+
     # --- answers
 
     def inbox(self, role: str) -> str:

@@ -22,6 +22,7 @@ from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.core.effects import Effect
 from concertino.orchestrator.core.policies import ending, hedge
 from concertino.orchestrator.intake import Intake, Triggers
+from concertino.orchestrator.peers import Peers
 from concertino.orchestrator.performer import Performer
 from concertino.orchestrator.reading import Reader
 from concertino.orchestrator.states import States
@@ -58,6 +59,7 @@ class Coordinator:
         self._bus, self._subjects, self._clock, self._stragglers = bus, subjects, clock, stragglers
         self._states = States()
         self._intake = Intake(subjects, self._states, self._handle)
+        self._peers = Peers(bus, subjects, self._intake.take_handed)
         self._reader = Reader(bus, subjects, self._states, max_cost, stragglers, keep)
         self._performer = Performer(bus, subjects, clock, stragglers)
         self._triggers: Consumption | None = None
@@ -66,35 +68,43 @@ class Coordinator:
 
     def start(self) -> Consumption:
         """Handle triggers from now on."""
+        self._peers.start()
         self._triggers = self._bus.consume(topology.coordinator(self._subjects), self._intake.take, SLOTS)
         return self._triggers
 
     async def stop(self) -> None:
         """Take no more triggers, finish what is being handled, and leave to others what waits."""
+        await self._peers.leave()
         if self._triggers:
             await self._triggers.stop()
         await self._intake.stop()
+        await self._peers.stop()
 
     async def _handle(self, task: str, triggers: Triggers) -> None:
         logs.about(task)
-        retry: float | None = None
-        try:
-            await self.reconcile(task, triggers.reach)
-        except BusUnavailable as e:
-            log.warning("could not reconcile, trying again", error=str(e))
-            retry = RETRY_DELAY
-        except QueueFull as e:
-            log.warning("work waits for room in its queue", error=str(e))
-            retry = await self._wait_for_room(task)
-        except Exception as e:
-            log.exception("a bug, or a log that nobody foresaw")
-            retry = await self._after_fault(task, e)
-        else:
-            self._states.succeeded(task)
+        owner = self._peers.owner(task) if triggers.fresh else None
+        looked = await self._peers.hand(owner, task, triggers.reach) if owner else None
+        retry = looked.retry if looked else await self._look_at(task, triggers.reach)
         try:
             await triggers.settle(retry)
         except BusUnavailable as e:
             log.warning("triggers could not be settled; they come back when their lease ends", error=str(e))
+
+    async def _look_at(self, task: str, reach: int) -> float | None:
+        """Do what follows from the facts of ``task``. Seconds after which its triggers are to come again, if it is not done."""
+        try:
+            await self.reconcile(task, reach)
+        except BusUnavailable as e:
+            log.warning("could not reconcile, trying again", error=str(e))
+            return RETRY_DELAY
+        except QueueFull as e:
+            log.warning("work waits for room in its queue", error=str(e))
+            return await self._wait_for_room(task)
+        except Exception as e:
+            log.exception("a bug, or a log that nobody foresaw")
+            return await self._after_fault(task, e)
+        self._states.succeeded(task)
+        return None
 
     async def _wait_for_room(self, task: str) -> float | None:
         """Look at ``task`` again when there may be room. Its triggers are done then: were they handed back, the server would

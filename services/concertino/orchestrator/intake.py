@@ -16,6 +16,7 @@ from concertino.bus.port import Delivery
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.messages import Lane
 from concertino.contracts.subjects import FINISH, Subjects
+from concertino.orchestrator.peers import Handed
 from concertino.orchestrator.states import States
 from concertino.orchestrator.turns import Turns
 
@@ -35,6 +36,11 @@ class Triggers(Struct):
 
     reach: int
     deliveries: list[Delivery]
+
+    @property
+    def fresh(self) -> bool:
+        """None of them came before, here or to a peer."""
+        return all(delivery.attempt == 1 and not isinstance(delivery, Handed) for delivery in self.deliveries)
 
     async def settle(self, retry: float | None) -> None:
         """All are done, or (with ``retry``) come again after so many seconds."""
@@ -75,18 +81,25 @@ class Intake:
     async def take(self, delivery: Delivery) -> None:
         """Done when it is settled, or when somebody has it who will settle it."""
         task, name = self._subjects.parse_fact(delivery.message.subject)
+        await self._add(task, delivery, urgent=name.type in _URGENT)
+
+    async def take_handed(self, task: str, handed: Handed) -> None:
+        """The same of what a peer hands over: it waits for no turn, as it had its turn there."""
+        await self._add(task, handed, urgent=True)
+
+    async def _add(self, task: str, delivery: Delivery, *, urgent: bool) -> None:
         triggers = self._waiting.setdefault(task, Triggers(0, []))
         triggers.reach = max(triggers.reach, delivery.message.sequence)
         triggers.deliveries.append(delivery)
         if task in self._busy:
-            if name.type in _URGENT:
+            if urgent:
                 self._turns.hurry(task)
             return
         handling = asyncio.current_task()
         assert handling is not None
         self._handling.add(handling)
         try:
-            await self._take(task, delivery, urgent=name.type in _URGENT)
+            await self._take(task, delivery, urgent=urgent)
         finally:
             self._handling.discard(handling)
 

@@ -75,7 +75,10 @@ HOSTILE = (
     b"NATS/1.0",
     b"\r\n\r\n",
     b"garbage",
+    b"0\r\n",
 )
+STRANGE = (b"hostile.\xff", b"hostile.a\x0bb", b"hostile.a\x0c", b"hostile.\x1c")
+"""Subjects."""
 
 
 async def publish_raw(url: str, *messages: tuple[bytes, bytes]) -> None:
@@ -101,10 +104,14 @@ async def test_no_bytes_of_anybody_end_the_reading(nats_server: NatsServer, at_o
 
     await (nc.listen("hostile.*", got.append) if at_once else nc.subscribe("hostile.*", cb=later))
     await nc.flush()
-    await publish_raw(nats_server.url, *((b"hostile.a", head) for head in HOSTILE), (b"hostile.\xff", b"NATS/1.0\r\n\r\n"))
-    await until(lambda: len(got) > len(HOSTILE), "every message is taken")
+    await publish_raw(
+        nats_server.url, *((b"hostile.a", head) for head in HOSTILE), *((subject, b"NATS/1.0\r\n\r\n") for subject in STRANGE)
+    )
+    await until(lambda: len(got) == len(HOSTILE) + len(STRANGE), "every message is taken")
 
     assert [message.headers or {} for message in got[:2]] == [{"A": "b"}] * 2
-    assert [message.subject for message in got] == ["hostile.a"] * len(HOSTILE) + ["hostile.\ufffd"]
+    assert [message.subject for message in got] == ["hostile.a"] * len(HOSTILE) + [
+        subject.decode("utf-8", "replace") for subject in STRANGE
+    ]
     assert nc.is_connected
     await nc.close()

@@ -159,6 +159,9 @@ FULL: dict[str, m.Message] = {
         doing="searching", at=1_800_000_000.0, work="result.code.s1", attempt=2, worker="code-1", text="Retries"
     ),
     "signal": m.Signal(reason="cancelled", delivery=2),
+    "present": m.Present(replica="0a1b2c3d4e5f", leaving=True),
+    "look": m.Look(replica="0a1b2c3d4e5f", number=7, task="t1", reach=12),
+    "looked": m.Looked(number=7, retry=0.5),
     "announcement": m.Announcement(
         kind="code",
         description="Reads code.",

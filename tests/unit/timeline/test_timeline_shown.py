@@ -287,6 +287,7 @@ def test_the_scale_marks_round_times() -> None:
     ],
 )
 def test_both_attempts_at_what_was_slow_are_drawn_one_below_the_other(won: bool, notes: list[str]) -> None:
+    notes = ["sent a second time, as 5.0 s of work are long for its kind", *notes]
     found = of(hedged(won=won))
     lines = shown(found)
     [at] = [i for i, line in enumerate(lines) if " limits " in line and "█" in line]

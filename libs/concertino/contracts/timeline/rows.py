@@ -30,6 +30,7 @@ class Placed:
     status: RowStatus
     attempts: int
     untold: int
+    slow_after: float
     usage: Usage
 
 
@@ -110,6 +111,7 @@ def _placed(times: Times, work: Work, lost: Mapping[str, Usage]) -> Placed:
         status=_status(times.state, work, (*beside, *parts)),
         attempts=max((counted, *known)) + sum(a.hedge for a in attempts),
         untold=max(counted - len(known), 0),
+        slow_after=times.state.hedge_after.get(work.id, 0.0) if times.state.sent.get(work.id, 0) > 1 else 0.0,
         usage=usage + work.settled.usage if work.settled else usage,
     )
 

@@ -65,6 +65,8 @@ class Row(Struct, frozen=True):
     beside: tuple[Part, ...] = ()
     """Attempts, or the rest of them, that went on beside what ``parts`` say: a hedge that lost, or the first beside one that
     won. They may go on when the result is there, until their workers have heard of it."""
+    slow_after: float = 0.0
+    """Where it was sent a second time: after so many seconds of work it was slow, as the log said when it was sent first."""
 
 
 class Segment(Struct, frozen=True):

@@ -64,6 +64,7 @@ def _row(placed: Placed, critical: float) -> Row:
         usage=usage_view(placed.usage),
         critical=critical,
         beside=placed.beside,
+        slow_after=placed.slow_after,
     )
 
 

@@ -88,6 +88,8 @@ def after(row: Row, known: Mapping[str, str]) -> list[str]:
 
 def notes(row: Row) -> Iterator[Note]:
     """What a bar cannot show: what became of its attempts, and why it failed or is less than was asked for."""
+    if row.slow_after:
+        yield Note(f"sent a second time, as {took(row.slow_after)} of work are long for its kind")
     for part in (*row.parts, *row.beside):
         if part.hedge and part.doing == "working":
             yield Note(f"{attempt(part)} {'goes on beside it' if part in row.beside else 'was first'}")

@@ -1,0 +1,210 @@
+"""The coordinators beside this one: of each task one reads the log, whoever the server gives its triggers to.
+
+Any replica may handle any trigger, and all of them may at once: that is safe, and dear, as each would read and fold the whole
+log of every task. So a trigger is *handed* to the one whose task it is: the one with the highest number by a hash of its name
+and the task's, among those that were heard a moment ago. Whoever hands keeps the delivery, and settles it as it is told.
+
+Nothing rests on this. Who is not answered does it itself, who is not known is not asked, and a trigger that comes again is
+handled where it comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import structlog
+
+from concertino.bus.port import Bus, Stored, Subscription
+from concertino.contracts.codec import decode, encode
+from concertino.contracts.errors import BusUnavailable, Invalid, Refused
+from concertino.contracts.messages import Look, Looked, Message, Present
+from concertino.contracts.subjects import Header, Subjects
+from concertino.runtime.clock import Clock
+
+M = TypeVar("M", bound=Message)
+
+HERE = 1.0
+"""Seconds between words that a replica is there."""
+GONE = 3.5
+"""Seconds of silence after which it is not asked any more."""
+ANSWERED = 3.0
+"""Seconds within which it answers: less than the lease of what it is asked about."""
+
+log = structlog.get_logger(__name__)
+
+
+class Handed:
+    """A :class:`~concertino.bus.port.Delivery` that a peer holds: it settles its own as it is told here."""
+
+    attempt = 1
+
+    def __init__(self, subject: str, look: Look, answer: Callable[[Looked], Awaitable[None]]) -> None:
+        self.message = Stored(subject, b"", {}, look.reach, 0.0)
+        self._number, self._answer = look.number, answer
+
+    async def ack(self, *, confirm: bool = False) -> None:
+        await self._answer(Looked(number=self._number))
+
+    async def nak(self, delay: float = 0) -> None:
+        await self._answer(Looked(number=self._number, retry=delay))
+
+    async def in_progress(self) -> None:
+        """Its lease is kept by whoever holds it."""
+
+
+class Peers:
+    """What one replica knows of the others. ``take`` is given what they hand over; ``clock`` never jumps."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        take: Callable[[str, Handed], Coroutine[Any, Any, None]],
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._bus, self._subjects, self._take, self._clock = bus, subjects, take, clock
+        self.name = secrets.token_hex(6)
+        self._heard: dict[str, float] = {}
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, tuple[str, asyncio.Future[Looked | None]]] = {}
+        self._taking: set[asyncio.Task[None]] = set()
+        self._subscriptions: list[Subscription] = []
+        self._being: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Be there for others from now on, as soon as the bus is."""
+        self._being = asyncio.create_task(self._be())
+
+    @property
+    def others(self) -> list[str]:
+        """Who was heard a moment ago."""
+        since = self._clock() - GONE
+        return [name for name, heard in self._heard.items() if heard >= since]
+
+    def owner(self, task: str) -> str | None:
+        """Whose ``task`` is, if it is not ours."""
+        if not (others := self.others):
+            return None
+        owner = max(self.name, *others, key=lambda name: blake2b(f"{name} {task}".encode(), digest_size=8).digest())
+        return owner if owner != self.name else None
+
+    async def hand(self, owner: str, task: str, reach: int) -> Looked | None:
+        """Have ``owner`` look at ``task`` up to sequence ``reach``, and return what it says; None where it says nothing."""
+        number = next(self._numbers)
+        answer: asyncio.Future[Looked | None] = asyncio.get_running_loop().create_future()
+        self._asked[number] = owner, answer
+        try:
+            async with asyncio.timeout(ANSWERED):
+                await self._say(
+                    self._subjects.coordinator("look", owner), Look(replica=self.name, number=number, task=task, reach=reach)
+                )
+                return await answer
+        except TimeoutError:
+            log.warning("another orchestrator did not answer: its tasks are handled here while it is silent", peer=owner)
+            self._heard.pop(owner, None)
+            return None
+        except BusUnavailable:
+            return None
+        finally:
+            del self._asked[number]
+
+    async def leave(self) -> None:
+        """Be asked no more."""
+        if self._being is None:
+            return
+        self._being.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._being
+        if self._subscriptions:
+            with contextlib.suppress(BusUnavailable):
+                await self._say(self._subjects.coordinator("here"), Present(replica=self.name, leaving=True))
+
+    async def stop(self) -> None:
+        """Hear nothing more. What is asked still is answered by nobody."""
+        for subscription in self._subscriptions:
+            await subscription.stop()
+        self._subscriptions.clear()
+        self._forget(*list(self._heard))
+
+    async def _be(self) -> None:
+        while not self._subscriptions:
+            try:
+                self._subscriptions += [
+                    await self._bus.subscribe(self._subjects.coordinator("looked", self.name), self._on_looked),
+                    await self._bus.subscribe(self._subjects.coordinator("look", self.name), self._on_look),
+                    await self._bus.subscribe(self._subjects.coordinator("here"), self._on_present),
+                ]
+            except Refused as e:
+                log.warning("orchestrators cannot share tasks out, so each reads all logs: renew the users", error=str(e))
+                return
+            except BusUnavailable as e:
+                log.warning("other orchestrators cannot be heard yet", error=str(e))
+                await asyncio.sleep(HERE)
+        while True:
+            await self._be_heard()
+            await asyncio.sleep(HERE)
+            self._forget(*(self._heard.keys() - set(self.others)))
+
+    async def _be_heard(self) -> None:
+        try:
+            await self._say(self._subjects.coordinator("here"), Present(replica=self.name))
+        except BusUnavailable as e:
+            log.debug("other orchestrators cannot be told", error=str(e))
+
+    def _forget(self, *gone: str) -> None:
+        for name in gone:
+            self._heard.pop(name, None)
+        for owner, answer in self._asked.values():
+            if owner in gone and not answer.done():
+                answer.set_result(None)
+
+    async def _on_present(self, message: Stored) -> None:
+        found = _read(Present, message)
+        if found is None or found.replica == self.name:
+            return
+        if found.leaving:
+            self._forget(found.replica)
+            return
+        new = found.replica not in self._heard
+        self._heard[found.replica] = self._clock()
+        if new:
+            log.info("another orchestrator is here: each task is one's", peer=found.replica)
+            await self._be_heard()
+
+    async def _on_look(self, message: Stored) -> None:
+        if (look := _read(Look, message)) is None:
+            return
+        back = self._subjects.coordinator("looked", look.replica)
+
+        async def answer(looked: Looked) -> None:
+            await self._say(back, looked)
+
+        handed = Handed(message.subject, look, answer)
+        taking = asyncio.create_task(self._take(look.task, handed))
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
+
+    async def _on_looked(self, message: Stored) -> None:
+        if (looked := _read(Looked, message)) is None:
+            return
+        _, answer = self._asked.get(looked.number, ("", None))
+        if answer and not answer.done():
+            answer.set_result(looked)
+
+    async def _say(self, subject: str, message: Message) -> None:
+        await self._bus.publish(subject, encode(message))
+
+
+def _read(type_: type[M], message: Stored) -> M | None:
+    try:
+        return decode(type_, message.data, message.headers.get(Header.SCHEMA))
+    except Invalid as e:
+        log.debug("another orchestrator cannot be understood", subject=message.subject, error=str(e))
+        return None
