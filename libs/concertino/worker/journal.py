@@ -101,7 +101,7 @@ class Journal:
         self._waiting: list[Record] = []
         self._number = 0
         """Of the newest checkpoint that is there, as far as this delivery knows."""
-        self._turn = asyncio.Lock()
+        self._turn, self._first = asyncio.Lock(), asyncio.Lock()
         self._silent_until = 0.0
         self._steps = 0
         self._looked = delivery > 1
@@ -173,19 +173,21 @@ class Journal:
 
     async def begin(self) -> None:
         """A first delivery may not be the first: they are counted anew where their consumer was made anew, and where a server
-        that was killed had not written its count down. To look costs a read before a call that costs seconds."""
-        if self._looked or self._checkpoints is None:
-            return
-        self._looked = True
-        try:
-            there = await self._checkpoints.get(1)
-        except ConcertinoError as e:
-            self._is_unreadable(e)
-            return
-        if there:
-            await self.open()
-            if self._checkpoints is not None:
-                await self._no_first()
+        that was killed had not written its count down. To look costs a read before a call that costs seconds. Whoever asks
+        beside waits for that, too: else it would ask anew what is kept, and take who looked for another."""
+        async with self._first:
+            if self._looked or self._checkpoints is None:
+                return
+            self._looked = True
+            try:
+                there = await self._checkpoints.get(1)
+            except ConcertinoError as e:
+                self._is_unreadable(e)
+                return
+            if there:
+                await self.open()
+                if self._checkpoints is not None:
+                    await self._no_first()
 
     def recall(self, key: str) -> Record | None:
         held = self._held.get(key)

@@ -23,7 +23,7 @@ import structlog
 
 from concertino.bus.port import Bus, Stored, Subscription
 from concertino.contracts.codec import decode, encode
-from concertino.contracts.errors import BusUnavailable, Invalid, Refused
+from concertino.contracts.errors import BusUnavailable, Invalid, InvalidMessage, Refused
 from concertino.contracts.messages import Look, Looked, Message, Present
 from concertino.contracts.subjects import Header, Subjects
 from concertino.runtime.clock import Clock
@@ -111,6 +111,10 @@ class Peers:
             self._heard.pop(owner, None)
             return None
         except BusUnavailable:
+            return None
+        except InvalidMessage as e:
+            log.warning("somebody who is no orchestrator says to be one", peer=owner, error=str(e))
+            self._heard.pop(owner, None)
             return None
         finally:
             del self._asked[number]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from orchestra import Faulty, Orchestra, brought, subtask
 
+from concertino.bus.jetstream import JetStream
 from concertino.bus.memory import MemoryBus
 from concertino.bus.port import Listener, Subscription
 from concertino.contracts.codec import encode
@@ -19,6 +20,7 @@ from concertino.contracts.subjects import Subjects
 from concertino.orchestrator import peers
 from concertino.orchestrator.coordinator import RETRY_DELAY, Coordinator
 from concertino.orchestrator.peers import Peers
+from concertino.runtime.nats_server import NatsServer
 from kit.waiting import until
 
 WIDE = [subtask(f"s{n}") for n in range(20)]
@@ -194,6 +196,16 @@ async def test_what_cannot_be_understood_harms_nobody(orchestra: Orchestra) -> N
         await orchestra.submit(f"t{n}", brought(*WIDE))
     for n in range(6):
         assert (await orchestra.outcome(f"t{n}", within=60.0)).status == OutcomeStatus.ANSWERED
+
+
+@pytest.mark.nats
+async def test_who_has_a_name_that_cannot_be_addressed_is_not_asked(subjects: Subjects, nats_server: NatsServer) -> None:
+    bus = await JetStream.connect(nats_server.url, "test", subjects, patience=2.0)
+    one = Peers(bus, subjects, nobody)
+    one._heard["no name"] = one._clock()
+    assert await one.hand("no name", "t", 1) is None
+    assert one.others == []
+    await bus.close()
 
 
 async def test_tasks_are_shared_out_evenly_and_stay_where_they_are() -> None:

@@ -114,3 +114,16 @@ async def test_who_has_it_ends_where_another_is_told_that_it_is_the_first(keepin
     await second.keep(record("b"))
     await second.begin()  # it has begun
     assert (second.taken_over, second.recall("b")) == (False, None)
+
+
+async def test_calls_side_by_side_all_wait_for_what_is_kept_where_deliveries_are_counted_anew(keeping: Keeping) -> None:
+    first = Place(keeping).journal
+    for key in ("a", "b"):
+        await first.keep(record(key))
+    second = await keeping.delivery(counted_anew=True)
+
+    async def asked(key: str) -> Record | None:
+        await second.begin()
+        return second.recall(key)
+
+    assert await asyncio.gather(asked("a"), asked("b")) == [record("a"), record("b")]
