@@ -15,8 +15,8 @@ from concertino.runtime.settings import Settings
 
 
 async def keep_as_set(bus: JetStream, url: str, config: Settings, say: Say) -> None:
-    """Have ``bus``, at ``url``, keep tasks for no longer than ``config`` says, and ``say`` where that is new. Where something
-    that is there is older, all stays as it is, and what is said names the command that deletes it."""
+    """Have ``bus``, at ``url``, keep tasks for no longer than ``config`` says, and ``say`` so where that is new. Where
+    something that is there is older, all stays as it is, and what is said names the command that deletes it."""
     wanted = installation(config.subjects, replicas=config.replicas, keep=config.keep, max_queued=config.max_queued)
     before, older = 0.0, False
     for stream in wanted.streams:
