@@ -92,8 +92,6 @@ class Coordinator:
 
     async def _look_at(self, task: str, reach: int) -> float | None:
         """Do what follows from the facts of ``task``. Seconds after which its triggers are to come again, if it is not done."""
-        if self._states.settled(task, reach):
-            return None  # what time brings is a fact, too
         try:
             await self.reconcile(task, reach)
         except BusUnavailable as e:

@@ -16,8 +16,6 @@ class States:
     def __init__(self) -> None:
         self._states: OrderedDict[str, State] = OrderedDict()
         self._faults: OrderedDict[str, int] = OrderedDict()
-        self._settled: dict[str, int] = {}
-        """Of those in ``_states``, how far all is done that follows from their facts."""
 
     def seen(self, task: str) -> State | None:
         """What is known of ``task``, if it is remembered."""
@@ -34,18 +32,11 @@ class States:
         self._states[state.task] = state
         self._states.move_to_end(state.task)
         while len(self._states) > REMEMBERED:
-            oldest, _ = self._states.popitem(last=False)
-            self._settled.pop(oldest, None)
+            self._states.popitem(last=False)
 
     def forget(self, task: str) -> None:
         """Have all of ``task`` read again."""
         self._states.pop(task, None)
-        self._settled.pop(task, None)
-
-    def settled(self, task: str, sequence: int) -> bool:
-        """Whether all is done that follows from the facts of ``task`` up to ``sequence``. Often it is before their triggers
-        come: a read brings all that the log has by then."""
-        return sequence <= self._settled.get(task, -1)
 
     def failed(self, task: str) -> int:
         """``task`` made us fail: have all of it read again. Returns how often it did since it last did not, with this replica:
@@ -57,7 +48,5 @@ class States:
         return times
 
     def succeeded(self, task: str) -> None:
-        """All is done that follows from what is known of ``task``; nothing counts any more that it made fail before."""
+        """Nothing counts any more that ``task`` made fail before."""
         self._faults.pop(task, None)
-        if state := self._states.get(task):
-            self._settled[task] = state.sequence

@@ -16,11 +16,9 @@ from concertino.bus.port import Listener, Subscription
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, Refused
 from concertino.contracts.messages import Look, Looked, Message, OutcomeStatus, Present
-from concertino.contracts.state import State
 from concertino.contracts.subjects import Subjects
 from concertino.orchestrator import peers
 from concertino.orchestrator.coordinator import RETRY_DELAY, Coordinator
-from concertino.orchestrator.core import decide as core
 from concertino.orchestrator.peers import Peers
 from concertino.runtime.nats_server import NatsServer
 from kit.waiting import until
@@ -237,49 +235,3 @@ async def test_who_falls_silent_is_gone() -> None:
     now += 0.1
     assert one.others == []
     assert one.owner("t") is None
-
-
-async def test_what_was_decided_before_its_trigger_came_is_not_decided_again(
-    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decided: list[str] = []
-
-    def decide(state: State, *args: Any) -> Any:
-        decided.append(state.task)
-        return core.decide(state, *args)
-
-    monkeypatch.setattr("concertino.orchestrator.coordinator.decide", decide)
-    broken = True
-
-    def fault(call: str, subject: str) -> None:
-        if broken and call == "enqueue":
-            raise BusUnavailable("away")
-
-    away = Coordinator(Faulty(await orchestra.connect(), fault), orchestra.subjects, orchestra.server.now)  # type: ignore[arg-type]
-    await orchestra.play()
-    await orchestra.submit("t", brought(*WIDE))
-    [submitted] = await orchestra.facts("t")
-
-    assert await away._look_at("t", submitted.sequence) == RETRY_DELAY
-    broken = False
-    assert await away._look_at("t", submitted.sequence) is None, "what failed is done again, though it was read before"
-    assert "dispatched.1" in await orchestra.names("t")
-    before = len(decided)
-    assert await away._look_at("t", submitted.sequence) is None
-    assert len(decided) == before, "nothing new"
-
-    async def done() -> bool:
-        return sum(name.startswith("result.") for name in await orchestra.names("t")) == len(WIDE)
-
-    await until(done)
-    results = [stored.sequence for stored in await orchestra.facts("t") if ".result." in stored.subject]
-    assert await away._look_at("t", results[0]) is None
-    before = len(decided)
-    assert before > 1
-    for sequence in results[1:]:
-        assert await away._look_at("t", sequence) is None
-    assert len(decided) == before, "the first read brought them all"
-    assert await away._look_at("t", 0) is None
-    away._states.forget("t")
-    await away._look_at("t", results[-1])
-    assert len(decided) > before, "what is not known any more is read, and decided, again"
