@@ -112,8 +112,9 @@ class Stage:
         self.fleet, self.client, self.model = fleet, client, model
         self.sources = [Source(kind=kind, location=str(handbook)) for kind in ("docs", "code")]
 
-    async def submit(self) -> str:
-        limits = Limits(deadline=120, max_tokens=2_000_000, max_rounds=1)
+    async def submit(self, max_tokens: int | None = 2_000_000) -> str:
+        """Where tokens are limited nothing is hedged."""
+        limits = Limits(deadline=120, max_tokens=max_tokens, max_rounds=1)
         return await self.client.submit("How long is the pause before a retry?", sources=self.sources, limits=limits)
 
     async def ended(self, task: str) -> TaskView:
@@ -139,7 +140,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     (handbook / "client.py").write_text(f'{LINE}\n    """How long to wait before retry number `attempt`."""\n')
     async with MessagesApi() as api:
         more = {"CTN_LEASE": "2", "CTN_CACHE": str(tmp_path / "cache"), "CTN_GRACE": "60", "CTN_ATTEMPTS": "9"}
-        for name, value in {**api.environment(), **more}.items():
+        for name, value in {**api.environment(), **more, "CTN_HEDGE": "off,docs=2"}.items():
             monkeypatch.setenv(name, value)
         fleet = Fleet(settings(), lambda *_: None, store=tmp_path / "nats", services=ALWAYS)
         await fleet.start(strict=True)
@@ -215,5 +216,28 @@ async def test_a_frozen_worker_asks_nothing_more_once_its_work_was_taken_over(st
         assert came_to(view) == undisturbed
     finally:
         os.kill(frozen, signal.SIGCONT)
+        other.terminate()
+        await other.wait()
+
+
+async def test_a_hedge_of_whoever_waits_for_an_answer_asks_for_that_answer_alone(stage: Stage) -> None:
+    undisturbed = came_to(await stage.ended(await stage.submit()))
+    environment = {**os.environ, "CTN_NATS_URL": stage.fleet.url}
+    other = await asyncio.create_subprocess_exec(sys.executable, "-m", "concertino.docs", env=environment)
+    try:
+
+        async def both() -> bool:
+            return sum(worker.replicas for worker in await stage.client.workers() if worker.kind == "docs") == 2
+
+        await until(both, "another replica", 60)
+        stage.model.hold(("docs", 2))
+        task = await stage.submit(max_tokens=None)
+        await until(lambda: ("docs", 2) in stage.model.repeated(), "another asks for it, too", 60)
+        assert stage.model.repeated() == [("docs", 2)]
+        stage.model.go_on()
+        view = await stage.ended(task)
+        assert came_to(view)[:2] == undisturbed[:2]
+        assert stage.model.calls == undisturbed[2] + 1
+    finally:
         other.terminate()
         await other.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -44,6 +45,8 @@ class ApiError(Struct, frozen=True):
 
 
 class StreamState(Struct, frozen=True):
+    messages: int = 0
+    first_ts: datetime | None = None
     last_seq: int = 0
     subjects: dict[str, int] = {}
 

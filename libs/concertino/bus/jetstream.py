@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -152,10 +153,27 @@ class JetStream:
                 fitting = stream.fitting(there.limit, there.messages.values())
                 if fitting != stream:
                     log.warning("a queue holds too much for the new limit, so it keeps its old one: provision again later")
+                elif there.limit != stream.max_each:
+                    log.warning(
+                        "CTN_MAX_QUEUED of this service takes the place of the limit that queues had: whoever provisions last "
+                        "sets it for all, so it is to be the same everywhere",
+                        before=there.limit,
+                        now=stream.max_each,
+                    )
                 config = msgspec.json.encode(fitting.config())
             reply = await self._api.call(calls.update_stream(stream.name), config)
         expect_no_error(reply, f"stream {stream.name} cannot be provisioned")
         return stream
+
+    async def keeps(self, stream: str) -> tuple[float, float] | None:
+        """For how many seconds ``stream`` keeps messages (0: for ever), and the Unix time at which its oldest one was stored,
+        infinite where it is empty. None where there is no such stream."""
+        reply = await self._api.call(calls.stream_info(stream))
+        if reply.error and reply.error.err_code == STREAM_NOT_FOUND:
+            return None
+        expect_no_error(reply, f"stream {stream} cannot be looked at")
+        oldest = reply.state.first_ts.timestamp() if reply.state.messages and reply.state.first_ts else math.inf
+        return reply.config.max_age / 1e9, oldest
 
     async def _kept(self, stream: Stream) -> Stream:
         reply = await self._api.call(calls.stream_info(stream.name))

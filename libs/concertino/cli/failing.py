@@ -12,7 +12,7 @@ from concertino.cli.question import RedriveOptions
 from concertino.cli.session import Session, configuration, connect, tracing
 from concertino.cli.show.text import clean, one_line, plural
 from concertino.client import FailedWork, Redriven
-from concertino.contracts.errors import BadSetting, CannotRedrive, InvalidPlan, TaskExists
+from concertino.contracts.errors import BadSetting, CannotRedrive, InvalidPlan, QueueFull, TaskExists
 from concertino.contracts.subjects import PLAN, SYNTHESIZE
 
 MOST = 1_000
@@ -81,7 +81,7 @@ async def redrive_all(options: RedriveOptions, *, since: float, kind: str, nats:
             for one in found.work:
                 if not one.redriven and one.status != "running":
                     by_task.setdefault(one.task, []).append(one.subtask)
-            for task, failed in by_task.items():
+            for number, (task, failed) in enumerate(by_task.items()):
                 # A plan or a report is no subtask: what failed besides is run again with it.
                 subtasks = [] if kind in ("", PLAN, SYNTHESIZE) else [subtask for subtask in failed if subtask]
                 try:
@@ -89,6 +89,12 @@ async def redrive_all(options: RedriveOptions, *, since: float, kind: str, nats:
                 except TaskExists as e:  # by somebody else, since we looked
                     print(f"concertino: {clean(str(e))}", file=sys.stderr)
                     continue
+                except QueueFull:
+                    # What was run again says so in its log, and is not among what failed and was not.
+                    came = f"{number} of {plural(len(by_task), 'task')} gone through"
+                    left = f"the same command goes on with the other {len(by_task) - number}"
+                    print(f"concertino: {came}; {left}", file=sys.stderr)
+                    raise
                 except (CannotRedrive, InvalidPlan) as e:
                     print(f"concertino: {clean(str(e))}", file=sys.stderr)
                     code = 1

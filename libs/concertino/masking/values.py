@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from msgspec import Struct, structs
+from msgspec import Struct, inspect, structs
 
 from concertino.contracts.messages import Passage, ResultStatus, Source, Usage
 from concertino.masking.texts import masked_text
@@ -38,9 +39,9 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
     if isinstance(value, Struct):
         text_of = value.source if isinstance(value, Passage) else path
         new: dict[str, Any] = {}
-        for name in _fields(type(value)):
-            was = getattr(value, name)
-            if not was or type(was) in _PLAIN:
+        names, values_of = _fields(type(value))
+        for name, was in zip(names, values_of(value), strict=True):
+            if not was:
                 continue
             of = text_of if name == "text" else path
             after = change(was, of) if type(was) is str else changed(was, change, of)
@@ -52,16 +53,30 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
         return value if _same(list(items.items()), list(value.items())) else cast(T, items)
     if isinstance(value, list | tuple):
         parts = [changed(item, change, path) for item in value]
-        if all(new is was for new, was in zip(parts, value, strict=True)):
+        if all(map(operator.is_, parts, value)):
             return value
         return cast(T, type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts))
     return cast(T, change(value, path)) if isinstance(value, str) else value
 
 
 @functools.cache
-def _fields(kind: type[Struct]) -> tuple[str, ...]:
-    """Those that may hold texts which are not kept."""
-    return tuple(name for name in kind.__struct_fields__ if name not in _KEPT)
+def _fields(kind: type[Struct]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """Those that may hold texts which are not kept, and what takes their values out of one of that ``kind``. Each piece of work
+    is looked through, and most of its fields are limits, numbers and choices."""
+    holding = (field.name for field in inspect.type_info(kind).fields if _may_hold(field.type))  # type: ignore[attr-defined]
+    first, *others = [name for name in holding if name not in _KEPT] or ["__class__"]
+    # Of a single name it would take the value itself.
+    return (first, *others), operator.attrgetter(first, *others) if others else lambda value: (getattr(value, first),)
+
+
+def _may_hold(type_: inspect.Type) -> bool:
+    """Whether a text may stand there, other than one of a few."""
+    if isinstance(type_, inspect.UnionType):
+        return any(map(_may_hold, type_.types))
+    if isinstance(type_, inspect.StructType):
+        return type_.cls not in _PLAIN
+    closed = inspect.NoneType | inspect.BoolType | inspect.IntType | inspect.FloatType | inspect.LiteralType | inspect.EnumType
+    return not isinstance(type_, closed)
 
 
 def _same(items: list[tuple[object, object]], before: list[tuple[object, object]]) -> bool:

@@ -96,11 +96,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     keep: Annotated[float, Meta(ge=60)] = 8 * DAY
     """How long the log of a task, its evidence and its results stay. No task may take longer than a day less than that (than
     half of it, where that is more): what is deleted has no outcome. It is for whoever provisions, and for the orchestrators.
-    Where streams are there, services make it longer, and only ``python -m concertino.runtime.provision`` shorter."""
+    Where streams are there, services make it longer, and only ``python -m concertino.runtime.provision`` shorter; so does
+    ``concertino up`` with a server of its own, where no task is older."""
     max_queued: Annotated[int, Meta(ge=1, le=100_000_000)] = MAX_QUEUED
     """Pieces of work that each queue (of one kind, in one lane) holds at the most, waiting or under way. Where one is full,
     tasks that need it are refused until there is room; all are, where about as many facts wait for orchestrators. It is for
-    whoever provisions."""
+    whoever provisions, and the last who does sets it for all."""
     lease: Annotated[float, Meta(ge=0.5, le=600)] = 15.0
     """After which work of a worker that fell silent goes to another."""
     attempts: Annotated[int, Meta(ge=1, le=50)] = 4

@@ -77,7 +77,8 @@ class Attempts:
     async def make(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
         """Make the attempt at ``delivery`` that ``found`` says, and settle it; ``span`` is about all that."""
         hold = Hold(delivery)
-        with self._roster.holding(found.work, hold):
+        self._roster.hold(found.work, hold)
+        try:
             job = await self._begin(found, hold)
             settled = await self._end(job, hold, found, span)
             if settled is None:
@@ -90,6 +91,8 @@ class Attempts:
                     return
             await self._endings.settle(job, settled, span)
             await hold.ack(confirm=bool(job.context.spent))
+        finally:
+            self._roster.let_go(found.work, hold)
 
     # --- it begins
 

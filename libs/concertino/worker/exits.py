@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 _OURS = (Exception, asyncio.CancelledError, KeyboardInterrupt)
 """What is seen to elsewhere, or comes from who runs the process."""
 
 
-@contextmanager
-def exits_are_bugs() -> Iterator[None]:
+class exits_are_bugs:  # noqa: N801  (it is used as a function, and is a class to cost little)
     """Raises :class:`RuntimeError` in the place of what is no :class:`Exception`, such as :class:`SystemExit`, or what comes of
     a panic in a library."""
-    task = _task()
-    try:
-        yield
-    except _OURS:
-        raise
-    except BaseException as e:
-        if isinstance(e, GeneratorExit) and _task() is not task:
-            raise  # it is we who are being closed, by whoever throws us away
-        raise RuntimeError(f"{type(e).__name__}: {e}") from e
+
+    def __enter__(self) -> None:
+        self._task = _task()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None or isinstance(error, _OURS):
+            return
+        if isinstance(error, GeneratorExit) and _task() is not self._task:
+            return  # it is we who are being closed, by whoever throws us away
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 def _task() -> asyncio.Task[Any] | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from concertino.contracts.messages import Work
@@ -42,17 +41,15 @@ class Roster:
     def jobs(self) -> list[Job]:
         return list(self._jobs)
 
-    @contextlib.contextmanager
-    def holding(self, work: Work, hold: Hold) -> Iterator[None]:
-        """``work`` is being done, or written down."""
+    def hold(self, work: Work, hold: Hold) -> None:
+        """``work`` is being done, or written down, until :meth:`let_go`."""
+        self._held[work.task, work.id, work.attempt] = hold
+
+    def let_go(self, work: Work, hold: Hold) -> None:
         about = (work.task, work.id, work.attempt)
-        self._held[about] = hold
-        try:
-            yield
-        finally:
-            if self._held.get(about) is hold:
-                del self._held[about]
-            hold.end()
+        if self._held.get(about) is hold:
+            del self._held[about]
+        hold.end()
 
     def held(self, task: str, work: str, attempt: int = 1) -> Hold | None:
         """On the first attempt at this piece of work, or on that one, where it is here, and to go on."""

@@ -157,45 +157,55 @@ class Runtime:
             self._deliveries.discard(task)
 
     async def _take(self, delivery: Delivery, about: logs.About, span: tracing.Span) -> None:
-        replica, roster = self._replica, self._roster
+        replica = self._replica
         if delivery.attempt > 1:
             metrics.REDELIVERIES.labels(replica.kind).inc()
         found = await replica.intake.judge(delivery)
         receipt.told(found, about, span)
         match found:
-            case Drop(why):
-                if why:
-                    log.error(why, subject=delivery.message.subject)
+            case Run():
+                await self._do(found, delivery, span)
+            case Drop():
+                if found.why:
+                    log.error(found.why, subject=delivery.message.subject)
                 await delivery.ack()
             case Leave():
                 pass  # whoever has it settles it
-            case Fail(task, work, _, _) if hold := roster.held(task, work):
-                await hold.renew(delivery)  # what never came back is still here
             case Fail():
+                if hold := self._roster.held(found.task, found.work):
+                    await hold.renew(delivery)  # what never came back is still here
+                    return
                 await self._endings.abandon(found, delivery)
                 await delivery.ack()
-            case Run(work, _) if roster.is_over(work.task):
-                span.event(Event.OVER)
-                await delivery.ack()
-            case Run(work, _) if roster.is_finishing(work.task):
-                span.event(Event.DROPPED)
-                await delivery.ack()
-            case Run(work, _) if roster.is_superseded(work.task, work.id):
-                span.event(Event.LATE)
-                await delivery.ack()
-            case Run(work, _) if work.attempt == 1 and (hold := roster.held(work.task, work.id)):
+
+    async def _do(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
+        """Make the attempt, if here and now is where to. (A chain of patterns would cost more than what it looks at.)"""
+        replica, roster, work = self._replica, self._roster, found.work
+        needless = ""
+        if roster.is_over(work.task):
+            needless = Event.OVER
+        elif roster.is_finishing(work.task):
+            needless = Event.DROPPED
+        elif roster.is_superseded(work.task, work.id):
+            needless = Event.LATE
+        elif work.attempt == 1:
+            if hold := roster.held(work.task, work.id):
                 # The bus was away for longer than its lease, and nobody else has taken it: whoever is at it goes on.
                 await hold.renew(delivery)
-            case Run(work, _) if work.attempt > 1 and (replica.draining or roster.held(work.task, work.id, work.attempt)):
-                # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
-                span.event(Event.HANDED_BACK)
-                await delivery.nak(policy.elsewhere(delivery.attempt))
-            case Run(work, _) if work.attempt > 1 and not await replica.intake.begin_hedge(work, delivery, replica.name):
-                span.event(Event.DROPPED)
-                await delivery.ack()
-            case Run(work, _) if replica.draining and work.attempt == 1:  # a hedge that says it is begun is offered to nobody
-                span.event(Event.HANDED_BACK)
-                metrics.HANDED_BACK.labels(replica.kind).inc()
-                await replica.intake.hand_back(work, delivery, replica.name)
-            case Run():
-                await self._attempts.make(found, delivery, span)
+                return
+        elif replica.draining or roster.held(work.task, work.id, work.attempt):
+            # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
+            span.event(Event.HANDED_BACK)
+            await delivery.nak(policy.elsewhere(delivery.attempt))
+            return
+        elif not await replica.intake.begin_hedge(work, delivery, replica.name):
+            needless = Event.DROPPED
+        if needless:
+            span.event(needless)
+            await delivery.ack()
+        elif replica.draining and work.attempt == 1:  # a hedge that says it is begun is offered to nobody
+            span.event(Event.HANDED_BACK)
+            metrics.HANDED_BACK.labels(replica.kind).inc()
+            await replica.intake.hand_back(work, delivery, replica.name)
+        else:
+            await self._attempts.make(found, delivery, span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+import nats.errors
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,14 +33,25 @@ class Full:
 async def sent(nc: Client, headers: dict[str, str]) -> bytes:
     nc._flush_queue = Full()  # type: ignore[assignment]
     nc._status = Client.CONNECTED
-    await nc.publish("ctn.a", b"data", reply="_INBOX.1", headers=headers)
+    await nc.publish("ctn.a", b"data", reply="_INBOX.1", headers=headers or None)
     return b"".join(nc._pending)
 
 
-@given(st.dictionaries(NAMES, VALUES, min_size=1))
+@given(st.dictionaries(NAMES, VALUES))
 async def test_it_writes_what_nats_py_writes(headers: dict[str, str]) -> None:
     """Headers of several lines, too: those would be commands to the server."""
     assert await sent(FastClient(), dict(headers)) == await sent(Client(), dict(headers))
+
+
+@pytest.mark.parametrize("subject", ["", "a b", "a\tb", "a\r\nPUB b 0", "a\nb"])
+async def test_no_subject_is_another_command(subject: str) -> None:
+    for name, reply in ((subject, "_INBOX.1"), *([("a", subject)] if subject else [])):
+        nc = FastClient()
+        nc._flush_queue = Full()  # type: ignore[assignment]
+        nc._status = Client.CONNECTED
+        with pytest.raises(nats.errors.BadSubjectError):
+            await nc.publish(name, b"data", reply=reply, headers={Header.MESSAGE_ID: "1"})
+        assert nc._pending == []
 
 
 @pytest.mark.nats

@@ -5,15 +5,27 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import Struct
 
-from concertino.contracts.messages import Locator, Passage, Result, Source, Subtask
-from concertino.masking import MARK, credentials, hits, learn, learn_environment, masked, remembering, without_credentials
+from concertino.contracts.codec import TYPES
+from concertino.contracts.messages import Failure, Finding, Locator, Passage, Report, Result, Source, Subtask
+from concertino.masking import (
+    MARK,
+    credentials,
+    hits,
+    learn,
+    learn_environment,
+    masked,
+    remembering,
+    values,
+    without_credentials,
+)
 from concertino.masking.known import forget
 from kit import planted
 
@@ -294,3 +306,10 @@ def test_a_place_is_told_and_the_line_of_a_key_is_its_head() -> None:
         r"-----BEGIN PRIVATE KEY-----\n(\*{8}\n){6}-----END PRIVATE KEY-----\n", masked(planted.KEY, "server.key")
     )
     assert msgspec.json.encode(masked({"a": planted.KEY})).count(MARK.encode()) == 6
+
+
+@pytest.mark.parametrize("kind", [*TYPES.values(), Subtask, Finding, Failure, Report], ids=lambda kind: kind.__name__)
+def test_no_field_of_a_message_that_may_hold_a_text_is_passed_over(kind: type[Struct]) -> None:
+    hints = get_type_hints(kind)
+    texts = {name for name, hint in hints.items() if re.search(r"\bstr\b|\bAny\b", str(hint)) and not name.startswith("__")}
+    assert texts <= {*values._fields(kind)[0], *values._KEPT}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from concertino.bus.jetstream import JetStream
+from concertino.cli.fleet.keeping import keep_as_set
 from concertino.cli.fleet.readiness import Readiness
 from concertino.cli.fleet.services import ALWAYS, Service, environment
 from concertino.cli.fleet.supervisor import OURS, Say, Supervisor, described
@@ -78,6 +79,8 @@ class Fleet:
         config = self._config
         bus = await JetStream.connect(self.url, "fleet", config.subjects, patience=3.0, access=config.access(CLIENT))
         try:
+            if self.server:
+                await keep_as_set(bus, self.url, config, self._say)
             ready = Readiness(bus, config.subjects, [kind for service in self._services for kind in service.kinds])
             await ready.start()
             self._supervisor = Supervisor(self._services, environment(os.environ, self.url), self._say)

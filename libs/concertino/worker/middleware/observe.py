@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concertino.contracts.messages import Settled
+from concertino.contracts.subjects import LANES
 from concertino.runtime.clock import Clock
 from concertino.telemetry import metrics
 from concertino.worker.job import Job
@@ -12,12 +13,15 @@ from concertino.worker.middleware import Middleware, Next
 def observe(kind: str, clock: Clock, monotonic: Clock) -> Middleware:
     """Inside the slots: what waits there still queues. ``clock`` gives Unix seconds, ``monotonic`` seconds that never jump."""
 
+    attempts, in_flight = metrics.ATTEMPTS.labels(kind), metrics.IN_FLIGHT.labels(kind)
+    queued: dict[str, metrics.Histogram] = {lane: metrics.QUEUE_SECONDS.labels(kind, lane) for lane in LANES}
+
     async def middleware(job: Job, next_: Next) -> Settled:
-        metrics.ATTEMPTS.labels(kind).inc()
+        attempts.inc()
         if job.delivery == 1:  # what comes again was with a worker for a part of the time, and told to wait for another
-            metrics.QUEUE_SECONDS.labels(kind, job.lane).observe(max(clock() - job.queued_at, 0.0))
+            queued[job.lane].observe(max(clock() - job.queued_at, 0.0))
         began, status = monotonic(), "interrupted"
-        metrics.IN_FLIGHT.labels(kind).inc()
+        in_flight.inc()
         try:
             settled = await next_(job)
             status = settled.status.value
@@ -27,7 +31,7 @@ def observe(kind: str, clock: Clock, monotonic: Clock) -> Middleware:
         else:
             return settled
         finally:
-            metrics.IN_FLIGHT.labels(kind).dec()
+            in_flight.dec()
             metrics.WORK_SECONDS.labels(kind, status).observe(max(monotonic() - began - job.context.waits.seconds, 0.0))
 
     return middleware
