@@ -70,6 +70,7 @@ class Reply(Struct, frozen=True):
 
     error: ApiError | None = None
     stream: str = ""
+    created: datetime | None = None
     seq: int = 0
     num_pending: int = 0
     num_ack_pending: int = 0

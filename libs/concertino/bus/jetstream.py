@@ -332,7 +332,8 @@ class JetStream:
         reply = await self._api.call(calls.stream_info(stream), msgspec.json.encode({"subjects_filter": subjects}))
         expect_no_error(reply, f"how full {stream} is cannot be read")
         limit = reply.config.max_msgs_per_subject if reply.config.discard_new_per_subject else 0
-        return Queued(limit if limit > 0 else None, reply.state.subjects, reply.config.max_age / 1e9 or None)
+        made = reply.created.timestamp() if reply.created else 0.0
+        return Queued(limit if limit > 0 else None, reply.state.subjects, reply.config.max_age / 1e9 or None, made)
 
     def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         assert after is None or isinstance(after, Puller)

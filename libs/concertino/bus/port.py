@@ -47,6 +47,8 @@ class Queued(Struct, frozen=True):
     """By subject, those that wait or are being handled."""
     keep: float | None = None
     """Seconds after which a message is deleted; None: never."""
+    made: float = 0.0
+    """Unix time at which the stream was made. What was stored there before went with one that was deleted."""
 
 
 class Parcel(Struct, frozen=True):

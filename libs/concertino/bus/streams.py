@@ -58,7 +58,8 @@ class Streams:
             return  # another service was faster
         expect_no_error(reply, f"stream {stream.name} cannot be made anew")
         log.error(
-            "a stream was deleted, and is made anew: what was in it is lost, see docs/operations.md, What is promised",
+            "a stream was deleted, and is made anew: what was in it is lost but for work that waits, which orchestrators send "
+            "again; see docs/operations.md, What is promised",
             stream=stream.name,
         )
 

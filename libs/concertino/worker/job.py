@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from concertino.contracts.messages import Settled, Work
 from concertino.contracts.subjects import nth
 from concertino.contracts.trace import NO_TRACE, Trace
+from concertino.worker.alarms import Alarm
 from concertino.worker.context import Context
 from concertino.worker.journal import Journal
 from concertino.worker.lease import Hold
@@ -36,7 +37,7 @@ class Job:
     """On the work's lease."""
     since: float | None = None
     """Unix seconds at which it was first begun, where that was another delivery and matters."""
-    scope: asyncio.Timeout | None = None
+    alarm: Alarm | None = None
     """What ends it when its time is up, while it runs."""
     trace: Trace = NO_TRACE
     """The span of all that is done about this delivery."""
@@ -55,11 +56,9 @@ class Job:
     def finish(self, seconds: float) -> None:
         """Its caller wants what there is, within ``seconds``."""
         self.context.wish.voice()
-        if self.scope is None or self.scope.expired():
-            return
-        at, before = asyncio.get_running_loop().time() + seconds, self.scope.when()
-        if before is None or at < before:
-            self.scope.reschedule(at)
+        at = asyncio.get_running_loop().time() + seconds
+        if self.alarm and at < self.alarm.at:
+            self.alarm.move(at)
 
     @property
     def journal(self) -> Journal:

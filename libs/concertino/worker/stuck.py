@@ -79,5 +79,4 @@ class Stuck:
 
 
 def _told_to_end(job: Job) -> bool:
-    late = job.scope is not None and (at := job.scope.when()) is not None and at < asyncio.get_running_loop().time()
-    return job.context.cancelled or late
+    return job.context.cancelled or (job.alarm is not None and job.alarm.rang)

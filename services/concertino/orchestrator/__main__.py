@@ -9,6 +9,7 @@ from concertino.orchestrator.coordinator import Coordinator
 from concertino.orchestrator.overdue import Overdue
 from concertino.orchestrator.planner import worker as planner
 from concertino.orchestrator.queues import QueueWatch
+from concertino.orchestrator.resending import Resending
 from concertino.orchestrator.stragglers import Stragglers, parse
 from concertino.runtime.lifecycle import serve
 from concertino.runtime.settings import Settings
@@ -44,7 +45,8 @@ async def start(bus: Bus, settings: Settings) -> Orchestrator:
     coordinating = Coordinator(bus, settings.subjects, time.time, settings.max_cost or None, stragglers, settings.keep)
     triggers = coordinating.start()
     running = await planner.start(bus, settings)
-    queues = QueueWatch(bus, settings.subjects)
+    resending = Resending(bus, settings.subjects, time.time, settings.max_cost or None, settings.keep)
+    queues = QueueWatch(bus, settings.subjects, on_made=resending.after)
     queues.start()
     overdue = Overdue(bus, settings.subjects)
     overdue.start()

@@ -107,6 +107,16 @@ class Performer:
             raise full  # the rest is the next wave, once there is room
         return True
 
+    async def send_again(self, state: State, work: Sequence[Work]) -> None:
+        """Put ``work`` into its queues, which a wave says it is in. Raises :class:`QueueFull` where not all of it has room."""
+        assert state.submitted is not None
+        lane = state.submitted.lane
+        said = {Attribute.BATCH: len(work), Attribute.LANE: lane}
+        with tracing.sending(self._subjects.work("{lane}", "{kind}"), state.task, said, parent=state.trace):
+            _, full = await self._enqueue(lane, work)
+        if full:
+            raise full
+
     async def _enqueue(self, lane: Lane, work: Sequence[Work]) -> tuple[list[Work], QueueFull | None]:
         """What of ``work`` its queues took, and what those say that are full. Raises that where they took nothing."""
         sent: list[Work] = []

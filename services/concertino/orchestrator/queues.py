@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -19,11 +20,19 @@ _GAUGES = (metrics.PENDING, metrics.ACK_PENDING, metrics.TRIGGERS)
 log = structlog.get_logger(__name__)
 
 
-class QueueWatch:
-    """Looks every ``every`` seconds. Each orchestrator does: a dashboard takes the highest of what they say."""
+async def _nothing(made: float) -> None:
+    """Nobody asks when the queues were made."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, every: float = EVERY) -> None:
-        self._bus, self._subjects, self._every = bus, subjects, every
+
+class QueueWatch:
+    """Looks every ``every`` seconds. Each orchestrator does: a dashboard takes the highest of what they say. ``on_made``
+    is told the Unix time at which the queues were made, at first and whenever they were made anew; again, where it fails."""
+
+    def __init__(
+        self, bus: Bus, subjects: Subjects, every: float = EVERY, on_made: Callable[[float], Awaitable[None]] = _nothing
+    ) -> None:
+        self._bus, self._subjects, self._every, self._on_made = bus, subjects, every, on_made
+        self._made = 0.0
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -46,10 +55,10 @@ class QueueWatch:
     async def look(self) -> None:
         """Set the gauges. A queue that is gone is no longer told of."""
         depths = await self._bus.depths(self._subjects.work_stream)
-        limit = (await self._bus.queued(self._subjects.work_stream, self._subjects.work("*", "*"))).limit
+        queued = await self._bus.queued(self._subjects.work_stream, self._subjects.work("*", "*"))
         waiting, taken = await self._bus.depth(topology.coordinator(self._subjects))
         _forget()
-        metrics.QUEUE_LIMIT.set(limit or 0)
+        metrics.QUEUE_LIMIT.set(queued.limit or 0)
         metrics.TRIGGERS.labels("waiting").set(waiting)
         metrics.TRIGGERS.labels("taken").set(taken)
         for name, (waiting, running) in depths.items():
@@ -57,6 +66,9 @@ class QueueWatch:
             metrics.PENDING.labels(kind, lane).inc(waiting)  # of kinds that are one to us, the sum
             metrics.ACK_PENDING.labels(kind, lane).inc(running)
             metrics.QUEUE_FULL.labels(kind, lane)  # seen as 0 before the first
+        if queued.made != self._made:
+            await self._on_made(queued.made)
+            self._made = queued.made
 
 
 def _forget() -> None:

@@ -45,9 +45,7 @@ class Reader:
                 await self._learn(state, str(fact.name), fact.message)
         if state.finish and not told and not state.outcome:
             await self._tell(state, self._subjects.finish_signal(state.task), "the caller asked to finish")
-        if state.submitted:
-            limits = within(state.submitted.limits, self._max_cost, self._keep)
-            state.submitted = structs.replace(state.submitted, limits=limits)
+        narrowed(state, self._max_cost, self._keep)
 
     async def catch_up(self, state: State) -> None:
         """Another replica was first with a fact of ours: what it says counts."""
@@ -80,3 +78,9 @@ class Reader:
         except BusUnavailable:
             self._states.forget(state.task)  # so that it is read, and said, again
             raise
+
+
+def narrowed(state: State, max_cost: float | None, keep: float | None) -> None:
+    """Hold the limits of a task to what the installation allows."""
+    if state.submitted:
+        state.submitted = structs.replace(state.submitted, limits=within(state.submitted.limits, max_cost, keep))

@@ -99,7 +99,7 @@ class MemoryServer:
     def provision_stream(self, config: Stream) -> None:
         stream = self._streams.get(config.name)
         if stream is None:
-            self._streams[config.name] = MemoryStream(config)
+            self._streams[config.name] = MemoryStream(config, self.now())
         elif stream.config.retention != config.retention:
             raise Refused(f"stream {config.name} cannot be provisioned: its retention cannot change")
         elif config.max_each:

@@ -25,8 +25,8 @@ class Schedule(Struct, frozen=True):
 class MemoryStream:
     """Messages of one stream in order, and what the server derives from their headers."""
 
-    def __init__(self, config: Stream) -> None:
-        self.config = config
+    def __init__(self, config: Stream, made: float = 0.0) -> None:
+        self.config, self.made = config, made
         self.last_sequence = 0
         self.schedules: dict[str, Schedule] = {}
         self._messages: dict[int, Stored] = {}
@@ -93,7 +93,7 @@ class MemoryStream:
     def queued(self, pattern: str) -> Queued:
         """How full the subjects are that ``pattern`` means."""
         found = {subject: len(numbers) for subject, numbers in self._by_subject.items() if matches(pattern, subject)}
-        return Queued(self.config.max_each or None, found, self.config.max_age or None)
+        return Queued(self.config.max_each or None, found, self.config.max_age or None, self.made)
 
     def remove(self, sequence: int) -> None:
         message = self._messages.pop(sequence, None)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec import structs
 
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.messages import Settled
 from concertino.runtime.clock import Clock
+from concertino.worker.alarms import Alarms
 from concertino.worker.job import Job
 from concertino.worker.middleware import Middleware, Next
 
@@ -23,6 +22,8 @@ def deadline(clock: Clock) -> Middleware:
     """Raise :class:`TooLate` at ``work.deadline``, or when the time is up that its brief allows. Not retryable: it would be as
     late again."""
 
+    alarms = Alarms()
+
     async def middleware(job: Job, next_: Next) -> Settled:
         up = "its time was up"
         most, since = job.work.brief.max_seconds, clock() if job.since is None else job.since
@@ -33,11 +34,11 @@ def deadline(clock: Clock) -> Middleware:
         if left <= 0:
             raise TooLate(f"{up} while it waited in its queue")
         try:
-            async with asyncio.timeout(left) as scope:
-                job.scope = scope
+            with alarms.after(left) as alarm:
+                job.alarm = alarm
                 return await next_(job)
         except TimeoutError as e:
-            if not scope.expired():
+            if not alarm.rang:
                 raise
             job.context.cancelled = True
             if job.context.finishing:
@@ -46,6 +47,6 @@ def deadline(clock: Clock) -> Middleware:
             setback = f"; before that, {job.context.setback}" if job.context.setback else ""
             raise TooLate(f"{up} before it was done{doing}{setback}") from e
         finally:
-            job.scope = None
+            job.alarm = None
 
     return middleware

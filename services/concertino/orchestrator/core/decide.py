@@ -7,6 +7,7 @@ after a crash, gets effects with the same names, and the server keeps the first 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 
 from msgspec import structs
@@ -55,6 +56,19 @@ def decide(state: State, now: float, kinds: Collection[str], hedging: Hedging = 
         wave = next(n for n in count(1) if n not in state.dispatched)
         effects.append(Dispatch(wave, tuple(work), _hedge_after(work, hedging)))
     return effects
+
+
+def lost_with_queues(state: State, made: float) -> list[Work]:
+    """The work that a wave put into its queue before the queues were ``made`` (Unix time), that nobody has begun, and that is
+    still to be done. What somebody is at work on is left to who has it."""
+    waves = [n for n in state.dispatched if state.times[f"dispatched.{n}"] < made]
+    sent = {work for n in waves for work, _ in state.dispatched[n].work} & state.unfinished
+    under_way = {name.rpartition(".")[0] for name in state.begun.keys() - state.lost.keys() - state.returned.keys()}
+    if state.outcome or state.submitted is None or not sent - under_way:
+        return []
+    # As if none of it had been sent; that the kinds were there then is known.
+    step = _step(replace(state, sent={}), made, {subtask.kind for subtask in state.subtasks})
+    return [] if isinstance(step, Outcome) else [w for w in step if w.id in sent - under_way]
 
 
 def _finishing(state: State, now: float) -> Iterator[SetTimer]:

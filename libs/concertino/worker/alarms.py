@@ -1,0 +1,82 @@
+"""Ends what is done when its time is up, with one timer for all that is done: one for each would cost quick work more than
+its handler does."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Self
+
+_EARLY = 0.001
+"""Seconds by which the event loop may call too soon: its clock has no finer ticks."""
+
+
+class Alarms:
+    """Those that are set, of one event loop."""
+
+    def __init__(self) -> None:
+        self._set: dict[Alarm, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._next = math.inf
+
+    def after(self, seconds: float) -> Alarm:
+        """One that goes off so many ``seconds`` from now, in the task that asks for it."""
+        return Alarm(self, asyncio.get_running_loop().time() + seconds)
+
+    def set(self, alarm: Alarm) -> None:
+        self._set[alarm] = None
+        self._look_at(alarm.at)
+
+    def off(self, alarm: Alarm) -> None:
+        """It does not go off any more. The timer is left alone: it costs least where it wakes nobody."""
+        self._set.pop(alarm, None)
+
+    def _look_at(self, at: float) -> None:
+        if at >= self._next:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._next = at
+        self._timer = asyncio.get_running_loop().call_at(at, self._look)
+
+    def _look(self) -> None:
+        self._timer, self._next = None, math.inf
+        due = asyncio.get_running_loop().time() + _EARLY
+        for alarm in [alarm for alarm in self._set if alarm.at <= due]:
+            self.off(alarm)
+            alarm.ring()
+        if self._set:
+            self._look_at(min(alarm.at for alarm in self._set))
+
+
+class Alarm:
+    """Ends what stands in its ``with`` at ``at``, by the event loop's clock, with a :class:`TimeoutError`: what
+    :class:`asyncio.Timeout` does, by a timer that it shares."""
+
+    __slots__ = ("_alarms", "_cancelling", "_task", "at", "rang")
+
+    def __init__(self, alarms: Alarms, at: float) -> None:
+        self._alarms, self.at, self.rang = alarms, at, False
+
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelling = task, task.cancelling()
+        self._alarms.set(self)
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._alarms.off(self)
+        # Where somebody else has cancelled the task as well, that counts.
+        if self.rang and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+            raise TimeoutError from error
+
+    def ring(self) -> None:
+        self.rang = True
+        self._task.cancel()
+
+    def move(self, at: float) -> None:
+        """It goes off at ``at``, unless it has."""
+        if not self.rang:
+            self.at = at
+            self._alarms.set(self)
