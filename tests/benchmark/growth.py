@@ -126,38 +126,78 @@ def _facts(number: int) -> Sequence[tuple[str, bytes, dict[str, str]]]:
 
 
 async def replicas(effort: Effort) -> AsyncIterator[Figure]:
-    """One, two and four coordinators, then as many workers, each beside an installation with one of them, in turn."""
+    """One, two and four coordinators, then as many workers, each beside an installation with one of them, in turn. What all
+    processes took of the processor says whether they get into each other's way, however many cores they share."""
+    k = max(effort.sizes)
     for what in ("orchestrators", "workers"):
         for count in effort.replicas:
             base = {"orchestrators": 1, "workers": 1 if what == "workers" else 2}
             async with site(of=services(**base)) as one, site(of=services(**{**base, what: count})) as more:
-                wide, alone = await _in_turn(more, one, effort)
-                least = 1.0 if what == "orchestrators" and count == 2 else None
+                judged = what == "orchestrators" and count == 2
                 note = f"{count} {what} against 1"
-                goal = 1.05 if least else None
-                yield Figure(f"{note}: k = {max(effort.sizes)}, p50", wide, "ms", alone, "1", goal)
-                rates: dict[str, float] = {"more": 0.0, "one": 0.0}
+                wide, alone = await _in_turn(_Measured(more), _Measured(one), effort)
+                goal = 1.05 if judged else None
+                yield Figure(f"{note}: k = {k}, p50", median(wide.took), "ms", median(alone.took), "1", goal)
+                yield Figure(f"{note}: k = {k}, processor", wide.each, "ms", alone.each, "1")
+                many, few = _Measured(more), _Measured(one)
                 for _ in range(effort.slices):
-                    rates["more"] += await rate(lambda: more.task(MANY), MANY_AT_ONCE, effort.seconds / effort.slices)
-                    rates["one"] += await rate(lambda: one.task(MANY), MANY_AT_ONCE, effort.seconds / effort.slices)
-                yield Figure(
-                    f"{note}: many tasks of {MANY}",
-                    rates["more"] / effort.slices,
-                    "tasks/s",
-                    rates["one"] / effort.slices,
-                    "1",
-                    least,
-                    least=True,
-                )
+                    for measured in (many, few):
+                        await measured.slice(effort.seconds / effort.slices)
+                least = 1.0 if judged else None
+                rates = (sum(measured.rates) / effort.slices for measured in (many, few))
+                yield Figure(f"{note}: many tasks of {MANY}", next(rates), "tasks/s", next(rates), "1", least, least=True)
+                yield Figure(f"{note}: many tasks of {MANY}, processor", many.each, "ms", few.each, "1")
 
 
-async def _in_turn(more: Site, one: Site, effort: Effort) -> tuple[float, float]:
-    """Medians of wide tasks, in milliseconds."""
+class _Measured:
+    """One of two that are compared: how long its tasks took, in milliseconds, and what its processes took of the processor."""
+
+    def __init__(self, measured: Site) -> None:
+        self._site, self._tasks, self._cpu = measured, 0, 0.0
+        self.took: list[float] = []
+        self.rates: list[float] = []
+
+    @property
+    def each(self) -> float:
+        """Milliseconds of the processor for a task."""
+        return self._cpu / self._tasks * 1e3
+
+    async def warm(self, k: int) -> None:
+        await self._site.task(k)
+
+    async def task(self, k: int) -> None:
+        before = self._now()
+        self.took.append(await self._site.task(k) * 1e3)
+        self._add(before, 1)
+
+    async def slice(self, seconds: float) -> None:
+        """Of many tasks at once."""
+        tasks = 0
+
+        async def one() -> None:
+            nonlocal tasks
+            await self._site.task(MANY)
+            tasks += 1
+
+        before = self._now()
+        self.rates.append(await rate(one, MANY_AT_ONCE, seconds))
+        self._add(before, tasks)
+
+    def _now(self) -> float:
+        return sum(Taken.by(pid).cpu for pid in self._site.fleet.pids.values())
+
+    def _add(self, before: float, tasks: int) -> None:
+        self._cpu += self._now() - before
+        self._tasks += tasks
+
+
+async def _in_turn(more: _Measured, one: _Measured, effort: Effort) -> tuple[_Measured, _Measured]:
+    """Wide tasks, after one that is not counted."""
     k = max(effort.sizes)
-    wide: list[float] = []
-    alone: list[float] = []
+    for measured in (more, one):
+        await measured.warm(k)
     end = time.perf_counter() + effort.seconds
-    while len(wide) < effort.least + 1 or time.perf_counter() < end:
-        wide.append(await more.task(k) * 1e3)
-        alone.append(await one.task(k) * 1e3)
-    return median(wide[1:]), median(alone[1:])
+    while len(one.took) < effort.least or time.perf_counter() < end:
+        await more.task(k)
+        await one.task(k)
+    return more, one
