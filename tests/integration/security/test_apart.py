@@ -43,8 +43,10 @@ _numbers = itertools.count()
 
 _TALKS = {kind: f"conversation {kind}" for kind in OF_WORK}
 _WHO = {"kind", *(f"announcement {kind}" for kind in OF_WORK)}
+_AMONG = ("among here", "among look", "among looked")
+"""What orchestrators say to each other."""
 READS: dict[str, set[str]] = {
-    CLIENT: {*FACTS, *BLOBS, *OLD_BLOBS, *_WHO},
+    CLIENT: {*FACTS, *BLOBS, *OLD_BLOBS, *_WHO, "timer"},
     ORCHESTRATOR: {*FACTS, *BLOBS, *OLD_BLOBS, *_WHO, "ledger", _TALKS[PLAN], "timer"},
     PROVISION: {"kind"},
     MONITOR: set(),
@@ -59,7 +61,7 @@ WRITES: dict[str, set[str]] = {
         *(OF_WORK[kind] for kind in KINDS),  # that failed by a limit which it holds
         *(f"work {kind}" for kind in OF_WORK),
         *(f"announcement {PLAN}", f"progress {PLAN}", _TALKS[PLAN]),
-        *("signal", "signal finish", *(f"signal {kind}" for kind in (PLAN, *KINDS))),
+        *("signal", "signal finish", *(f"signal {kind}" for kind in (PLAN, *KINDS)), *_AMONG),
     },
     PROVISION: {"kind"},
     MONITOR: set(),
@@ -73,7 +75,7 @@ WRITES: dict[str, set[str]] = {
 }
 HEARS: dict[str, set[str]] = {
     CLIENT: {*FACTS, "timer", "due", *(f"progress {kind}" for kind in OF_WORK)},
-    ORCHESTRATOR: {"signal", "signal plan"},
+    ORCHESTRATOR: {"signal", "signal plan", *_AMONG},
     PROVISION: set(),
     MONITOR: set(),
     SYNTHESIZE: {"signal", "signal synthesize"},
@@ -116,6 +118,8 @@ def said(task: str) -> list[Thing]:
         *(Thing(f"progress {kind}", SUBJECTS.progress(task, work)) for kind, work in OF_WORK.items()),
         Thing("signal", SUBJECTS.signal(task)),
         Thing("signal finish", SUBJECTS.finish_signal(task)),
+        Thing("among here", SUBJECTS.coordinator("here")),
+        *(Thing(f"among {what}", SUBJECTS.coordinator(what, ME)) for what in ("look", "looked")),
         *(Thing(f"signal {kind}", SUBJECTS.signal(task, work)) for kind, work in OF_WORK.items()),
     ]
 
