@@ -28,6 +28,7 @@ from msgspec import Struct
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from concertino.bus.connection import reason
 from concertino.bus.fastclient import FastClient
 from concertino.contracts.errors import ConcertinoError
 
@@ -233,7 +234,7 @@ class Puller:
                 await self._nc.publish(self._subject, _ANYTHING, reply=number)
                 return await answer
         except (TimeoutError, nats.errors.Error, OSError) as e:
-            log.warning("whether work waits that goes first is not known", consumer=self._subject, error=str(e))
+            log.warning("whether work waits that goes first is not known", consumer=self._subject, error=reason(e))
             return False
         finally:
             del self._questions[number]

@@ -50,6 +50,8 @@ class QueueWatch:
             except ConcertinoError as e:
                 log.warning("the queues cannot be seen", error=str(e))
                 _forget()  # rather nothing than what was true once
+            except Exception:  # the next look may see them: nobody else looks
+                log.exception("the queues cannot be seen")
             await asyncio.sleep(self._every)
 
     async def look(self) -> None:

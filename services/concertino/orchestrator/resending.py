@@ -13,7 +13,7 @@ import structlog
 
 from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
-from concertino.contracts.errors import InvalidId
+from concertino.contracts.errors import InvalidId, QueueFull
 from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import Subjects, check_id
 from concertino.orchestrator.core.decide import lost_with_queues
@@ -46,7 +46,8 @@ class Resending:
     async def after(self, made: float) -> None:
         """The queues are those that were ``made`` at that Unix time. Sent twice, also by another replica, is sent once.
 
-        Raises :class:`BusUnavailable`, and :class:`QueueFull` where there is no room for all of it: say it again then.
+        Raises :class:`BusUnavailable`, and :class:`QueueFull` where there is no room for all of it, when what has room is sent:
+        say it again then.
         """
         if self._clock() - made > WITHIN:
             return
@@ -56,6 +57,7 @@ class Resending:
             tasks |= dict.fromkeys(self._subjects.parse_fact(stored.subject)[0] for stored in older)
             if len(older) < len(page):
                 break  # they come in their order
+        full: QueueFull | None = None
         for task in tasks:
             try:
                 check_id(task)
@@ -63,8 +65,14 @@ class Resending:
                 continue  # nothing of it was ever sent
             state = await self._state(task)
             if work := lost_with_queues(state, made):
-                await self._performer.send_again(state, work)
+                try:
+                    await self._performer.send_again(state, work)
+                except QueueFull as e:
+                    full = e  # what comes after it may be for other queues
+                    continue
                 log.warning("work that was in a queue which was deleted is sent again", task=task, pieces=len(work))
+        if full:
+            raise full
 
     async def _state(self, task: str) -> State:
         state = fold(task, await self._log.read(task))

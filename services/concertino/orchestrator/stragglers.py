@@ -74,8 +74,8 @@ class Stragglers:
         self._saved[kind] = min(self._saved.get(kind, 1.0) + SHARE, SAVED)
 
     def hedged(self, kind: str) -> None:
-        """A hedge was sent."""
-        self._saved[kind] = self._saved.get(kind, 1.0) - 1.0
+        """A hedge was sent. Who comes late reads of many whose results others have read: it owes no more than can be saved."""
+        self._saved[kind] = max(self._saved.get(kind, 1.0) - 1.0, -SAVED)
 
     def hedging(self, kinds: Collection[str]) -> Hedging:
         """What holds now for ``kinds``. The first hedge of a kind is free: else none would help before twenty results."""

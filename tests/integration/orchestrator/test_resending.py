@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from msgspec import structs
 from orchestra import Orchestra, brought, subtask
 
 from concertino.bus import topology
 from concertino.bus.announcements import announce
-from concertino.contracts.errors import BusUnavailable
+from concertino.contracts.errors import BusUnavailable, QueueFull
 from concertino.contracts.messages import Announcement, Begun, OutcomeStatus, Returned, Submitted
 from concertino.orchestrator.queues import QueueWatch
 from concertino.orchestrator.resending import WITHIN, Resending
@@ -107,3 +108,33 @@ async def test_the_watch_tells_of_queues_that_were_made_anew_until_it_is_heard(w
     for _ in range(2):
         await watch.look()
     assert (len(told), told[0], told[2]) == (3, told[1], made)
+
+
+async def test_a_queue_that_is_full_again_keeps_nothing_out_of_the_others(waiting: Orchestra) -> None:
+    await waiting.submit("t3", Submitted(request="And this?", lane="batch"))
+
+    async def sent() -> bool:
+        return await waits(waiting) == 5
+
+    await until(sent, "the last is in its queue, too")
+    made = await delete(waiting)
+    queues, web = waiting.server.stream(waiting.subjects.work_stream), waiting.subjects.work("interactive", "web")
+    queues.config = structs.replace(queues.config, max_each=1)
+    await waiting.buses[0].enqueue(web, b"", "of somebody else")
+    with pytest.raises(QueueFull):
+        await resending(waiting).after(made)
+    assert await waits(waiting) == 3, "what there is to plan has room"
+
+
+async def test_a_look_at_the_queues_that_fails_is_not_the_last(waiting: Orchestra) -> None:
+    told: list[float] = []
+
+    async def on_made(made: float) -> None:
+        told.append(made)
+        if len(told) == 1:
+            raise ValueError("a bug, or a log that nobody foresaw")
+
+    watch = QueueWatch(waiting.buses[0], waiting.subjects, every=0.01, on_made=on_made)
+    watch.start()
+    await until(lambda: len(told) == 2, "it looks again", seconds=30)
+    await watch.stop()

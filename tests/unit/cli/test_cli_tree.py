@@ -11,6 +11,8 @@ from rich.console import Console
 from concertino.cli.show.lines import fact_lines, progress_line
 from concertino.cli.show.tree import SPINNER, tree
 from concertino.contracts import messages as m
+from concertino.contracts.facts import Fact
+from concertino.contracts.subjects import FactName
 
 START = 1_800_000_000.0
 
@@ -74,6 +76,17 @@ def test_control_characters_go_nowhere(told: Any) -> None:
         [*drawn(tree(state, doing, START)), *fact_lines(state, facts[0]), progress_line(state, "plan.0", doing["plan.0"])]
     )
     assert not any(character in shown for character in "\x1b\x07\x9b\u202e")
+
+
+def test_that_work_waits_for_room_is_told_once(told: Any) -> None:
+    state, _ = told("submitted")
+    names = ["timer.room", "due.room", "timer.room", "overdue.room-7", "due.room", "due.join"]
+    lines = []
+    for sequence, name in enumerate(names, 100):
+        fact = Fact(FactName(*name.split(".")), None, sequence, START + 1)
+        state.apply(fact)
+        lines += fact_lines(state, fact)
+    assert lines == ["   1.0 s  work waits for room in its queue", "   1.0 s  timer join"]
 
 
 def test_lines_tell_the_story(told: Any) -> None:

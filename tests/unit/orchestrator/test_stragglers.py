@@ -60,6 +60,16 @@ def test_one_in_five_at_the_most_is_hedged() -> None:
     assert seen(*[1.0] * 5000, rule="5").hedging(["web"]).left == {"web": int(SAVED)}
 
 
+def test_who_reads_of_many_hedges_whose_results_others_read_hedges_again_soon() -> None:
+    found = seen(rule="5")
+    for _ in range(200):
+        found.hedged("web")
+    assert found.hedging(["web"]).left["web"] <= 0
+    for _ in range(60):
+        found.saw("web", 1.0)
+    assert found.hedging(["web"]).left["web"] >= 1
+
+
 class Simulated(NamedTuple):
     longer: float
     """How much longer a task with a straggler takes than its critical path, on average."""

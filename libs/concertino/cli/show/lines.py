@@ -22,6 +22,7 @@ from concertino.contracts.messages import (
     Synthesized,
 )
 from concertino.contracts.state import State
+from concertino.contracts.subjects import ROOM
 
 WIDTH = 140
 
@@ -67,6 +68,9 @@ def _about(state: State, fact: Fact, begun: Collection[str]) -> list[str]:
             return [f"finishing{f': {one_line(reason)}' if reason else ''}"]
         case Outcome(status=status, reason=reason):
             return [f"{status.value}{f': {one_line(reason)}' if reason else ''}"]
+        case None if about.partition("-")[0] == ROOM:
+            # Its timer is set and goes off again and again: the first time tells all.
+            return ["work waits for room in its queue"] if fact.sequence == state.places.get(f"timer.{ROOM}") else []
         case None if fact.name.type in ("due", "overdue"):
             return [f"timer {about}"]
         case _:
