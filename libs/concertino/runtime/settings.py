@@ -106,7 +106,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     """After which work of a worker that fell silent goes to another."""
     attempts: Annotated[int, Meta(ge=1, le=50)] = 4
     """How often one piece of work is begun before it counts as failed. What a leaving worker hands back does not count."""
-    hedge: str = "auto"
+    hedge: Annotated[
+        str,
+        Meta(
+            pattern=r"^ *([^=,]+= *)?(auto|off|[0-9.e+]+) *(, *([^=,]+= *)?(auto|off|[0-9.e+]+) *)*$",
+            description="auto, off or seconds (at least 1), for all kinds or some: auto,web=30",
+        ),
+    ] = "auto"
     """After how many seconds of work a subtask is slow: another worker makes a second attempt beside it then, and the result
     that is first counts. ``auto``: learned from the latest of its kind; ``off``: never. By kind: ``auto,web=30,code=off``. At
     most one in five is hedged (mostly one in seven, for about 6 % more time of models), and nothing with a limit of tokens
