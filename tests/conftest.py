@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from operator import itemgetter
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from concertino.contracts.subjects import Subjects
@@ -66,6 +67,13 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
     asyncio.run(server.start())
     yield server
     server.kill()  # in order it would write out, for seconds, what nobody reads again
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Loggers that a test's configuration had cached would write to its standard output, long after that was closed."""
+    yield
+    assert not structlog.get_config()["cache_logger_on_first_use"], "configure the logs of a process of the test's own"
 
 
 @pytest.fixture

@@ -92,14 +92,15 @@ def exporting(service: str, flush: float = FLUSH) -> Iterator[None]:
 def _start(service: str) -> Callable[[], None]:
     """The SDK, as the environment configures it."""
     try:
-        from opentelemetry import trace
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        with _settled():  # some variables are read where the SDK is imported
+            from opentelemetry import trace
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        from concertino.telemetry.stamp import Stamp
-        from concertino.telemetry.veil import Veil
+            from concertino.telemetry.stamp import Stamp
+            from concertino.telemetry.veil import Veil
     except ImportError as e:
         raise BadSetting(
             f"an endpoint for traces is set, and what sends them is not installed ({e}): "

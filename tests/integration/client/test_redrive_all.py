@@ -19,6 +19,7 @@ from concertino.client import Client, Plan, Subtask
 from concertino.contracts.errors import QueueFull
 from concertino.contracts.messages import Announcement, Failure, Outcome, OutcomeStatus, Result, ResultStatus, Submitted
 from concertino.contracts.subjects import Subjects
+from concertino.runtime.settings import Settings
 
 SUBJECTS = Subjects()
 BROKEN = Result(status=ResultStatus.FAILED, error=Failure(code="source", message="it is not there"), attempts=2)
@@ -48,6 +49,7 @@ async def test_it_says_how_far_it_came_and_goes_on_there(
         yield Session(Client(bus=bus), bus, SUBJECTS)  # type: ignore[arg-type]
 
     monkeypatch.setattr(failing, "connect", connect)
+    monkeypatch.setattr(failing, "configuration", lambda _: Settings())  # the real one configures the logs of the process
     again: dict[str, str] = {}
     for done, of in ((2, 5), (2, 3)):
         with pytest.raises(QueueFull):

@@ -63,7 +63,7 @@ async def test_the_log_of_a_task_is_read_by_one_of_them(orchestra: Orchestra) ->
     await orchestra.play()
     tasks = [f"t{n}" for n in range(24)]
     for task in tasks:
-        await orchestra.submit(task, brought(*WIDE))
+        await orchestra.submit(task, brought(*WIDE, deadline=3600.0))
     for task in tasks:
         assert (await orchestra.outcome(task)).status == OutcomeStatus.ANSWERED
     await orchestra.quiet()
@@ -91,7 +91,7 @@ async def test_a_task_of_a_peer_that_does_not_answer_is_done_here(
     await until(lambda: coordinator._peers.others == ["frozen"])
 
     task = task_of(ghost, coordinator._peers.name)
-    await orchestra.submit(task, brought(*WIDE))
+    await orchestra.submit(task, brought(*WIDE, deadline=3600.0))
 
     assert (await orchestra.outcome(task)).status == OutcomeStatus.ANSWERED
     assert len(asked) == 1, "it is not asked again while it is silent"
@@ -108,7 +108,7 @@ async def test_what_a_peer_could_not_do_comes_again(orchestra: Orchestra) -> Non
     a, b = await two(orchestra, lambda bus: Faulty(bus, fault), lambda bus: bus)
     task = task_of(a._peers, b._peers.name)
     assert b._peers.owner(task) == a._peers.name
-    await orchestra.submit(task, brought(*WIDE))
+    await orchestra.submit(task, brought(*WIDE, deadline=3600.0))
     looked = await b._peers.hand(a._peers.name, task, 1)
     assert looked is not None
     assert looked.retry == RETRY_DELAY
@@ -139,7 +139,7 @@ async def test_who_leaves_is_asked_no_more_and_what_it_was_asked_is_done_by_othe
     await orchestra.play()
     task = task_of(a._peers, b._peers.name)
     asking = asyncio.create_task(b._peers.hand(a._peers.name, task, 0))
-    await orchestra.submit(task, brought(*WIDE))
+    await orchestra.submit(task, brought(*WIDE, deadline=3600.0))
     await stuck.wait()
     leaving = asyncio.create_task(a.stop())
 
@@ -157,7 +157,7 @@ async def test_two_who_each_think_it_is_the_others_do_not_send_it_round(
     monkeypatch.setattr(a._peers, "owner", lambda task: b._peers.name)
     monkeypatch.setattr(b._peers, "owner", lambda task: a._peers.name)
     await orchestra.play()
-    await orchestra.submit("t", brought(*WIDE))
+    await orchestra.submit("t", brought(*WIDE, deadline=3600.0))
 
     assert (await orchestra.outcome("t")).status == OutcomeStatus.ANSWERED
     await orchestra.quiet()
@@ -172,7 +172,7 @@ async def test_who_may_not_hear_others_does_all_it_gets(orchestra: Orchestra) ->
     other = await orchestra.conduct()
     await orchestra.play()
     for n in range(6):
-        await orchestra.submit(f"t{n}", brought(*WIDE))
+        await orchestra.submit(f"t{n}", brought(*WIDE, deadline=3600.0))
     for n in range(6):
         assert (await orchestra.outcome(f"t{n}")).status == OutcomeStatus.ANSWERED
     assert (deaf._peers.others, other._peers.others) == ([], [])
@@ -193,7 +193,7 @@ async def test_what_cannot_be_understood_harms_nobody(orchestra: Orchestra) -> N
     await say(orchestra, subjects.coordinator("look", a._peers.name), Look(replica="x.>", number=1, task="*", reach=9))
     await say(orchestra, subjects.coordinator("look", b._peers.name), Look(replica="", number=1, task="", reach=0))
     for n in range(6):
-        await orchestra.submit(f"t{n}", brought(*WIDE))
+        await orchestra.submit(f"t{n}", brought(*WIDE, deadline=3600.0))
     for n in range(6):
         assert (await orchestra.outcome(f"t{n}", within=60.0)).status == OutcomeStatus.ANSWERED
 
