@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ from concertino.contracts.subjects import Subjects
 from concertino.orchestrator import peers
 from concertino.orchestrator.coordinator import RETRY_DELAY, Coordinator
 from concertino.orchestrator.peers import Peers
+from concertino.runtime.clock import Clock
 from concertino.runtime.nats_server import NatsServer
 from kit.waiting import until
 
@@ -35,7 +37,7 @@ async def two(orchestra: Orchestra, *wraps: Callable[[MemoryBus], Any]) -> tuple
 
 def task_of(owner: Peers, *others: str) -> str:
     """A name for a task that is ``owner``'s beside ``others``."""
-    beside = Peers(MemoryBus(), owner._subjects, nobody)
+    beside = alone(MemoryBus(), owner._subjects)
     beside.name = owner.name
     beside._heard = dict.fromkeys(others, beside._clock())
     return next(task for n in range(1000) if beside.owner(task := f"t{n}") is None)
@@ -43,6 +45,11 @@ def task_of(owner: Peers, *others: str) -> str:
 
 async def nobody(task: str, handed: peers.Handed) -> None:
     raise AssertionError("nothing is handed over here")
+
+
+def alone(bus: Any, subjects: Subjects, clock: Clock = time.monotonic) -> Peers:
+    """One to whom nothing is handed over."""
+    return Peers(bus, subjects, nobody, lambda task: 0, lambda: None, clock)
 
 
 async def say(orchestra: Orchestra, subject: str, message: Message) -> None:
@@ -84,7 +91,7 @@ async def test_a_task_of_a_peer_that_does_not_answer_is_done_here(
     await orchestra.buses[0].subscribe(orchestra.subjects.coordinator("look", "frozen"), silent)
     coordinator = await orchestra.conduct()
     await orchestra.play()
-    ghost = Peers(orchestra.buses[0], orchestra.subjects, nobody)
+    ghost = alone(orchestra.buses[0], orchestra.subjects)
     ghost.name = "frozen"
     await until(lambda: coordinator._peers._subscriptions != [])
     await say(orchestra, orchestra.subjects.coordinator("here"), Present(replica="frozen"))
@@ -201,7 +208,7 @@ async def test_what_cannot_be_understood_harms_nobody(orchestra: Orchestra) -> N
 @pytest.mark.nats
 async def test_who_has_a_name_that_cannot_be_addressed_is_not_asked(subjects: Subjects, nats_server: NatsServer) -> None:
     bus = await JetStream.connect(nats_server.url, "test", subjects, patience=2.0)
-    one = Peers(bus, subjects, nobody)
+    one = alone(bus, subjects)
     one._heard["no name"] = one._clock()
     assert await one.hand("no name", "t", 1) is None
     assert one.others == []
@@ -210,7 +217,7 @@ async def test_who_has_a_name_that_cannot_be_addressed_is_not_asked(subjects: Su
 
 async def test_tasks_are_shared_out_evenly_and_stay_where_they_are() -> None:
     subjects = Subjects()
-    all_of_them = {name: Peers(MemoryBus(), subjects, nobody) for name in ("a", "b", "c")}
+    all_of_them = {name: alone(MemoryBus(), subjects) for name in ("a", "b", "c")}
     for name, one in all_of_them.items():
         one.name = name
         one._heard = dict.fromkeys(all_of_them.keys() - {name}, one._clock())
@@ -227,7 +234,7 @@ async def test_tasks_are_shared_out_evenly_and_stay_where_they_are() -> None:
 
 async def test_who_falls_silent_is_gone() -> None:
     now = 100.0
-    one = Peers(MemoryBus(), Subjects(), nobody, lambda: now)
+    one = alone(MemoryBus(), Subjects(), lambda: now)
     one._heard["b"] = now
 
     now += peers.GONE
