@@ -185,7 +185,7 @@ class Peers:
         if found.leaving:
             self._forget(found.replica)
             return
-        new = found.replica not in self._heard
+        new = found.replica not in self.others
         self._heard[found.replica] = self._clock()
         if found.many:
             self._many.add(found.replica)
