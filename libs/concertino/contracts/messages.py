@@ -79,7 +79,7 @@ class Limits(Message, frozen=True, kw_only=True):
         _finite(deadline=self.deadline, max_cost=self.max_cost, max_queued=self.max_queued)
 
 
-# Plans of thousands are made and read, and hold no cycles: the garbage collector need not look there, the least of all a caller's.
+# Plans of thousands are made and read, and hold no cycles: the garbage collector (of a caller, too) need not look there.
 class Subtask(Message, frozen=True, kw_only=True, gc=False):
     """A bounded, self-contained brief for one worker of one kind."""
 
