@@ -14,6 +14,7 @@ import structlog
 from concertino.bus import topology
 from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus, Consumption
+from concertino.contracts.budget import UNBOUND, Bounds
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId, QueueFull
 from concertino.contracts.state import State
 from concertino.contracts.subjects import ROOM, Subjects, check_id
@@ -43,24 +44,22 @@ log = structlog.get_logger(__name__)
 
 
 class Coordinator:
-    """One replica. ``clock`` gives Unix seconds; ``max_cost`` is what any task may spend, in US dollars. None: what its caller
-    says. ``stragglers`` say what is slow; without them nothing is hedged. ``keep`` is for how many seconds the log is kept: it
-    bounds deadlines."""
+    """One replica. ``clock`` gives Unix seconds; ``bounds`` narrow what callers allow their tasks. ``stragglers`` say what is
+    slow; without them nothing is hedged."""
 
     def __init__(
         self,
         bus: Bus,
         subjects: Subjects,
         clock: Clock,
-        max_cost: float | None = None,
+        bounds: Bounds = UNBOUND,
         stragglers: Stragglers | None = None,
-        keep: float | None = None,
     ) -> None:
         self._bus, self._subjects, self._clock, self._stragglers = bus, subjects, clock, stragglers
         self._states = States()
         self._intake = Intake(subjects, self._states, self._handle)
         self._peers = Peers(bus, subjects, self._intake.take_handed)
-        self._reader = Reader(bus, subjects, self._states, max_cost, stragglers, keep)
+        self._reader = Reader(bus, subjects, self._states, bounds, stragglers)
         self._performer = Performer(bus, subjects, clock, stragglers)
         self._triggers: Consumption | None = None
         self._kinds: frozenset[str] = frozenset()

@@ -66,7 +66,7 @@ class Peers:
         self,
         bus: Bus,
         subjects: Subjects,
-        take: Callable[[str, Handed], Coroutine[Any, Any, None]],
+        take: Callable[[str, Handed], Coroutine[Any, Any, None] | None],
         clock: Clock = time.monotonic,
     ) -> None:
         self._bus, self._subjects, self._take, self._clock = bus, subjects, take, clock
@@ -191,7 +191,9 @@ class Peers:
             await self._say(back, looked)
 
         handed = Handed(message.subject, look, answer)
-        taking = asyncio.create_task(self._take(look.task, handed))
+        if (handling := self._take(look.task, handed)) is None:
+            return
+        taking = asyncio.create_task(handling)
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
 
