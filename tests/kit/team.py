@@ -106,7 +106,8 @@ class _Hurried(MemoryBus):
         return super().consume(consumer, functools.partial(self._handle, handler), slots, after)
 
     async def _handle(self, handler: Handler, delivery: Delivery) -> None:
-        await handler(_Soon(delivery, self._hurry, self._haste))
+        if (handling := handler(_Soon(delivery, self._hurry, self._haste))) is not None:
+            await handling
 
 
 class _Soon:

@@ -27,7 +27,7 @@ from concertino.client.offers import Offers
 from concertino.client.redriving import Redriven, refreshed
 from concertino.client.room import Room
 from concertino.contracts.codec import decode
-from concertino.contracts.errors import DeadlineExceeded, InvalidPlan, QueueFull, TaskExists, TaskNotFound
+from concertino.contracts.errors import BusUnavailable, DeadlineExceeded, InvalidPlan, QueueFull, TaskExists, TaskNotFound
 from concertino.contracts.facts import Fact
 from concertino.contracts.ids import task_id
 from concertino.contracts.messages import (
@@ -58,6 +58,9 @@ from concertino.telemetry.names import Attribute, Event
 
 OVERDUE = 10.0
 """Seconds after a task's deadline for which its outcome is still waited for."""
+
+_UNKNOWN = 2.0
+"""Seconds that who has waited long enough waits to hear whether there is such a task at all."""
 
 FAILURES = 100
 """Pieces of failed work that are listed where nobody says how many."""
@@ -223,15 +226,16 @@ class Client:
         """How ``task`` ended, once it has: status, reason, report, and what it cost. However wide the task is, that is one
         message; what its workers found one by one, :meth:`show` tells.
 
-        Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then.
+        It may be asked for before the task is submitted. Raises after ``timeout`` seconds: :class:`DeadlineExceeded`, and the
+        task goes on then, or :class:`TaskNotFound`, where nobody has submitted it until then.
         """
-        async with ending(self._bus, self._subjects, check_id(task)) as end, _within(task, timeout):
+        async with ending(self._bus, self._subjects, check_id(task)) as end, self._within(task, timeout):
             fact = await end.seen(lambda: self._log.read_one(task, "outcome"))
         assert isinstance(fact.message, Outcome)  # also in the place of one that cannot be read
         return fact.message
 
     async def wait(self, task: str, timeout: float | None = None) -> TaskView:
-        """The task once it has its outcome. Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then."""
+        """The task once it has its outcome. Raises what :meth:`outcome` does."""
         state = State(check_id(task))
         async with ending(self._bus, self._subjects, task) as end:
             await self._ended(state, end, timeout)
@@ -245,8 +249,26 @@ class Client:
                 state.apply(fact)
             return state.outcome
 
-        async with _within(state.task, timeout):
+        async with self._within(state.task, timeout):
             await end.seen(look, at_once=at_once)
+
+    @asynccontextmanager
+    async def _within(self, task: str, timeout: float | None) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(timeout):
+                yield
+        except TimeoutError as e:
+            if await self._is_unknown(task):
+                raise _not_found(task) from e
+            raise DeadlineExceeded(f"task {task} has no outcome after {timeout:g} s; it goes on") from e
+
+    async def _is_unknown(self, task: str) -> bool:
+        """Whether the log says that nobody submitted ``task``. A bus that is away says nothing."""
+        try:
+            async with asyncio.timeout(_UNKNOWN):
+                return await self._log.read_one(task, "submitted") is None
+        except (BusUnavailable, TimeoutError):
+            return False
 
     def follow(self, task: str) -> AbstractAsyncContextManager[AsyncIterator[Fact | Progress]]:
         """Everything about ``task``, from its first fact on, as it happens. Ends only with the ``async with``."""
@@ -256,10 +278,7 @@ class Client:
         """The log of ``task`` as it is now, in order. Raises :class:`TaskNotFound`."""
         facts = await self._log.read(check_id(task))
         if all(fact.name.type == "again" for fact in facts):  # what was written last outlives the rest
-            raise TaskNotFound(
-                f"no task {task!r} in this log: see `concertino list`. It may be on another bus (CTN_NATS_URL), older than the "
-                "log keeps, or of a `concertino ask` without a bus: what that brought up, its log included, ended with it"
-            )
+            raise _not_found(task)
         return facts
 
     async def state(self, task: str) -> State:
@@ -433,10 +452,8 @@ def _as_read(submitted: Submitted) -> Submitted:
     return decode(Submitted, msgspec.json.encode(submitted))
 
 
-@asynccontextmanager
-async def _within(task: str, timeout: float | None) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(timeout):
-            yield
-    except TimeoutError as e:
-        raise DeadlineExceeded(f"task {task} has no outcome after {timeout:g} s; it goes on") from e
+def _not_found(task: str) -> TaskNotFound:
+    return TaskNotFound(
+        f"no task {task!r} in this log: see `concertino list`. It may be on another bus (CTN_NATS_URL), older than the "
+        "log keeps, or of a `concertino ask` without a bus: what that brought up, its log included, ended with it"
+    )

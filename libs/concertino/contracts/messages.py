@@ -79,7 +79,8 @@ class Limits(Message, frozen=True, kw_only=True):
         _finite(deadline=self.deadline, max_cost=self.max_cost, max_queued=self.max_queued)
 
 
-class Subtask(Message, frozen=True, kw_only=True):
+# Plans of thousands are made and read, and hold no cycles: the garbage collector (of a caller, too) need not look there.
+class Subtask(Message, frozen=True, kw_only=True, gc=False):
     """A bounded, self-contained brief for one worker of one kind."""
 
     id: Name
@@ -114,7 +115,8 @@ class Subtask(Message, frozen=True, kw_only=True):
     """For such a kind: how that role goes about it."""
 
     def __post_init__(self) -> None:
-        _finite(max_cost=self.max_cost, max_seconds=self.max_seconds)
+        if self.max_cost is not None or self.max_seconds is not None:  # not for each of thousands
+            _finite(max_cost=self.max_cost, max_seconds=self.max_seconds)
 
     @property
     def work_id(self) -> str:

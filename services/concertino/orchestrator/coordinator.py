@@ -170,10 +170,8 @@ class Coordinator:
         if not state.outcome and state.sequence < reach:
             await self._reader.read(state, reach)
         while effects := await self._decide(state):
-            for effect in effects:
-                if not await self._performer.do(state, effect):
-                    await self._reader.catch_up(state)
-                    break
+            if not await self._performer.perform(state, effects):
+                await self._reader.catch_up(state)
         if state.outcome:
             # All that matters of an ended task is that it has ended.
             self._states.remember(State(task, sequence=state.sequence, outcome=state.outcome, halted=state.halted))

@@ -73,7 +73,7 @@ class Peers:
         self,
         bus: Bus,
         subjects: Subjects,
-        take: Callable[[str, Handed], Coroutine[Any, Any, None]],
+        take: Callable[[str, Handed], Coroutine[Any, Any, None] | None],
         done: Callable[[str], int],
         more: Callable[[], None],
         clock: Clock = time.monotonic,
@@ -199,9 +199,10 @@ class Peers:
             return
         for asked in (look, *look.more):
             handed = Handed(message.subject, asked.reach, partial(self._tell, look.replica, asked))
-            taking = asyncio.create_task(self._take(asked.task, handed))
-            self._taking.add(taking)
-            taking.add_done_callback(self._taking.discard)
+            if handling := self._take(asked.task, handed):
+                taking = asyncio.create_task(handling)
+                self._taking.add(taking)
+                taking.add_done_callback(self._taking.discard)
 
     def _tell(self, replica: str, asked: Asked, retry: float | None) -> None:
         self._answers.post(replica, Told(number=asked.number, retry=retry, seen=self._done(asked.task)))

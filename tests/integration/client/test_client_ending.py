@@ -14,7 +14,7 @@ from concertino.bus.memory.flow import MemorySubscription
 from concertino.bus.port import Listener, Stored
 from concertino.bus.tasklog import TaskLog
 from concertino.client import Client, Plan, Subtask, ending
-from concertino.contracts.errors import BusUnavailable, DeadlineExceeded, InvalidId
+from concertino.contracts.errors import BusUnavailable, DeadlineExceeded, InvalidId, TaskNotFound
 from concertino.contracts.messages import Announcement, Dispatched, Finding, Outcome, OutcomeStatus, Result, Submitted
 from concertino.contracts.subjects import Subjects
 from kit.waiting import PATIENCE, until
@@ -195,8 +195,16 @@ async def test_an_outcome_that_cannot_be_read_is_one(bus: Counted, log: TaskLog)
     assert "cannot be read" in found.reason
 
 
-async def test_who_does_not_want_to_wait_longer_is_told(bus: Counted) -> None:
+async def test_who_does_not_want_to_wait_longer_is_told(bus: Counted, log: TaskLog) -> None:
     async with Client(bus=bus) as client:
+        for wait in (client.outcome, client.wait):
+            with pytest.raises(TaskNotFound, match="no task 't' in this log"):
+                await wait("t", 0.01)
+            bus.away = 100
+            with pytest.raises(DeadlineExceeded):
+                await wait("t", 0.01)
+            bus.away = 0
+        await log.write("t", "submitted", Submitted(request="Why?"))
         with pytest.raises(DeadlineExceeded, match=r"task t has no outcome after 0\.01 s; it goes on"):
             await client.outcome("t", 0.01)
         with pytest.raises(DeadlineExceeded, match="it goes on"):
