@@ -58,7 +58,7 @@ class Coordinator:
         self._bus, self._subjects, self._clock, self._stragglers = bus, subjects, clock, stragglers
         self._states = States()
         self._intake = Intake(subjects, self._states, self._handle)
-        self._peers = Peers(bus, subjects, self._intake.take_handed)
+        self._peers = Peers(bus, subjects, self._intake.take_handed, self._states.done, self._leave_to_others)
         self._reader = Reader(bus, subjects, self._states, bounds, stragglers)
         self._performer = Performer(bus, subjects, clock, stragglers)
         self._triggers: Consumption | None = None
@@ -81,13 +81,30 @@ class Coordinator:
 
     async def _handle(self, task: str, triggers: Triggers) -> None:
         logs.about(task)
-        owner = self._peers.owner(task) if triggers.fresh else None
-        looked = await self._peers.hand(owner, task, triggers.reach) if owner else None
-        retry = looked.retry if looked else await self._look_at(task, triggers.reach)
+        # What was read with what came before is done, unless somebody sends for it again.
+        done = triggers.first and triggers.reach <= self._states.done(task)
+        retry = None if done else await self._see_to(task, triggers)
         try:
             await triggers.settle(retry)
         except BusUnavailable as e:
             log.warning("triggers could not be settled; they come back when their lease ends", error=str(e))
+
+    async def _see_to(self, task: str, triggers: Triggers) -> float | None:
+        """Have whoever's ``task`` is look at it. Seconds after which its triggers are to come again, if it is not done."""
+        owner = self._peers.owner(task)
+        if owner and triggers.first and not triggers.handed:
+            told = await self._peers.hand(owner, task, triggers.reach)
+            if told:
+                self._states.did(task, told.seen)
+                return told.retry
+        retry = await self._look_at(task, triggers.reach)
+        if self._peers.owner(task):
+            self._states.forget(task)  # what becomes of it, this replica may never hear
+        return retry
+
+    def _leave_to_others(self) -> None:
+        """There are more coordinators now: forget what is theirs."""
+        self._states.forget_those(self._peers.owner)
 
     async def _look_at(self, task: str, reach: int) -> float | None:
         """Do what follows from the facts of ``task``. Seconds after which its triggers are to come again, if it is not done."""
@@ -158,6 +175,7 @@ class Coordinator:
         if state.outcome:
             # All that matters of an ended task is that it has ended.
             self._states.remember(State(task, sequence=state.sequence, outcome=state.outcome, halted=state.halted))
+        self._states.did(task, max(reach, state.sequence))
 
     async def _decide(self, state: State) -> list[Effect]:
         wanted = {subtask.kind for subtask in state.subtasks}
