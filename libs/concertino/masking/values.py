@@ -26,6 +26,8 @@ def masked(value: T, path: str = "") -> T:
     ``path`` is what a text is from: it tells how passwords are written there. A passage knows that itself. What has to stay
     what it is does: sources, since somebody has to open them, and the parameters of a kind of its own.
     """
+    if type(value) is str:
+        return cast(T, masked_text(value, path))
     return changed(value, masked_text, path)
 
 
@@ -37,15 +39,15 @@ def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:
     if kind in _PLAIN:
         return value
     if isinstance(value, Struct):
-        text_of = value.source if isinstance(value, Passage) else path
-        new: dict[str, Any] = {}
         names, values_of = _fields(type(value))
+        new: dict[str, Any] | None = None
         for name, was in zip(names, values_of(value), strict=True):
             if not was:
                 continue
-            of = text_of if name == "text" else path
+            of = value.source if name == "text" and isinstance(value, Passage) else path
             after = change(was, of) if type(was) is str else changed(was, change, of)
             if after is not was:
+                new = new or {}
                 new[name] = after
         return cast(T, structs.replace(value, **new)) if new else value
     if isinstance(value, dict):
