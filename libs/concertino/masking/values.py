@@ -27,7 +27,7 @@ def masked(value: T, path: str = "") -> T:
     what it is does: sources, since somebody has to open them, and the parameters of a kind of its own.
     """
     if type(value) is str:
-        return cast(T, masked_text(value, path))
+        return cast(T, masked_text(cast(str, value), path))
     return changed(value, masked_text, path)
 
 
