@@ -14,6 +14,7 @@ from concertino.bus.memory import MemoryBus, MemoryServer
 from concertino.bus.port import Bus, Consumption, Delivery, Handler
 from concertino.bus.topology import Consumer
 from concertino.client import Client
+from concertino.contracts.budget import Bounds
 from concertino.model.anthropic import Anthropic
 from concertino.model.choice import model_for
 from concertino.model.port import Model
@@ -47,9 +48,8 @@ class Team:
         """A client, once everybody is at work."""
         first = await self._bus()
         await first.provision(topology.installation(self._settings.subjects))
-        self._triggers: Consumption = Coordinator(
-            first, self._settings.subjects, time.time, self._settings.max_cost or None
-        ).start()
+        bounds = Bounds(self._settings.max_cost or None)
+        self._triggers: Consumption = Coordinator(first, self._settings.subjects, time.time, bounds).start()
         for worker in self._workers:
             self._models.append(self._model(worker.kind))
             self._runtimes.append(await worker.start(await self._bus(), self._settings, self._models[-1]))
@@ -106,7 +106,8 @@ class _Hurried(MemoryBus):
         return super().consume(consumer, functools.partial(self._handle, handler), slots, after)
 
     async def _handle(self, handler: Handler, delivery: Delivery) -> None:
-        await handler(_Soon(delivery, self._hurry, self._haste))
+        if (handling := handler(_Soon(delivery, self._hurry, self._haste))) is not None:
+            await handling
 
 
 class _Soon:

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
-from nats.aio.msg import Msg
 
 from concertino.bus import calls
 from concertino.bus.fastclient import FastClient
+from concertino.bus.frames import Frame
 from concertino.bus.port import Headers
 from concertino.bus.requests import NobodyAnswers, Outgoing, Requests
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, MessageTooLarge, QueueFull, Refused
@@ -144,10 +144,10 @@ class Api:
             full.append(error)
         return full
 
-    async def direct(self, stream: str, request: dict[str, Any]) -> tuple[list[Msg], bool]:
+    async def direct(self, stream: str, request: dict[str, Any]) -> tuple[list[Frame], bool]:
         """Messages by one direct get, from whichever replica answers; and whether there are more."""
         *messages, end = await self.requests.ask(calls.direct(stream), msgspec.json.encode(request), many=True)
-        headers = end.headers or {}
+        headers = end.headers
         status, description = headers.get("Status", ""), headers.get("Description", "")
         if status == "413":
             raise TooManyResults(description)
@@ -161,12 +161,12 @@ class Api:
     async def count(self, stream: str, subjects: str) -> int:
         """Messages on ``subjects``: the server says beside the first one how many follow."""
         messages, _ = await self.direct(stream, {"seq": 1, "batch": 1, "next_by_subj": subjects})
-        return sum(1 + int((message.headers or {}).get("Nats-Num-Pending", 0)) for message in messages)
+        return sum(1 + int(message.headers.get("Nats-Num-Pending", 0)) for message in messages)
 
-    async def newest(self, stream: str, subject: str) -> Msg | None:
+    async def newest(self, stream: str, subject: str) -> Frame | None:
         """The newest message on ``subject``, from whichever replica answers."""
         [message] = await self.requests.ask(calls.newest(stream, subject), b"")
-        headers = message.headers or {}
+        headers = message.headers
         if Header.SEQUENCE in headers:
             return message
         if headers.get("Status") != "404":
@@ -210,7 +210,7 @@ class _Patience:
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
 
-def _stored(subject: str, message: Msg) -> Reply:
+def _stored(subject: str, message: Frame) -> Reply:
     """The reply for a message that is stored, or whose subject is taken. Raises where it is neither."""
     reply = _decode(message.data)
     if reply.error is not None and reply.error.err_code not in WRONG_LAST_SEQUENCE:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from nats.aio.msg import Msg
 
+from concertino.bus.frames import Frame
 from concertino.bus.port import Stored
 from concertino.contracts.subjects import Header
 
@@ -20,13 +21,13 @@ class Settles(Protocol):
 class JetStreamDelivery:
     """The :class:`~concertino.bus.port.Delivery` of one message; the subject to settle it on says where it stood."""
 
-    def __init__(self, bus: Settles, raw: Msg) -> None:
+    def __init__(self, bus: Settles, raw: Frame) -> None:
         self._bus, self._reply = bus, raw.reply
         # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>[.<random>]
         tokens = raw.reply.split(".")
         delivered, sequence, _, time = tokens[4:8] if len(tokens) == 9 else tokens[6:10]
         self.attempt = int(delivered)
-        self.message = Stored(raw.subject, raw.data, raw.headers or {}, int(sequence), int(time) / 1e9)
+        self.message = Stored(raw.subject, raw.data, raw.headers, int(sequence), int(time) / 1e9)
 
     async def ack(self, *, confirm: bool = False) -> None:
         await self._bus.settle(self._reply, b"+ACK", confirm=confirm)
@@ -43,9 +44,9 @@ def passed_by(raw: Msg) -> Stored:
     return Stored(raw.subject, raw.data, raw.headers or {}, 0, 0.0)
 
 
-def read_back(raw: Msg) -> Stored:
+def read_back(raw: Frame) -> Stored:
     """A message that a direct read brought: the server's own headers say where it stands, whatever the writer's say."""
-    headers = raw.headers or {}
+    headers = raw.headers
     return Stored(
         subject=headers[Header.SUBJECT],
         data=raw.data,

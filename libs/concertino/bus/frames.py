@@ -3,19 +3,75 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
+import structlog
+from msgspec import Struct
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
 _END = b"\r\n"
+_LINE = b"NATS/1.0\r\n"
+_SPACE = " \t\x0b\x0c"
+
+log = structlog.get_logger(__name__)
+
+
+class Frame(Struct, eq=False, gc=False):
+    """A message as it was read: ``head`` is what came as its headers, if anything did. Most are never looked into."""
+
+    subject: str
+    reply: str
+    data: bytes
+    head: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As nats-py reads them: the status in the first line is the header ``Status``, and what it says ``Description``."""
+        if not self.head:
+            return {}
+        if self.head.startswith(_LINE):
+            return read_lines(self.head[len(_LINE) :])
+        first, _, lines = self.head.partition(_END)
+        return {**_read_status(first), **read_lines(lines)}
+
+
+def _read_status(line: bytes) -> dict[str, str]:
+    """Of ``NATS/1.0 404 No Messages``. Any bytes may be called headers: what says nothing else says no status."""
+    begins, _, said = line.partition(b" ")
+    try:
+        status, _, description = said.decode().partition(" ")
+    except UnicodeDecodeError:
+        return {}
+    if begins != b"NATS/1.0" or not (status.isascii() and status.isdigit()):
+        return {}
+    return {"Status": status, "Description": description} if description else {"Status": status}
+
+
+def read_lines(raw: bytes) -> dict[str, str]:
+    """Headers, a line each."""
+    headers = {}
+    for line in raw.decode("utf-8", "replace").split("\r\n"):
+        name, colon, value = line.partition(":")
+        name = name.strip(_SPACE)
+        if colon and name.isascii() and " " not in name and "\t" not in name:
+            headers[name] = value.strip(_SPACE)
+    return headers
 
 
 class Frames(Parser):
     """The parser of a client of nats-py, to which it passes on what comes.
 
     A line is found and split, where nats-py tries one expression after the other, and what was read is cut once for all that is
-    complete in it, not once for each message.
+    complete in it, not once for each message. Those of ``listeners``, by the number of their subscription, are called where a
+    message is read, without a queue and a task in between.
     """
+
+    listeners: dict[int, Callable[[Frame], None]]
+
+    def __init__(self, client: object = None) -> None:
+        super().__init__(client)  # type: ignore[no-untyped-call, unused-ignore]
+        self.listeners = {}
 
     def reset(self) -> None:
         """Forget what was read: another connection begins."""
@@ -41,7 +97,17 @@ class Frames(Parser):
                 split = start + int(words[-2]) if headed else start
                 reply = words[3] if len(words) == 5 + headed else b""
                 at = stop + 2
-                await self.nc._process_msg(int(words[2]), words[1], reply, read[split:stop], read[start:split])
+                listener = self.listeners.get(int(words[2]))
+                if listener is None:
+                    await self.nc._process_msg(int(words[2]), words[1], reply, read[split:stop], read[start:split])
+                    continue
+                # The server passes on any bytes as a subject.
+                subject, back = words[1].decode("utf-8", "replace"), reply.decode("utf-8", "replace")
+                frame = Frame(subject, back, read[split:stop], read[start:split])
+                try:
+                    listener(frame)
+                except Exception:  # it would end the reading of the socket, without a word
+                    log.exception("a message could not be taken", subject=frame.subject)
         except (ValueError, IndexError) as e:
             raise ProtocolError("nats: malformed message") from e
         finally:

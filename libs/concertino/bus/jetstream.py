@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ from concertino.bus.api import (
 from concertino.bus.connection import ANYBODY, dial, hang_up, reason
 from concertino.bus.delivery import JetStreamDelivery, passed_by, read_back
 from concertino.bus.fastclient import FastClient
+from concertino.bus.frames import Frame
 from concertino.bus.port import Consumption, Entry, Handler, Headers, Listener, Parcel, Queued, Stored, Subscription
 from concertino.bus.puller import Puller
 from concertino.bus.requests import Outgoing
@@ -338,10 +339,10 @@ class JetStream:
     def consume(self, consumer: Consumer, handler: Handler, slots: int, after: Consumption | None = None) -> Consumption:
         assert after is None or isinstance(after, Puller)
 
-        async def handle(message: Msg) -> None:
-            await handler(JetStreamDelivery(self, message))
+        def handle(message: Frame) -> Coroutine[Any, Any, None] | None:
+            return handler(JetStreamDelivery(self, message))
 
-        async def hand_back(message: Msg, delay: float) -> None:
+        async def hand_back(message: Frame, delay: float) -> None:
             await JetStreamDelivery(self, message).nak(delay)
 
         async def restore() -> None:

@@ -8,8 +8,8 @@ taken effect or not, and every call here may be repeated. What is too large for 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -80,7 +80,8 @@ class Delivery(Protocol):
         """Keep the lease for another ``ack_wait``."""
 
 
-Handler: TypeAlias = Callable[[Delivery], Awaitable[None]]
+Handler: TypeAlias = Callable[[Delivery], Coroutine[Any, Any, None] | None]
+"""What there is to do about a delivery, which then goes on as a task of its own; None where there is nothing to wait for."""
 Listener: TypeAlias = Callable[[Stored], Awaitable[None]]
 
 

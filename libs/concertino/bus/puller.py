@@ -19,17 +19,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import msgspec
 import nats.errors
 import structlog
 from msgspec import Struct
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from concertino.bus.connection import reason
 from concertino.bus.fastclient import FastClient
+from concertino.bus.frames import Frame
 from concertino.contracts.errors import ConcertinoError
 
 EXPIRES = 30.0
@@ -66,8 +67,8 @@ class Puller:
         self,
         nc: FastClient,
         subject: str,
-        handle: Callable[[Msg], Awaitable[None]],
-        hand_back: Callable[[Msg, float], Awaitable[None]],
+        handle: Callable[[Frame], Coroutine[Any, Any, None] | None],
+        hand_back: Callable[[Frame, float], Awaitable[None]],
         restore: Callable[[], Awaitable[None]],
         slots: int,
         heartbeat: float,
@@ -248,7 +249,7 @@ class Puller:
             log.warning("nobody answers for a consumer; it is not there yet", consumer=self._subject, error=str(e))
         self._pause = RETRY_PAUSE
 
-    def _on_message(self, message: Msg) -> None:
+    def _on_message(self, message: Frame) -> None:
         now = self._clock()
         # Only the server writes to our inbox; a stored message keeps its own subject, and may carry a header `Status`.
         if message.subject.startswith(self._inbox):
@@ -265,17 +266,22 @@ class Puller:
                 self._kick.set()
         if self._stopped or len(self._running) >= self._slots:
             # More than was asked for comes where a request outlived a connection that broke.
-            returning = asyncio.create_task(self._return(message, 0))
-            self._returning.add(returning)
-            returning.add_done_callback(self._returning.discard)
+            self._give_back(message, 0)
             return
-        task = asyncio.create_task(self._guard(message))
-        self._running.add(task)
-        task.add_done_callback(self._done)
+        try:
+            handling = self._handle(message)
+        except Exception:
+            log.exception("a message handler failed; its message goes back", consumer=self._subject)
+            self._give_back(message, FAILED_PAUSE)
+            return
+        if handling is not None:
+            task = asyncio.create_task(self._guard(message, handling))
+            self._running.add(task)
+            task.add_done_callback(self._done)
 
-    def _on_status(self, message: Msg, now: float) -> None:
+    def _on_status(self, message: Frame, now: float) -> None:
         number = message.subject
-        headers = message.headers or {}
+        headers = message.headers
         status, description = headers.get("Status", ""), headers.get("Description", "")
         gone = status == "503" or description in _GONE
         if not gone:  # that there is no consumer is no word of one
@@ -300,9 +306,9 @@ class Puller:
             self._pause = RETRY_PAUSE
         self._kick.set()
 
-    async def _guard(self, message: Msg) -> None:
+    async def _guard(self, message: Frame, handling: Awaitable[None]) -> None:
         try:
-            await self._handle(message)
+            await handling
         except ConcertinoError as e:
             log.warning("a message could not be handled yet; it goes back", consumer=self._subject, error=str(e))
             await self._return(message, FAILED_PAUSE)
@@ -310,7 +316,12 @@ class Puller:
             log.exception("a message handler failed; its message goes back", consumer=self._subject)
             await self._return(message, FAILED_PAUSE)
 
-    async def _return(self, message: Msg, delay: float) -> None:
+    def _give_back(self, message: Frame, delay: float) -> None:
+        returning = asyncio.create_task(self._return(message, delay))
+        self._returning.add(returning)
+        returning.add_done_callback(self._returning.discard)
+
+    async def _return(self, message: Frame, delay: float) -> None:
         try:
             await self._hand_back(message, delay)
         except ConcertinoError as e:

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import nats.errors
 from msgspec import Struct
-from nats.aio.msg import Msg
 
 from concertino.bus.fastclient import FastClient
+from concertino.bus.frames import Frame
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidMessage, Refused
 from concertino.contracts.subjects import Header
 
@@ -40,10 +40,10 @@ class NobodyAnswers(BusUnavailable):
 
 class _Open(Struct, eq=False):
     subject: str
-    future: asyncio.Future[list[Msg]]
+    future: asyncio.Future[list[Frame]]
     deadline: float
     many: bool
-    got: list[Msg]
+    got: list[Frame]
 
 
 class Requests:
@@ -55,6 +55,7 @@ class Requests:
         self._tokens = itertools.count()
         self._open: dict[str, _Open] = {}
         self._sweeper: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()  # to ask for it each time is a system call on CPython 3.11
 
     async def start(self) -> None:
         await self._nc.listen(self._inbox + "*", self._on_reply)
@@ -62,7 +63,7 @@ class Requests:
 
     async def ask(
         self, subject: str, data: bytes, headers: Mapping[str, str] | None = None, *, many: bool = False
-    ) -> list[Msg]:
+    ) -> list[Frame]:
         """The replies; with ``many`` the last is the one with the status. Raises :class:`BusUnavailable`, and
         :class:`Refused` where the user may not ask.
         """
@@ -72,7 +73,7 @@ class Requests:
         finally:
             self._open.pop(token, None)
 
-    async def ask_each(self, messages: Sequence[Outgoing]) -> list[Msg | ConcertinoError]:
+    async def ask_each(self, messages: Sequence[Outgoing]) -> list[Frame | ConcertinoError]:
         """One reply to each of ``messages``, which are all sent before one is waited for; or what :meth:`ask` would raise.
 
         Without a task for each: of a thousand that is a third of the cost.
@@ -96,8 +97,8 @@ class Requests:
         if not self._nc.is_connected:
             # nats-py would keep it and send it some time after we gave up on it.
             raise BusUnavailable("the connection to the NATS server is lost: it is being made again")
-        loop = asyncio.get_running_loop()
-        request = self._open[token] = _Open(subject, loop.create_future(), loop.time() + self._timeout, many, [])
+        until = self._loop.time() + self._timeout
+        request = self._open[token] = _Open(subject, self._loop.create_future(), until, many, [])
         try:
             await self._nc.publish(subject, data, reply=self._inbox + token, headers=headers)
         except (nats.errors.BadSubjectError, nats.errors.BadHeaderError) as e:
@@ -107,7 +108,7 @@ class Requests:
             raise BusUnavailable(f"the NATS server cannot be reached: {type(e).__name__} {e}".rstrip()) from e
         return request
 
-    def _on_reply(self, message: Msg) -> None:
+    def _on_reply(self, message: Frame) -> None:
         request = self._open.get(message.subject[len(self._inbox) :])
         if request is None or request.future.done():
             return
@@ -129,7 +130,7 @@ class Requests:
         # Requests have one time-out, so the oldest is always first and a sweep looks at little more than what expired.
         while True:
             await asyncio.sleep(self._timeout / 10)
-            now = asyncio.get_running_loop().time()
+            now = self._loop.time()
             for request in list(self._open.values()):
                 if request.deadline > now:
                     break
@@ -154,7 +155,7 @@ class Requests:
             _fail(request, "the connection to the NATS server was closed")
 
 
-async def _reply(request: _Open) -> Msg | ConcertinoError:
+async def _reply(request: _Open) -> Frame | ConcertinoError:
     try:
         [message] = await request.future
     except ConcertinoError as e:

@@ -32,6 +32,7 @@ def ask(
     /,
     *,
     task: TaskOptions = TaskOptions(),  # noqa: B008  (frozen)
+    id: str | None = None,  # noqa: A002
     json: Json = False,
     quiet: Quiet = False,
     nats: Nats = None,
@@ -47,6 +48,8 @@ def ask(
     request
         What you want to know. `-` reads it from standard input, `@FILE` from a file, and `@FOLDER` takes request, sources
         and limits from the `task.toml` in it.
+    id
+        An id of your own: asking the same again is harmless then, and shows how far it came.
     json
         Print one JSON object instead of the report.
     quiet
@@ -56,7 +59,7 @@ def ask(
     """
     from concertino.cli import asking
 
-    return asyncio.run(asking.ask(question(request, task), nats=nats, as_json=json, quiet=quiet))
+    return asyncio.run(asking.ask(question(request, task), nats=nats, task=id, as_json=json, quiet=quiet))
 
 
 @app.command
@@ -398,7 +401,7 @@ def up(
     worker
         A worker of your own to run beside, as a file or a module. May be repeated.
     nats
-        Use this bus and embed none (default: `CTN_NATS_URL`, if it is set).
+        Use this bus and embed none (default: `CTN_NATS_URL`, if it is set and neither `--port` nor `--store` is given).
     """
     from concertino.cli import upping
 

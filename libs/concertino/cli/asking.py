@@ -25,7 +25,7 @@ from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.ids import task_id
 from concertino.contracts.redrive import redrive_id
 from concertino.contracts.state import State
-from concertino.contracts.subjects import PLAN, SYNTHESIZE
+from concertino.contracts.subjects import PLAN, SYNTHESIZE, check_id
 from concertino.contracts.view import view
 from concertino.model.choice import KEYS, has_key
 from concertino.runtime.config import load
@@ -37,9 +37,9 @@ Answer = Callable[[State], int]
 """Prints what there is to print, and returns the exit status."""
 
 
-async def ask(question: Question, *, nats: str | None, as_json: bool, quiet: bool) -> int:
-    """Submit, follow, print the report. The exit status says how the task ended."""
-    return await _ask(question, nats, quiet, lambda state: show_report(state, as_json=as_json), plan_only=False)
+async def ask(question: Question, *, nats: str | None, task: str | None, as_json: bool, quiet: bool) -> int:
+    """Submit, as ``task`` where that is given, follow, print the report. The exit status says how the task ended."""
+    return await _ask(question, nats, quiet, lambda state: show_report(state, as_json=as_json), plan_only=False, given=task)
 
 
 async def plan(question: Question, *, nats: str | None, as_json: bool, quiet: bool) -> int:
@@ -103,13 +103,15 @@ async def again(
         return _interrupted(interrupts, new, goes_on=True)
 
 
-async def _ask(question: Question, nats: str | None, quiet: bool, answer: Answer, *, plan_only: bool) -> int:
+async def _ask(
+    question: Question, nats: str | None, quiet: bool, answer: Answer, *, plan_only: bool, given: str | None = None
+) -> int:
+    task = check_id(given) if given is not None else task_id(time.time(), secrets.randbits)
     config = configuration(nats)
     screen = display(quiet=quiet)
     interrupts = Interrupts(screen.note)
     interrupts.at_once.append(lambda: screen.__exit__(None, None, None))
     interrupts.install()
-    task = task_id(time.time(), secrets.randbits)
     code = 1
     try:
         async with AsyncExitStack() as stack:

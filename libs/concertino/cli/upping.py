@@ -31,9 +31,12 @@ async def up(*, nats: str | None, port: int | None, store: Path | None, workers:
     """Run everything until told to stop, then drain. Raises the errors of :meth:`Fleet.start`."""
     config = configuration(nats)
     own = own_workers(workers)
-    url = given_url(nats)
-    if url and (port is not None or store is not None):
-        raise BadSetting(f"--port and --store are for the embedded server, and the bus is given ({url}): leave out one of them")
+    embedding = port is not None or store is not None
+    if nats and embedding:
+        raise BadSetting(
+            f"--port and --store are for the embedded server, and the bus is given ({nats}): leave out one of them"
+        )
+    url = None if embedding else given_url(nats)  # what is said here counts more than what is set
     store = Path(os.path.abspath((store or Path(config.cache) / "embedded").expanduser()))  # noqa: PTH100 (keeps links)
     view = LogView(Console(stderr=True, highlight=False, markup=False, emoji=False), raw=config.log_format == "json")
     fleet = Fleet(config, view.say, url=url, store=store, port=PORT if port is None else port, services=(*SERVICES, *own))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import secrets
 import time
@@ -20,14 +21,14 @@ from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
 from concertino.client.asking import asking, told
-from concertino.client.ending import Ending, ending
+from concertino.client.ending import LOOK_AGAIN, SOON, Ending, ending
 from concertino.client.failures import Failures, failures, failures_of
 from concertino.client.listing import TaskSummary, newest
 from concertino.client.offers import Offers
 from concertino.client.redriving import Redriven, refreshed
 from concertino.client.room import Room
 from concertino.contracts.codec import decode
-from concertino.contracts.errors import DeadlineExceeded, InvalidPlan, QueueFull, TaskExists, TaskNotFound
+from concertino.contracts.errors import BusUnavailable, DeadlineExceeded, InvalidPlan, QueueFull, TaskExists, TaskNotFound
 from concertino.contracts.facts import Fact
 from concertino.contracts.ids import task_id
 from concertino.contracts.messages import (
@@ -58,6 +59,12 @@ from concertino.telemetry.names import Attribute, Event
 
 OVERDUE = 10.0
 """Seconds after a task's deadline for which its outcome is still waited for."""
+
+_UNKNOWN = 2.0
+"""Seconds that who has waited long enough waits to hear whether there is such a task at all."""
+
+_A_MOMENT = 0.001
+"""Seconds from when a task is in the log within which none has ended."""
 
 FAILURES = 100
 """Pieces of failed work that are listed where nobody says how many."""
@@ -101,6 +108,8 @@ class Client:
         self._bus_: Bus | None = bus
         self._room_: Room | None = None
         self._offers_: Offers | None = None
+        self._last = ("", -math.inf)
+        """The task that was submitted last, and when: on a clock that never jumps."""
 
     async def __aenter__(self) -> Client:
         if self._bus_ is None:
@@ -137,7 +146,8 @@ class Client:
         until: Literal["plan", "report"] = "plan" if plan_only else "report"
         name = self._name(task)
         submitted = _said(request, sources, limits, plan, lane, until)
-        await self._submit(submitted, name, wait, new=task is None)
+        if await self._submit(submitted, name, wait, new=task is None) is not None:
+            self._last = (name, time.monotonic())
         return name
 
     def _name(self, task: str | None) -> str:
@@ -214,7 +224,8 @@ class Client:
                 sequence = await self._submit(submitted, name, wait, new=task is None)
                 if sequence is not None:  # nothing stands before it, and what it says is known
                     state.apply(Fact(FactName("submitted", ""), submitted, sequence, self._clock()))
-                await self._ended(state, end, submitted.limits.deadline + OVERDUE, at_once=sequence is None)
+                first = 0.0 if sequence is None else LOOK_AGAIN
+                await self._ended(state, end, submitted.limits.deadline + OVERDUE, first=first)
             seen = view(state)
             told(span, seen.task, seen.status)
         return seen
@@ -223,21 +234,24 @@ class Client:
         """How ``task`` ended, once it has: status, reason, report, and what it cost. However wide the task is, that is one
         message; what its workers found one by one, :meth:`show` tells.
 
-        Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then.
+        It may be asked for before the task is submitted. Raises after ``timeout`` seconds: :class:`DeadlineExceeded`, and the
+        task goes on then, or :class:`TaskNotFound`, where nobody has submitted it until then.
         """
-        async with ending(self._bus, self._subjects, check_id(task)) as end, _within(task, timeout):
-            fact = await end.seen(lambda: self._log.read_one(task, "outcome"))
+        # Usually that is asked in one breath with submitting it: to look then finds nothing, and is in the way of its work.
+        first = SOON if self._last[0] == task and time.monotonic() - self._last[1] < _A_MOMENT else 0.0
+        async with ending(self._bus, self._subjects, check_id(task)) as end, self._within(task, timeout):
+            fact = await end.seen(lambda: self._log.read_one(task, "outcome"), first=first)
         assert isinstance(fact.message, Outcome)  # also in the place of one that cannot be read
         return fact.message
 
     async def wait(self, task: str, timeout: float | None = None) -> TaskView:
-        """The task once it has its outcome. Raises :class:`DeadlineExceeded` after ``timeout`` seconds: it goes on then."""
+        """The task once it has its outcome. Raises what :meth:`outcome` does."""
         state = State(check_id(task))
         async with ending(self._bus, self._subjects, task) as end:
             await self._ended(state, end, timeout)
         return view(state)
 
-    async def _ended(self, state: State, end: Ending, timeout: float | None, *, at_once: bool = True) -> None:
+    async def _ended(self, state: State, end: Ending, timeout: float | None, *, first: float = 0.0) -> None:
         """Bring ``state`` up to the outcome of its task."""
 
         async def look() -> Outcome | None:
@@ -245,8 +259,26 @@ class Client:
                 state.apply(fact)
             return state.outcome
 
-        async with _within(state.task, timeout):
-            await end.seen(look, at_once=at_once)
+        async with self._within(state.task, timeout):
+            await end.seen(look, first=first)
+
+    @asynccontextmanager
+    async def _within(self, task: str, timeout: float | None) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(timeout):
+                yield
+        except TimeoutError as e:
+            if await self._is_unknown(task):
+                raise _not_found(task) from e
+            raise DeadlineExceeded(f"task {task} has no outcome after {timeout:g} s; it goes on") from e
+
+    async def _is_unknown(self, task: str) -> bool:
+        """Whether the log says that nobody submitted ``task``. A bus that is away says nothing."""
+        try:
+            async with asyncio.timeout(_UNKNOWN):
+                return await self._log.read_one(task, "submitted") is None
+        except (BusUnavailable, TimeoutError):
+            return False
 
     def follow(self, task: str) -> AbstractAsyncContextManager[AsyncIterator[Fact | Progress]]:
         """Everything about ``task``, from its first fact on, as it happens. Ends only with the ``async with``."""
@@ -256,10 +288,7 @@ class Client:
         """The log of ``task`` as it is now, in order. Raises :class:`TaskNotFound`."""
         facts = await self._log.read(check_id(task))
         if all(fact.name.type == "again" for fact in facts):  # what was written last outlives the rest
-            raise TaskNotFound(
-                f"no task {task!r} in this log: see `concertino list`. It may be on another bus (CTN_NATS_URL), older than the "
-                "log keeps, or of a `concertino ask` without a bus: what that brought up, its log included, ended with it"
-            )
+            raise _not_found(task)
         return facts
 
     async def state(self, task: str) -> State:
@@ -433,10 +462,8 @@ def _as_read(submitted: Submitted) -> Submitted:
     return decode(Submitted, msgspec.json.encode(submitted))
 
 
-@asynccontextmanager
-async def _within(task: str, timeout: float | None) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(timeout):
-            yield
-    except TimeoutError as e:
-        raise DeadlineExceeded(f"task {task} has no outcome after {timeout:g} s; it goes on") from e
+def _not_found(task: str) -> TaskNotFound:
+    return TaskNotFound(
+        f"no task {task!r} in this log: see `concertino list`. It may be on another bus (CTN_NATS_URL), older than the "
+        "log keeps, or of a `concertino ask` without a bus: what that brought up, its log included, ended with it"
+    )

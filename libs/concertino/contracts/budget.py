@@ -93,13 +93,23 @@ def budget_of(work: Work) -> Budget:
     return Budget(work.limits, work.brief if has_own else None)
 
 
-def within(limits: Limits, max_cost: float | None, keep: float | None = None) -> Limits:
-    """``limits``, narrowed to what an installation allows any task, whose log it keeps for ``keep`` seconds."""
-    if keep is not None and limits.deadline > longest(keep):
-        limits = structs.replace(limits, deadline=longest(keep))
-    if max_cost is None or (limits.max_cost is not None and limits.max_cost <= max_cost):
-        return limits
-    return structs.replace(limits, max_cost=max_cost)
+class Bounds(Struct, frozen=True):
+    """What an installation allows any task, whatever its caller says. None: nothing is narrowed."""
+
+    max_cost: float | None = None
+    """US dollars."""
+    keep: float | None = None
+    """Seconds for which a task's log is kept: its deadline is before that."""
+
+    def narrow(self, limits: Limits) -> Limits:
+        if self.keep is not None and limits.deadline > longest(self.keep):
+            limits = structs.replace(limits, deadline=longest(self.keep))
+        if self.max_cost is None or (limits.max_cost is not None and limits.max_cost <= self.max_cost):
+            return limits
+        return structs.replace(limits, max_cost=self.max_cost)
+
+
+UNBOUND = Bounds()
 
 
 def longest(keep: float) -> float:

@@ -14,6 +14,7 @@ import structlog
 from concertino.bus import topology
 from concertino.bus.announcements import kinds
 from concertino.bus.port import Bus, Consumption
+from concertino.contracts.budget import UNBOUND, Bounds
 from concertino.contracts.errors import BusUnavailable, ConcertinoError, InvalidId, QueueFull
 from concertino.contracts.state import State
 from concertino.contracts.subjects import ROOM, Subjects, check_id
@@ -43,24 +44,22 @@ log = structlog.get_logger(__name__)
 
 
 class Coordinator:
-    """One replica. ``clock`` gives Unix seconds; ``max_cost`` is what any task may spend, in US dollars. None: what its caller
-    says. ``stragglers`` say what is slow; without them nothing is hedged. ``keep`` is for how many seconds the log is kept: it
-    bounds deadlines."""
+    """One replica. ``clock`` gives Unix seconds; ``bounds`` narrow what callers allow their tasks. ``stragglers`` say what is
+    slow; without them nothing is hedged."""
 
     def __init__(
         self,
         bus: Bus,
         subjects: Subjects,
         clock: Clock,
-        max_cost: float | None = None,
+        bounds: Bounds = UNBOUND,
         stragglers: Stragglers | None = None,
-        keep: float | None = None,
     ) -> None:
         self._bus, self._subjects, self._clock, self._stragglers = bus, subjects, clock, stragglers
         self._states = States()
         self._intake = Intake(subjects, self._states, self._handle)
-        self._peers = Peers(bus, subjects, self._intake.take_handed)
-        self._reader = Reader(bus, subjects, self._states, max_cost, stragglers, keep)
+        self._peers = Peers(bus, subjects, self._intake.take_handed, self._states.done, self._leave_to_others)
+        self._reader = Reader(bus, subjects, self._states, bounds, stragglers)
         self._performer = Performer(bus, subjects, clock, stragglers)
         self._triggers: Consumption | None = None
         self._kinds: frozenset[str] = frozenset()
@@ -82,13 +81,30 @@ class Coordinator:
 
     async def _handle(self, task: str, triggers: Triggers) -> None:
         logs.about(task)
-        owner = self._peers.owner(task) if triggers.fresh else None
-        looked = await self._peers.hand(owner, task, triggers.reach) if owner else None
-        retry = looked.retry if looked else await self._look_at(task, triggers.reach)
+        # What was read with what came before is done, unless somebody sends for it again.
+        done = triggers.first and triggers.reach <= self._states.done(task)
+        retry = None if done else await self._see_to(task, triggers)
         try:
             await triggers.settle(retry)
         except BusUnavailable as e:
             log.warning("triggers could not be settled; they come back when their lease ends", error=str(e))
+
+    async def _see_to(self, task: str, triggers: Triggers) -> float | None:
+        """Have whoever's ``task`` is look at it. Seconds after which its triggers are to come again, if it is not done."""
+        owner = self._peers.owner(task)
+        if owner and triggers.first and not triggers.handed:
+            told = await self._peers.hand(owner, task, triggers.reach)
+            if told:
+                self._states.did(task, told.seen)
+                return told.retry
+        retry = await self._look_at(task, triggers.reach)
+        if self._peers.owner(task):
+            self._states.forget(task)  # what becomes of it, this replica may never hear
+        return retry
+
+    def _leave_to_others(self) -> None:
+        """There are more coordinators now: forget what is theirs."""
+        self._states.forget_those(self._peers.owner)
 
     async def _look_at(self, task: str, reach: int) -> float | None:
         """Do what follows from the facts of ``task``. Seconds after which its triggers are to come again, if it is not done."""
@@ -154,13 +170,12 @@ class Coordinator:
         if not state.outcome and state.sequence < reach:
             await self._reader.read(state, reach)
         while effects := await self._decide(state):
-            for effect in effects:
-                if not await self._performer.do(state, effect):
-                    await self._reader.catch_up(state)
-                    break
+            if not await self._performer.perform(state, effects):
+                await self._reader.catch_up(state)
         if state.outcome:
             # All that matters of an ended task is that it has ended.
             self._states.remember(State(task, sequence=state.sequence, outcome=state.outcome, halted=state.halted))
+        self._states.did(task, max(reach, state.sequence))
 
     async def _decide(self, state: State) -> list[Effect]:
         kinds = await self._kinds_for(state)

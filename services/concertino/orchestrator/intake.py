@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
@@ -38,9 +38,14 @@ class Triggers(Struct):
     deliveries: list[Delivery]
 
     @property
-    def fresh(self) -> bool:
-        """None of them came before, here or to a peer."""
-        return all(delivery.attempt == 1 and not isinstance(delivery, Handed) for delivery in self.deliveries)
+    def first(self) -> bool:
+        """None of them was delivered before."""
+        return all(delivery.attempt == 1 for delivery in self.deliveries)
+
+    @property
+    def handed(self) -> bool:
+        """Some of them came to a peer."""
+        return any(isinstance(delivery, Handed) for delivery in self.deliveries)
 
     async def settle(self, retry: float | None) -> None:
         """All are done, or (with ``retry``) come again after so many seconds."""
@@ -78,34 +83,31 @@ class Intake:
         if self._handling:
             await asyncio.wait(self._handling, timeout=LAST_WORDS)
 
-    async def take(self, delivery: Delivery) -> None:
-        """Done when it is settled, or when somebody has it who will settle it."""
+    def take(self, delivery: Delivery) -> Coroutine[Any, Any, None] | None:
+        """Done when it is settled; None where somebody is at its task already, who will settle it."""
         task, name = self._subjects.parse_fact(delivery.message.subject)
-        await self._add(task, delivery, urgent=name.type in _URGENT)
+        return self._add(task, delivery, urgent=name.type in _URGENT)
 
-    async def take_handed(self, task: str, handed: Handed) -> None:
+    def take_handed(self, task: str, handed: Handed) -> Coroutine[Any, Any, None] | None:
         """The same of what a peer hands over: it waits for no turn, as it had its turn there."""
-        await self._add(task, handed, urgent=True)
+        return self._add(task, handed, urgent=True)
 
-    async def _add(self, task: str, delivery: Delivery, *, urgent: bool) -> None:
+    def _add(self, task: str, delivery: Delivery, *, urgent: bool) -> Coroutine[Any, Any, None] | None:
         triggers = self._waiting.setdefault(task, Triggers(0, []))
         triggers.reach = max(triggers.reach, delivery.message.sequence)
         triggers.deliveries.append(delivery)
         if task in self._busy:
             if urgent:
                 self._turns.hurry(task)
-            return
-        handling = asyncio.current_task()
-        assert handling is not None
-        self._handling.add(handling)
-        try:
-            await self._take(task, delivery, urgent=urgent)
-        finally:
-            self._handling.discard(handling)
+            return None
+        self._busy.add(task)
+        return self._take(task, delivery, urgent=urgent)
 
     async def _take(self, task: str, delivery: Delivery, *, urgent: bool) -> None:
         """Handle ``task`` until nothing of it waits."""
-        self._busy.add(task)
+        handling = asyncio.current_task()
+        assert handling is not None
+        self._handling.add(handling)
         try:
             await asyncio.sleep(0)  # whatever came in the same read of the socket joins this group
             async with self._turns.turn(task, patient=not urgent and self._lane(task, delivery) == "batch"):
@@ -115,6 +117,7 @@ class Intake:
             # Were something left (only where this is cancelled), it would come back when its lease ends.
             self._waiting.pop(task, None)
             self._busy.discard(task)
+            self._handling.discard(handling)
 
     def _lane(self, task: str, delivery: Delivery) -> Lane | None:
         """The lane of ``task`` as far as it can be told without reading its log."""

@@ -6,20 +6,17 @@ both may stand still for a while after elections: see docs/decisions/0061.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import datetime
 
 import structlog
 
 from concertino.bus.port import Bus, Stored
-from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.subjects import ROOM, Header, Subjects
+from concertino.orchestrator.watch import EVERY
 from concertino.runtime.clock import Clock
 from concertino.telemetry import metrics
 
-EVERY = 5.0
-"""Seconds between looks."""
 READ_EACH_SECOND = 2_500
 """Timers that a look read, for each second until the next: so a look takes a twentieth of the time. How long it took does not
 say when to look again: it takes longest where servers choose who leads, and then it is needed most."""
@@ -34,32 +31,12 @@ log = structlog.get_logger(__name__)
 class Overdue:
     """Each orchestrator looks: what two of them say is one fact, and what the server says later decides nothing any more."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock = time.time, every: float = EVERY) -> None:
-        self._bus, self._subjects, self._clock, self._every = bus, subjects, clock, every
+    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock = time.time) -> None:
+        self._bus, self._subjects, self._clock = bus, subjects, clock
         self._since = clock() - LOOK_BACK
-        self._watching: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._watching = asyncio.create_task(self._watch())
-
-    async def stop(self) -> None:
-        if self._watching:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
-
-    async def _watch(self) -> None:
-        while True:
-            seen = 0
-            try:
-                seen = await self.look()
-            except ConcertinoError as e:
-                log.warning("whether timers are overdue cannot be seen", error=str(e))
-            except Exception:  # the next look may see it: nobody else looks
-                log.exception("whether timers are overdue cannot be seen")
-            await asyncio.sleep(max(self._every, seen / READ_EACH_SECOND))
-
-    async def look(self) -> int:
-        """Write down what should have been in the log for :data:`LATE` seconds. Returns how many timers were read."""
+    async def look(self) -> float:
+        """Write down what should have been in the log for :data:`LATE` seconds. Returns in how many seconds to look again."""
         before, stream = self._clock() - LATE, self._subjects.timers_stream
         timers = await self._bus.read(stream, self._subjects.timer("*", "*"))
         for stored in timers:
@@ -70,7 +47,7 @@ class Overdue:
             if stored.time < before and not await self._arrived(stored):
                 await self._say(stored, stored.time)
         self._since = before - LATE  # where somebody's clock is a little apart
-        return len(timers) + len(gone_off)
+        return max(EVERY, (len(timers) + len(gone_off)) / READ_EACH_SECOND)
 
     async def _arrived(self, due: Stored) -> bool:
         """Whether the log has it. The timer for room goes off again and again, and each time is a message of its own there."""

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
-from concertino.contracts.budget import within
+from concertino.contracts.budget import UNBOUND, Bounds
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.messages import COORDINATOR, Dispatched, Result, ResultStatus, Signal
@@ -18,20 +18,19 @@ from concertino.orchestrator.stragglers import Stragglers
 
 
 class Reader:
-    """Brings ``states`` up to date. ``stragglers`` learn from every result; a task's limits are held to ``max_cost`` US dollars
-    and to the ``keep`` seconds for which the log is kept."""
+    """Brings ``states`` up to date. ``stragglers`` learn from every result; a task's limits are held to
+    ``bounds``."""
 
     def __init__(
         self,
         bus: Bus,
         subjects: Subjects,
         states: States,
-        max_cost: float | None = None,
+        bounds: Bounds = UNBOUND,
         stragglers: Stragglers | None = None,
-        keep: float | None = None,
     ) -> None:
         self._bus, self._subjects, self._states = bus, subjects, states
-        self._max_cost, self._stragglers, self._keep = max_cost, stragglers, keep
+        self._bounds, self._stragglers = bounds, stragglers
         self._log = TaskLog(bus, subjects)
 
     async def read(self, state: State, reach: int = 0) -> None:
@@ -45,7 +44,7 @@ class Reader:
                 await self._learn(state, str(fact.name), fact.message)
         if state.finish and not told and not state.outcome:
             await self._tell(state, self._subjects.finish_signal(state.task), "the caller asked to finish")
-        narrowed(state, self._max_cost, self._keep)
+        narrowed(state, self._bounds)
 
     async def catch_up(self, state: State) -> None:
         """Another replica was first with a fact of ours: what it says counts."""
@@ -80,7 +79,7 @@ class Reader:
             raise
 
 
-def narrowed(state: State, max_cost: float | None, keep: float | None) -> None:
+def narrowed(state: State, bounds: Bounds) -> None:
     """Hold the limits of a task to what the installation allows."""
     if state.submitted:
-        state.submitted = structs.replace(state.submitted, limits=within(state.submitted.limits, max_cost, keep))
+        state.submitted = structs.replace(state.submitted, limits=bounds.narrow(state.submitted.limits))

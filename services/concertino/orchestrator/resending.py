@@ -13,6 +13,7 @@ import structlog
 
 from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
+from concertino.contracts.budget import UNBOUND, Bounds
 from concertino.contracts.errors import InvalidId, QueueFull
 from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import Subjects, check_id
@@ -28,19 +29,11 @@ WITHIN = 100.0
 
 
 class Resending:
-    """``max_cost`` and ``keep`` narrow the limits of tasks, as for whoever sent their work first."""
+    """``bounds`` narrow the limits of tasks, as for whoever sent their work first."""
 
-    def __init__(
-        self,
-        bus: Bus,
-        subjects: Subjects,
-        clock: Clock,
-        max_cost: float | None = None,
-        keep: float | None = None,
-    ) -> None:
-        self._bus, self._subjects, self._clock = bus, subjects, clock
+    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock, bounds: Bounds = UNBOUND) -> None:
+        self._bus, self._subjects, self._clock, self._bounds = bus, subjects, clock, bounds
         self._performer = Performer(bus, subjects, clock)
-        self._max_cost, self._keep = max_cost, keep
         self._log = TaskLog(bus, subjects)
 
     async def after(self, made: float) -> None:
@@ -76,5 +69,5 @@ class Resending:
 
     async def _state(self, task: str) -> State:
         state = fold(task, await self._log.read(task))
-        narrowed(state, self._max_cost, self._keep)
+        narrowed(state, self._bounds)
         return state

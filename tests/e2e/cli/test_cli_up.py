@@ -29,8 +29,12 @@ def test_commands(up: Any) -> None:
     assert code == 0, err
     assert "five times" in out
     assert cli.run(*submit)[0] == 0
-    code, _, err = cli.run("submit", "Something else", "--id", "mine")
-    assert (code, "another task" in err) == (2, True)
+    assert cli.run("ask", *submit[1:])[:2] == (0, out)
+    for command in ("submit", "ask"):
+        code, _, err = cli.run(command, "Something else", "--id", "mine")
+        assert (code, "another task" in err) == (2, True)
+    code, nothing, err = cli.run("ask", "Something else", "--id", "a.*")
+    assert (code, nothing, "is no id" in err) == (2, "", True)
 
     code, shown, _ = cli.run("show", "mine")
     assert code == 0
@@ -108,9 +112,9 @@ async def test_it_drains_and_remembers(up: Any) -> None:
 def test_a_port_that_is_taken(up: Any) -> None:
     one = up()
     port = one.cli.url.rpartition(":")[2]
-    code, _, err = one.cli.run("up", "--port", port)
+    code, _, err = one.cli.run("up", "--port", port, "--nats", str(one.cli.url))
     assert (code, "the bus is given" in err) == (2, True)
-    one.cli.url = None
+    # What is said counts more than what is set: CTN_NATS_URL.
     code, out, err = one.cli.run("up", "--port", port, "--store", "other")
     assert (code, out) == (2, "")
     [line] = err.splitlines()  # nothing was begun, so nothing is drained or stopped

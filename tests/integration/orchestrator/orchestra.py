@@ -11,6 +11,7 @@ from concertino.bus.announcements import announce
 from concertino.bus.memory import MemoryBus, MemoryServer
 from concertino.bus.port import Delivery, Parcel, Stored
 from concertino.bus.tasklog import TaskLog
+from concertino.contracts.budget import UNBOUND, Bounds
 from concertino.contracts.codec import decode
 from concertino.contracts.errors import QueueFull
 from concertino.contracts.messages import (
@@ -75,11 +76,10 @@ class Orchestra:
     async def conduct(
         self,
         wrap: Callable[[MemoryBus], Any] = lambda bus: bus,
-        max_cost: float | None = None,
+        bounds: Bounds = UNBOUND,
         stragglers: Stragglers | None = None,
-        keep: float | None = None,
     ) -> Coordinator:
-        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now, max_cost, stragglers, keep)
+        coordinator = Coordinator(wrap(await self.connect()), self.subjects, self.server.now, bounds, stragglers)
         coordinator.start()
         return coordinator
 

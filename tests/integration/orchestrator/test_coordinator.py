@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from orchestra import Orchestra, brought, good_work, subtask
 
+from concertino.contracts.budget import Bounds
 from concertino.contracts.messages import (
     Cancel,
     Finding,
@@ -102,7 +103,7 @@ async def test_two_coordinators_give_each_task_one_outcome_and_enqueue_nothing_t
         assert len(known) <= remembered
         assert not coordinator._intake._busy
         assert not coordinator._intake._waiting
-        assert not any(state.results for state in known.values() if state.outcome)  # of an ended task only the end is kept
+        assert not any(state.results for state in known.values())  # of an ended task only the end is kept
 
 
 async def test_the_deadline_closes_the_join_and_the_missing_part_is_named(orchestra: Orchestra) -> None:
@@ -124,7 +125,7 @@ async def test_the_deadline_closes_the_join_and_the_missing_part_is_named(orches
 
 
 async def test_a_task_ends_before_its_log_does(orchestra: Orchestra) -> None:
-    await orchestra.conduct(keep=60.0)
+    await orchestra.conduct(bounds=Bounds(keep=60.0))
     await orchestra.play(lambda work: None)
     await orchestra.submit("t1", brought(subtask("a"), deadline=100))
     assert (await orchestra.outcome("t1", within=40)).status == "failed"
@@ -132,7 +133,7 @@ async def test_a_task_ends_before_its_log_does(orchestra: Orchestra) -> None:
 
 
 async def test_what_the_installation_allows_narrows_what_a_caller_allows_itself(orchestra: Orchestra) -> None:
-    await orchestra.conduct(max_cost=2.0)
+    await orchestra.conduct(bounds=Bounds(max_cost=2.0))
     seen: list[Limits] = []
 
     def work(work: Work) -> Settled | None:

@@ -315,7 +315,8 @@ async def test_triggers_that_cannot_be_settled_come_back_and_are_settled_then(or
                     await ack()
 
                 delivery.ack = once
-                await handler(delivery)
+                if (handling := handler(delivery)) is not None:
+                    await handling
 
             return self._bus.consume(consumer, handle, slots)
 

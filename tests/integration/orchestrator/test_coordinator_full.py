@@ -13,7 +13,7 @@ from concertino.bus.announcements import announce
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.messages import Announcement, Cancel, Dispatched, OutcomeStatus
 from concertino.contracts.subjects import ROOM
-from concertino.orchestrator.queues import QueueWatch
+from concertino.orchestrator.queues import Queues
 from concertino.telemetry import metrics
 from kit.counted import Counted
 from kit.waiting import until
@@ -99,7 +99,7 @@ async def test_a_task_whose_work_waits_can_be_cancelled_and_ends_in_time(full: O
 async def test_how_much_a_queue_holds_is_seen(full: Orchestra) -> None:
     metrics.QUEUE_LIMIT.set(0)  # as if nothing had looked in this process before
     counted = Counted()
-    await QueueWatch(full.buses[0], full.subjects).look()
+    await Queues(full.buses[0], full.subjects).look()
     assert counted("concertino_queue_limit") == 2
     assert counted("concertino_queue_full_total", kind="web", lane="batch") == 0
 

@@ -10,7 +10,8 @@ from concertino.bus import topology
 from concertino.bus.tasklog import TaskLog
 from concertino.contracts.errors import BusUnavailable
 from concertino.contracts.messages import Settled, Submitted, Work
-from concertino.orchestrator.queues import QueueWatch
+from concertino.orchestrator.queues import Queues
+from concertino.orchestrator.watch import Watch
 from kit.counted import Counted
 from kit.waiting import until
 
@@ -69,13 +70,13 @@ async def test_queues_are_told_as_they_are_and_not_at_all_where_they_cannot_be_s
     bus = orchestra.buses[0]
     await bus.provision(topology.queues(orchestra.subjects, ["web"]))
     await bus.provision(topology.Topology(consumers=(topology.coordinator(orchestra.subjects),)))
-    watch = QueueWatch(bus, orchestra.subjects)
+    queues = Queues(bus, orchestra.subjects)
     for i in range(3):
         work = Work(task="t1", id=f"result.web.s{i}", attempt=1, request="?", brief=subtask(f"s{i}"), deadline=2e9)
         await TaskLog(bus, orchestra.subjects).enqueue("interactive", work)
     await orchestra.submit("t1", brought(subtask("s0")))
     for _ in range(2):  # of two that look, one must not add to what the other said
-        await watch.look()
+        await queues.look()
         assert depth("web") == 3
         assert depth("web", "ack_pending") == 0
         assert REGISTRY.get_sample_value("concertino_triggers", {"state": "waiting"}) == 1
@@ -85,6 +86,7 @@ async def test_queues_are_told_as_they_are_and_not_at_all_where_they_cannot_be_s
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(bus, "depths", away)
+        watch = Watch("the queues", queues.look)
         watch.start()
         await until(lambda: depth("web") is None, "what was true once is not told any more")
         await watch.stop()

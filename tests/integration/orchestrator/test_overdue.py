@@ -20,6 +20,7 @@ from concertino.contracts.messages import Announcement
 from concertino.contracts.subjects import ROOM, Subjects
 from concertino.orchestrator.coordinator import Coordinator
 from concertino.orchestrator.overdue import LATE, Overdue
+from concertino.orchestrator.watch import Watch
 from concertino.runtime.nats_server import NatsServer
 from kit.waiting import until
 
@@ -94,14 +95,14 @@ async def test_after_a_look_that_took_long_and_failed_it_is_looked_again_soon(er
     bus = _Electing(subjects, error)
     await bus.provision(topology.installation(subjects))
     await bus.schedule(subjects.timer("late", "join"), NOW + 5, subjects.due("late", "join"))
-    overdue = Overdue(bus, subjects, lambda: NOW + 60, every=0.05)
-    overdue.start()
+    watch = Watch("timers", Overdue(bus, subjects, lambda: NOW + 60).look, pause=0.05)
+    watch.start()
 
     async def said() -> bool:
         return await TaskLog(bus, subjects).read_one("late", "overdue.join") is not None
 
     await until(said, "what is overdue is said", seconds=30)  # twenty times as long as the look took is 40
-    await overdue.stop()
+    await watch.stop()
 
 
 class _Electing(MemoryBus):

@@ -7,13 +7,15 @@ from collections import Counter
 import pytest
 from msgspec import structs
 from orchestra import Orchestra, brought, subtask
+from prometheus_client import REGISTRY
 
 from concertino.bus import topology
 from concertino.bus.announcements import announce
 from concertino.contracts.errors import BusUnavailable, QueueFull
 from concertino.contracts.messages import Announcement, Begun, OutcomeStatus, Returned, Submitted
-from concertino.orchestrator.queues import QueueWatch
+from concertino.orchestrator.queues import Queues
 from concertino.orchestrator.resending import WITHIN, Resending
+from concertino.orchestrator.watch import Watch
 from kit.waiting import until
 
 
@@ -98,9 +100,11 @@ async def test_the_watch_tells_of_queues_that_were_made_anew_until_it_is_heard(w
         if fails:
             raise BusUnavailable("no answer in time")
 
-    watch = QueueWatch(waiting.buses[0], waiting.subjects, on_made=heard)
+    watch = Queues(waiting.buses[0], waiting.subjects, on_made=heard)
     with pytest.raises(BusUnavailable):
         await watch.look()
+    told_of = REGISTRY.get_sample_value("concertino_pending", {"kind": "web", "lane": "interactive"})
+    assert told_of is not None, "how deep they are was seen all the same"
     fails = False
     for _ in range(2):
         await watch.look()
@@ -134,7 +138,7 @@ async def test_a_look_at_the_queues_that_fails_is_not_the_last(waiting: Orchestr
         if len(told) == 1:
             raise ValueError("a bug, or a log that nobody foresaw")
 
-    watch = QueueWatch(waiting.buses[0], waiting.subjects, every=0.01, on_made=on_made)
+    watch = Watch("the queues", Queues(waiting.buses[0], waiting.subjects, on_made=on_made).look, pause=0.01)
     watch.start()
     await until(lambda: len(told) == 2, "it looks again", seconds=30)
     await watch.stop()

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from concertino.bus.connection import dial
 from concertino.bus.fastclient import FastClient
+from concertino.bus.frames import Frame
 from concertino.contracts.subjects import Header
 from concertino.runtime.nats_server import NatsServer
 from kit.waiting import until
@@ -61,7 +62,7 @@ async def test_who_listens_is_called_where_a_message_is_read_and_an_error_does_n
     nc = await dial(nats_server.url, "test", patience=30.0)
     got: list[bytes] = []
 
-    def now(message: Msg) -> None:
+    def now(message: Frame) -> None:
         got.append(message.data)
         if message.data == b"bad":
             raise ValueError("no such thing")
@@ -75,9 +76,12 @@ async def test_who_listens_is_called_where_a_message_is_read_and_an_error_does_n
     assert got == [b"1", b"bad", b"2"]
     assert [line["subject"] for line in logs if line["log_level"] == "error"] == ["a.b"]
     assert subscription._pending_queue.empty()
-    await nc._process_msg(subscription._id, b"a.c", b"", b"3", b"")
+    frame = b"MSG a.c %d 1\r\n3\r\n" % subscription._id
+    await nc._ps.parse(frame)
     assert got[-1] == b"3"  # without a turn of the event loop
     await subscription.unsubscribe()
+    await nc._ps.parse(frame)
+    assert len(got) == 4  # nobody listens any more
     await nc.close()
 
 
@@ -109,7 +113,7 @@ async def publish_raw(url: str, *messages: tuple[bytes, bytes]) -> None:
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_no_bytes_of_anybody_end_the_reading(nats_server: NatsServer, at_once: bool) -> None:
     nc = await dial(nats_server.url, "test", patience=30.0)
-    got: list[Msg] = []
+    got: list[Msg | Frame] = []
 
     async def later(message: Msg) -> None:
         got.append(message)

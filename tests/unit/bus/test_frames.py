@@ -85,3 +85,19 @@ async def test_of_what_was_read_before_another_connection_began_nothing_is_left(
     await client.parser.parse(message(b"d", b"", b"", b"first"))
 
     assert [told[1] for told in client.told] == [b"a", b"d"]
+
+
+@given(st.lists(FRAMES, max_size=6), st.lists(st.integers(0, 400), max_size=6))
+async def test_who_listens_is_called_with_what_nats_py_would_be_told(frames: list[bytes], cuts: list[int]) -> None:
+    """In its place among what is told to others."""
+    sent = b"".join(frames)
+    ours, theirs = Client(Frames), Client(Parser)
+    assert isinstance(ours.parser, Frames)
+    ours.parser.listeners[7] = lambda frame: ours.told.append(
+        (7, frame.subject.encode(), frame.reply.encode(), frame.data, frame.head)
+    )
+    for start, stop in zip([0, *sorted(cuts)], [*sorted(cuts), len(sent)], strict=True):
+        await ours.parser.parse(sent[start:stop])
+        await theirs.parser.parse(sent[start:stop])
+
+    assert ours.told == theirs.told

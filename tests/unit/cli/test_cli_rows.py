@@ -8,6 +8,8 @@ import pytest
 
 from concertino.cli.show.rows import Group, Mark, Row, fit, groups
 from concertino.contracts import messages as m
+from concertino.contracts.facts import Fact
+from concertino.contracts.subjects import FactName
 
 START = 1_800_000_000.0
 SAYS = m.Progress(doing="reading\n\x1b[2Jguide.md", at=START + 0.6)
@@ -40,6 +42,51 @@ def test_a_later_attempt_is_named(told: Any) -> None:
     state, _ = told("dispatched.1")
     [group] = groups(state, {"result.code.s1": m.Progress(doing="x", at=START, attempt=3)}, START + 1)
     assert group.rows[1].note == "attempt 3"
+
+
+CODE = "result.code.s1"
+REFUSED = m.Spent(why="no server", category="transient", attempt=1, seconds=0.4)
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "found"),
+    [
+        (["begun.1"], None, (Mark.RUNNING, "", "")),
+        (["begun.1"], m.Progress(doing="x", at=START, attempt=1), (Mark.RUNNING, "", "x")),
+        (["spent.1"], None, (Mark.QUEUED, "to be tried again", "attempt 1 in vain: transient: no server")),
+        (
+            ["spent.1"],
+            m.Progress(doing="x", at=START, attempt=1),
+            (Mark.QUEUED, "to be tried again", "attempt 1 in vain: transient: no server"),
+        ),
+        (["spent.1"], m.Progress(doing="x", at=START + 90, attempt=1), (Mark.RUNNING, "", "x")),
+        (["spent.1", "begun.2"], None, (Mark.RUNNING, "attempt 2", "attempt 1 in vain: transient: no server")),
+        (["begun.2"], None, (Mark.RUNNING, "attempt 2", "attempt 1 in vain: its worker fell silent")),
+        (
+            ["begun.1", "begun.2"],
+            m.Progress(doing="x", at=START + 90, attempt=1),
+            (Mark.RUNNING, "attempt 2", "attempt 1 in vain: its worker fell silent"),
+        ),
+        (["begun.2"], m.Progress(doing="x", at=START, attempt=2), (Mark.RUNNING, "attempt 2", "x")),
+        (["returned.1"], None, (Mark.QUEUED, "", "")),
+        (["begun.2-1"], None, (Mark.QUEUED, "", "")),
+    ],
+)
+def test_what_the_log_says_of_attempts_is_seen_where_it_came_last(
+    told: Any, names: list[str], said: m.Progress | None, found: tuple[Mark, str, str]
+) -> None:
+    state, _ = told("dispatched.1")
+    for sequence, name in enumerate(names, 100):
+        type_, _, nth = name.partition(".")
+        message: m.Message = REFUSED
+        if type_ == "begun":
+            message = m.Begun(attempt=int(nth.partition("-")[0]), worker="code-1")
+        elif type_ == "returned":
+            message = m.Returned(worker="code-1")
+        state.apply(Fact(FactName(type_, f"{CODE}.{nth}"), message, sequence, START + 1 + sequence / 1000))
+    [group] = groups(state, {CODE: said} if said else {}, START + 100)
+    row = group.rows[1]
+    assert (row.mark, row.note, row.doing) == found
 
 
 def test_in_the_end(told: Any) -> None:

@@ -108,3 +108,32 @@ def test_lines_tell_the_story(told: Any) -> None:
         "   3.0 s  report complete (0.4 s, $0.05)",
         "   3.2 s  partial: s2 failed",
     ]
+
+
+def test_lines_tell_of_attempts_in_vain_and_of_those_after_them(told: Any) -> None:
+    state, _ = told("dispatched.1")
+    refused = m.Spent(why="no server\x1b[2J", category="transient", attempt=1, seconds=2.0, worker="code-1")
+    facts: list[tuple[str, m.Message]] = [
+        ("begun.result.code.s1.1", m.Begun(worker="code-1")),
+        ("spent.result.code.s1.1", refused),
+        ("begun.result.code.s1.2", m.Begun(worker="code-1", attempt=2)),
+        ("begun.result.code.s1.3", m.Begun(worker="code-2", attempt=3)),
+        ("begun.result.docs.s2.2-1", m.Begun(worker="docs-2")),
+        ("spent.result.docs.s2.2-1", m.Spent(why="it failed", attempt=1, seconds=1.0)),
+        ("returned.plan.0.1", m.Returned(worker="o-1")),
+        ("begun.plan.0.2", m.Begun(attempt=1)),
+    ]
+    lines = []
+    for sequence, (name, message) in enumerate(facts, 100):
+        type_, _, about = name.partition(".")
+        fact = Fact(FactName(type_, about), message, sequence, START + 1)
+        state.apply(fact)
+        lines += fact_lines(state, fact)
+    assert lines == [
+        "   1.0 s  s1: attempt 1 in vain (2.0 s): transient: no server[2J",
+        "   1.0 s  s1: attempt 2 begins on code-1",
+        "   1.0 s  s1: attempt 3 begins on code-2: the worker of the one before fell silent",
+        "   1.0 s  s2: a second attempt begins on docs-2: the first is slow",
+        "   1.0 s  s2: a second attempt in vain (1.0 s): it failed",
+        "   1.0 s  planning: attempt 1 begins",
+    ]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 from msgspec import structs
 
-from concertino.contracts.budget import LEAST, LINES, Ask, Budget, Refusal, Taken, amount, longest, reserve, settle, within
+from concertino.contracts.budget import LEAST, LINES, Ask, Bounds, Budget, Refusal, Taken, amount, longest, reserve, settle
 from concertino.contracts.messages import Amount, Hold, Ledger, Limits, Subtask, Usage
 from concertino.runtime.settings import Settings
 
@@ -124,23 +124,24 @@ def test_a_call_whose_end_nobody_saw_counts_as_it_was_taken() -> None:
 
 @pytest.mark.parametrize(("asked", "allowed", "found"), [(None, None, None), (1.0, None, 1.0), (None, 2.0, 2.0)])
 def test_an_installation_narrows(asked: float | None, allowed: float | None, found: float | None) -> None:
-    assert within(Limits(max_cost=asked), allowed).max_cost == found
+    assert Bounds(allowed).narrow(Limits(max_cost=asked)).max_cost == found
 
 
 @given(st.floats(0.01, 100), st.floats(0.01, 100))
 def test_an_installation_never_widens(asked: float, allowed: float) -> None:
-    assert within(Limits(max_cost=asked, deadline=7.0), allowed) == Limits(max_cost=min(asked, allowed), deadline=7.0)
+    found = Bounds(allowed).narrow(Limits(max_cost=asked, deadline=7.0))
+    assert found == Limits(max_cost=min(asked, allowed), deadline=7.0)
 
 
 @given(st.floats(0.01, 7 * 86_400), st.floats(60, 30 * 86_400))
 def test_a_task_ends_well_before_its_log_does(asked: float, keep: float) -> None:
-    found = within(Limits(deadline=asked, max_tokens=7), None, keep)
+    found = Bounds(keep=keep).narrow(Limits(deadline=asked, max_tokens=7))
     assert found == Limits(deadline=min(asked, longest(keep)), max_tokens=7)
     assert keep / 2 <= longest(keep) <= max(keep / 2, keep - 86_400)
 
 
 def test_unless_told_otherwise_an_installation_keeps_the_longest_task() -> None:
-    assert within(Limits(deadline=7 * 86_400), None, Settings().keep).deadline == 7 * 86_400
+    assert Bounds(keep=Settings().keep).narrow(Limits(deadline=7 * 86_400)).deadline == 7 * 86_400
 
 
 def test_every_token_counts_once() -> None:

@@ -81,7 +81,8 @@ class MemoryConsumption:
 
     async def _guard(self, delivery: MemoryDelivery) -> None:
         try:
-            await self._handler(delivery)
+            if (handling := self._handler(delivery)) is not None:
+                await handling
         except Exception:
             log.exception("a message handler failed; its message goes back", consumer=self.consumer.name)
             await delivery.nak(FAILED_PAUSE)

@@ -10,6 +10,7 @@ from concertino.cli.show.spending import dollars
 from concertino.cli.show.text import one_line, plural
 from concertino.contracts.facts import Fact, Unreadable
 from concertino.contracts.messages import (
+    Begun,
     Cancel,
     Dispatched,
     Finish,
@@ -18,11 +19,13 @@ from concertino.contracts.messages import (
     Progress,
     Result,
     Settled,
+    Spent,
     Submitted,
     Synthesized,
 )
 from concertino.contracts.state import State
 from concertino.contracts.subjects import ROOM
+from concertino.contracts.timeline import attempts
 
 WIDTH = 140
 
@@ -55,11 +58,15 @@ def _about(state: State, fact: Fact, begun: Collection[str]) -> list[str]:
         case Planned() as planned:
             return [f"planning failed{_took(planned)}{_error(planned)}"]
         case Dispatched(work=work):
-            queued = [_name(name) for name, attempt in work if attempt > 1 or name not in begun]
+            queued = [_name(name) for name, number in work if number > 1 or name not in begun]
             return [f"queued {', '.join(queued)}"] if queued else []
         case Result(findings=findings) as result:
             yielded = "" if result.error else f": {counted(findings)}"
             return [f"{_name(str(fact.name))} {result.status.value}{_took(result)}{yielded}{_error(result)}"]
+        case Begun() as attempt:
+            return _again(state, about, attempt)
+        case Spent() as spent:
+            return _in_vain(about, spent)
         case Synthesized() as synthesis:
             return [f"report {synthesis.status.value}{_took(synthesis)}{_error(synthesis)}"]
         case Cancel(reason=reason):
@@ -75,6 +82,24 @@ def _about(state: State, fact: Fact, begun: Collection[str]) -> list[str]:
             return [f"timer {about}"]
         case _:
             return []
+
+
+def _again(state: State, about: str, begun: Begun) -> list[str]:
+    """Nothing of a first attempt: of that its worker tells more."""
+    work, hedge, delivery = attempts.split(about)
+    on = f"begins on {one_line(begun.worker, 40)}" if begun.worker else "begins"
+    if hedge:
+        return [f"{_name(work)}: a second attempt {on}: the first is slow"]
+    if delivery < 2:
+        return []
+    ended = any(f"{type_}.{work}.{delivery - 1}" in state.times for type_ in ("spent", "returned"))
+    return [f"{_name(work)}: attempt {begun.attempt} {on}{'' if ended else ': the worker of the one before fell silent'}"]
+
+
+def _in_vain(about: str, spent: Spent) -> list[str]:
+    work, hedge, delivery = attempts.split(about)
+    which = "a second attempt" if hedge else f"attempt {spent.attempt or delivery}"
+    return [f"{_name(work)}: {which} in vain ({format_seconds(spent.seconds)}): {one_line(attempts.why(spent))}"]
 
 
 def _name(work: str) -> str:

@@ -13,6 +13,7 @@ from concertino.cli.show.text import clean, one_line, plural
 from concertino.contracts.messages import Finding, Progress, Result, Settled, Subtask
 from concertino.contracts.state import Round, State
 from concertino.contracts.subjects import PLAN
+from concertino.contracts.timeline.attempts import SILENT, Attempt, in_vain
 
 
 class Mark(Enum):
@@ -54,7 +55,7 @@ class Group:
 
 def groups(state: State, doing: Mapping[str, Progress], now: float) -> tuple[Group, ...]:
     """The rounds of ``state`` at ``now`` (Unix seconds); ``doing`` is the last word of each work id that runs."""
-    moment = _Moment(state, doing, _begun(state), now)
+    moment = _Moment(state, doing, _begun(state), _told(state), now)
     found = [moment.group(round_) for round_ in state.rounds]
     number = len(found)
     planning, failed = f"plan.{number}", state.plans.get(number)
@@ -102,6 +103,8 @@ class _Moment:
     state: State
     doing: Mapping[str, Progress]
     begun: Mapping[str, float]
+    told: Mapping[str, Sequence[Attempt]]
+    """By work id: the attempts of which the log says something, in order."""
     now: float
 
     @cached_property
@@ -143,13 +146,27 @@ class _Moment:
         since = self.begun.get(work)
         if self.state.outcome and not self.planned_only:
             return Row(Mark.MISSING, kind, text, "did not end" if since else "not begun")
-        if now := self.doing.get(work):
+        now, told = self.doing.get(work), self.told.get(work, ())
+        if told and (now is None or _knows_more(told[-1], now)):
+            return self._as_told(kind, text, told, since)
+        if now:
             note = f"attempt {now.attempt}" if now.attempt > 1 else ""
             since = now.at if since is None else since
             return Row(Mark.RUNNING, kind, text, note, max(self.now - since, 0.0), one_line(now.doing))
         if since is not None:
             return Row(Mark.QUEUED, kind, text, "", max(self.now - since, 0.0))
         return Row(Mark.WAITING, kind, text)
+
+    def _as_told(self, kind: str, text: str, told: Sequence[Attempt], since: float | None) -> Row:
+        """Of work whose worker says nothing, or nothing any more."""
+        last = told[-1]
+        seconds = max(self.now - (last.began if since is None else since), 0.0)
+        if last.ended is not None:
+            return Row(Mark.QUEUED, kind, text, "to be tried again", seconds, _in_vain(last.number, last.why))
+        if last.number == 1:
+            return Row(Mark.RUNNING, kind, text, "", seconds)
+        why = told[-2].why if len(told) > 1 else ""
+        return Row(Mark.RUNNING, kind, text, f"attempt {last.number}", seconds, _in_vain(last.number - 1, why))
 
 
 def _note(settled: Settled) -> str:
@@ -172,6 +189,20 @@ def counted(findings: Sequence[Finding]) -> str:
 
 def _why(settled: Settled) -> str:
     return one_line(settled.error.message) if settled.error else ""
+
+
+def _in_vain(number: int, why: str) -> str:
+    return f"attempt {number} in vain: {one_line(why or SILENT)}"
+
+
+def _told(state: State) -> dict[str, list[Attempt]]:
+    found = {work: [a for a in known if a.number and not a.hedge] for work, known in in_vain(state).items()}
+    return {work: known for work, known in found.items() if known}
+
+
+def _knows_more(told: Attempt, now: Progress) -> bool:
+    """Whether what the log says came after what its worker said last."""
+    return told.number > now.attempt or (told.number == now.attempt and told.ended is not None and told.ended >= now.at)
 
 
 def _begun(state: State) -> dict[str, float]:

@@ -10,6 +10,8 @@ from concertino.contracts.messages import COORDINATOR, Settled, Spent
 from concertino.contracts.state import State
 from concertino.contracts.subjects import parse_nth
 
+SILENT = "its worker fell silent"
+"""What is to be said of an attempt that the log has no end of, and that was tried again."""
 ABANDONED = "abandoned"
 """The code of a failure that ends no attempt: whoever finds work that was begun too often writes it."""
 
@@ -42,7 +44,7 @@ def in_vain(state: State) -> Mapping[str, Sequence[Attempt]]:
         ended, known = state.times[f"spent.{name}"], found[work].get((hedge, delivery))
         began = known.began if known and not spent.seconds else ended - max(spent.seconds, 0.0)
         number = spent.attempt or (known.number if known else delivery)
-        found[work][hedge, delivery] = Attempt(began, delivery, number, spent.worker, ended, _why(spent), hedge=hedge)
+        found[work][hedge, delivery] = Attempt(began, delivery, number, spent.worker, ended, why(spent), hedge=hedge)
     for name, returned in state.returned.items():
         work, hedge, delivery = split(name)
         at = state.times[f"returned.{name}"]
@@ -65,7 +67,8 @@ def with_the_last(deliveries: Sequence[Attempt], settled: Settled, at: float) ->
     return sorted([*rest, final])
 
 
-def _why(spent: Spent) -> str:
+def why(spent: Spent) -> str:
+    """What it ended in: ``transient: no server``; the words alone where that was no error."""
     return f"{spent.category}: {spent.why}" if spent.category else spent.why
 
 

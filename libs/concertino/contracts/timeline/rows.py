@@ -8,11 +8,10 @@ from functools import cached_property
 
 from concertino.contracts.messages import Usage
 from concertino.contracts.state import State
-from concertino.contracts.timeline.attempts import Attempt, in_vain, split, with_the_last
+from concertino.contracts.timeline.attempts import SILENT, Attempt, in_vain, split, with_the_last
 from concertino.contracts.timeline.shapes import Doing, Part, RowStatus
 from concertino.contracts.timeline.works import Work, works
 
-SILENT = "its worker fell silent"
 CUT_OFF = "the task ended"
 
 

@@ -152,7 +152,8 @@ def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
     earlier = [s for r in state.rounds[: round_.number] for s in r.plan.subtasks]
     brought = state.submitted.plan is not None and round_.number == 0
     # Whoever began the plan may have crashed before saying so: what has a result has had a worker, gone or not.
-    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.work_id in state.results.keys() - state.done)}
+    worked = state.results.keys() - state.done
+    served = {*kinds, *(s.kind for s in round_.plan.subtasks if worked and s.work_id in worked)}
     return problems(round_.plan, state.submitted, served, brought=brought, earlier=earlier)
 
 
