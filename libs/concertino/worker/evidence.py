@@ -136,11 +136,6 @@ class EvidenceLog:
                 continue  # counted, and named, by who asked
         return tuple(found)
 
-    @property
-    def cited(self) -> bool:
-        """Whether anything was quoted."""
-        return bool(self._cited)
-
     async def keep(self) -> None:
         """Store every passage that was quoted, under its digest. To be done before the result is written."""
         for text in self._cited.values():

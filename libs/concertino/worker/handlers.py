@@ -36,8 +36,7 @@ async def call(handler: Handler, context: Context, threads: Executor, task: asyn
     settled = settle(returned, context)
     notes = [*context.notes, *_another(settled, context.work.limits.model)]
     settled = _checked(_noted(settled, notes), context.work.id)
-    if context.evidence.cited:
-        await context.evidence.keep()
+    await context.evidence.keep()
     return settled
 
 
