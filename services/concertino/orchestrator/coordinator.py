@@ -178,13 +178,13 @@ class Coordinator:
         self._states.did(task, max(reach, state.sequence))
 
     async def _decide(self, state: State) -> list[Effect]:
-        kinds = await self._kinds_for(state)
-        hedging = self._stragglers.hedging({subtask.kind for subtask in state.subtasks}) if self._stragglers else hedge.OFF
-        return decide(state, self._clock(), kinds, hedging)
+        wanted = {subtask.kind for subtask in state.subtasks}
+        hedging = self._stragglers.hedging(wanted) if self._stragglers else hedge.OFF
+        return decide(state, self._clock(), await self._on_the_bus(wanted), hedging)
 
-    async def _kinds_for(self, state: State) -> Collection[str]:
-        """The kinds on the bus, looked up anew where a plan names one that was not there yet."""
-        if not self._kinds.issuperset(subtask.kind for subtask in state.subtasks):
+    async def _on_the_bus(self, wanted: Collection[str]) -> Collection[str]:
+        """The kinds on the bus, looked up anew where one that is ``wanted`` was not there yet."""
+        if not self._kinds.issuperset(wanted):
             found = await kinds(self._bus, self._subjects)
             self._kinds = frozenset(a.kind for a in found if not a.internal)
         return self._kinds
