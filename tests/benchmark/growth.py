@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
+from statistics import mean
 
 import nats
 from tests.benchmark.effort import Effort
 from tests.benchmark.figures import Figure, median
+from tests.benchmark.limit import Limit, limit
 from tests.benchmark.processes import Taken
-from tests.benchmark.site import SUBJECTS, Site, services, site
+from tests.benchmark.site import SUBJECTS, WORKERS, Site, services, site
 from tests.benchmark.throughput import rate
 
 from concertino.bus import topology
@@ -26,6 +29,7 @@ from concertino.runtime.nats_server import NatsServer
 
 BASE, WIDE_GOAL = 100, 1.2
 LOG_GOAL = 1.3
+WIDE_REPLICAS_GOAL, MANY_REPLICAS_GOAL = 1.05, 1.0
 MANY, MANY_AT_ONCE = 10, 64
 """Subtasks of each of many tasks, and how many are under way."""
 _PIECE = 4_000
@@ -127,33 +131,69 @@ def _facts(number: int) -> Sequence[tuple[str, bytes, dict[str, str]]]:
 
 async def replicas(effort: Effort) -> AsyncIterator[Figure]:
     """One, two and four coordinators, then as many workers, each beside an installation with one of them, in turn. What all
-    processes took of the processor says whether they get into each other's way, however many cores they share."""
-    k = max(effort.sizes)
+    processes took of the processor says whether they get into each other's way, however many cores they share.
+
+    The same of the coordinators of the skeleton says what a second process costs by itself."""
     for what in ("orchestrators", "workers"):
         for count in effort.replicas:
-            base = {"orchestrators": 1, "workers": 1 if what == "workers" else 2}
+            base = {"orchestrators": 1, "workers": 1 if what == "workers" else WORKERS}
             async with site(of=services(**base)) as one, site(of=services(**{**base, what: count})) as more:
-                judged = what == "orchestrators" and count == 2
-                note = f"{count} {what} against 1"
-                wide, alone = await _in_turn(_Measured(more), _Measured(one), effort)
-                goal = 1.05 if judged else None
-                yield Figure(f"{note}: k = {k}, p50", median(wide.took), "ms", median(alone.took), "1", goal)
-                yield Figure(f"{note}: k = {k}, processor", wide.each, "ms", alone.each, "1")
-                many, few = _Measured(more), _Measured(one)
-                for _ in range(effort.slices):
-                    for measured in (many, few):
-                        await measured.slice(effort.seconds / effort.slices)
-                least = 1.0 if judged else None
-                rates = (sum(measured.rates) / effort.slices for measured in (many, few))
-                yield Figure(f"{note}: many tasks of {MANY}", next(rates), "tasks/s", next(rates), "1", least, least=True)
-                yield Figure(f"{note}: many tasks of {MANY}, processor", many.each, "ms", few.each, "1")
+                note, judged = f"{count} {what} against 1", what == "orchestrators" and count == 2
+                async for figure in _compared(note, _of_site(more), _of_site(one), effort, judged=judged):
+                    yield figure
+                if what == "orchestrators":
+                    async with limit(one.fleet.url, WORKERS) as few, limit(more.fleet.url, WORKERS, count) as many:
+                        measured = _of_skeleton(more, many), _of_skeleton(one, few)
+                        async for figure in _compared(f"{note}, skeleton", *measured, effort):
+                            yield figure
+
+
+async def _compared(
+    note: str, more: _Measured, one: _Measured, effort: Effort, *, judged: bool = False
+) -> AsyncIterator[Figure]:
+    """Wide tasks, after one of each that is not counted; then many small ones at once."""
+    k = max(effort.sizes)
+    for measured in (more, one):
+        await measured.task(k)
+        measured.forget()
+    end = time.perf_counter() + effort.seconds
+    while len(one.took) < effort.least or time.perf_counter() < end:
+        await more.task(k)
+        await one.task(k)
+    yield Figure(
+        f"{note}: k = {k}, p50", median(more.took), "ms", median(one.took), "1", WIDE_REPLICAS_GOAL if judged else None
+    )
+    yield Figure(f"{note}: k = {k}, processor", more.each, "ms", one.each, "1")
+    for measured in (more, one):
+        measured.forget()
+    for _ in range(effort.slices):
+        for measured in (more, one):
+            await measured.slice(effort.seconds / effort.slices)
+    goal = MANY_REPLICAS_GOAL if judged else None
+    yield Figure(f"{note}: many tasks of {MANY}", mean(more.rates), "tasks/s", mean(one.rates), "1", goal, least=True)
+    yield Figure(f"{note}: many tasks of {MANY}, processor", more.each, "ms", one.each, "1")
+
+
+def _of_site(measured: Site) -> _Measured:
+    return _Measured(measured.task, measured.fleet.pids.values())
+
+
+def _of_skeleton(beside: Site, measured: Limit) -> _Measured:
+    """On the server of the site ``beside``, whose own services have nothing to do meanwhile."""
+    return _Measured(measured.task, [beside.fleet.pids["nats"], *itertools.chain.from_iterable(measured.pids.values())])
 
 
 class _Measured:
-    """One of two that are compared: how long its tasks took, in milliseconds, and what its processes took of the processor."""
+    """One of two that are compared: how long its tasks took, in milliseconds, and what its processes took of the processor.
+    ``run`` does a task of so many subtasks, and returns the seconds that took."""
 
-    def __init__(self, measured: Site) -> None:
-        self._site, self._tasks, self._cpu = measured, 0, 0.0
+    def __init__(self, run: Callable[[int], Awaitable[float]], pids: Iterable[int]) -> None:
+        self._run, self._pids = run, tuple(pids)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._tasks, self._cpu = 0, 0.0
         self.took: list[float] = []
         self.rates: list[float] = []
 
@@ -162,12 +202,9 @@ class _Measured:
         """Milliseconds of the processor for a task."""
         return self._cpu / self._tasks * 1e3
 
-    async def warm(self, k: int) -> None:
-        await self._site.task(k)
-
     async def task(self, k: int) -> None:
         before = self._now()
-        self.took.append(await self._site.task(k) * 1e3)
+        self.took.append(await self._run(k) * 1e3)
         self._add(before, 1)
 
     async def slice(self, seconds: float) -> None:
@@ -176,7 +213,7 @@ class _Measured:
 
         async def one() -> None:
             nonlocal tasks
-            await self._site.task(MANY)
+            await self._run(MANY)
             tasks += 1
 
         before = self._now()
@@ -184,20 +221,8 @@ class _Measured:
         self._add(before, tasks)
 
     def _now(self) -> float:
-        return sum(Taken.by(pid).cpu for pid in self._site.fleet.pids.values())
+        return sum(Taken.by(pid).cpu for pid in self._pids)
 
     def _add(self, before: float, tasks: int) -> None:
         self._cpu += self._now() - before
         self._tasks += tasks
-
-
-async def _in_turn(more: _Measured, one: _Measured, effort: Effort) -> tuple[_Measured, _Measured]:
-    """Wide tasks, after one that is not counted."""
-    k = max(effort.sizes)
-    for measured in (more, one):
-        await measured.warm(k)
-    end = time.perf_counter() + effort.seconds
-    while len(one.took) < effort.least or time.perf_counter() < end:
-        await more.task(k)
-        await one.task(k)
-    return more, one

@@ -107,6 +107,7 @@ async def coordinator(url: str) -> None:
                 fact = headers["Nats-Subject"].split(".")
                 task.sequence = int(headers["Nats-Sequence"])
                 task.subtasks = json.loads(message.data)["subtasks"] if fact[2] == "submitted" else task.subtasks
+                task.sent = task.sent or fact[2] == "dispatched"  # by another coordinator, where there are two
                 task.over = task.over or fact[2] == "outcome"
                 if fact[2] == "result":
                     task.done.add(fact[3])
@@ -167,8 +168,9 @@ class Limit:
 
 
 @asynccontextmanager
-async def limit(url: str, workers: int) -> AsyncIterator[Limit]:
-    """The skeleton on the server at ``url``: one coordinator and ``workers``."""
+async def limit(url: str, workers: int, coordinators: int = 1) -> AsyncIterator[Limit]:
+    """The skeleton on the server at ``url``, with so many ``workers``. Several ``coordinators`` know nothing of each other:
+    each reads the log of every task of which it gets a trigger."""
     async with await nats.connect(url) as connection:
         bus = await Bus(connection).start()
         jetstream = connection.jetstream()
@@ -190,15 +192,17 @@ async def limit(url: str, workers: int) -> AsyncIterator[Limit]:
             ),
         )
         context = multiprocessing.get_context("spawn")
-        roles = [worker] * workers + [coordinator]
+        roles = [worker] * workers + [coordinator] * coordinators
         processes = [context.Process(target=_process, args=(role, url), daemon=True) for role in roles]
         for process in processes:
             process.start()
         pids = [process.pid or 0 for process in processes]
-        driver = Limit(bus, {"workers": pids[:-1], "orchestrator": pids[-1:]})
+        driver = Limit(bus, {"workers": pids[:workers], "orchestrator": pids[workers:]})
         await connection.subscribe("l.*.outcome", cb=driver._on_outcome)
         try:
-            await driver.task(1)  # when that is there, so are the processes
+            for stream, consumer, processes_of_it in ((LOG, COORDINATOR, coordinators), (WORK, WORKER, workers)):
+                while (await jetstream.consumer_info(stream, consumer)).num_waiting < processes_of_it:
+                    await asyncio.sleep(0.05)
             yield driver
         finally:
             for process in processes:

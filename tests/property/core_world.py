@@ -101,7 +101,8 @@ class World:
 
 
 class Replica:
-    """A coordinator: a state of its own, a clock that is off by ``skew`` seconds, and reads that may lag by ``lag`` facts."""
+    """A coordinator: a state of its own, a clock that is off by ``skew`` seconds, and reads that may lag by ``lag`` facts.
+    Up to ``done`` it knows of no trigger from which anything more follows."""
 
     def __init__(self, world: World, skew: float = 0.0) -> None:
         self.world, self.skew, self.lag = world, skew, 0
@@ -135,6 +136,10 @@ class Replica:
             self.step()
         raise AssertionError("one trigger called for more than a thousand words to the bus")
 
+    def hear_of(self, other: Replica) -> None:
+        """All that follows from what that one has seen to is done, whoever did it."""
+        self.done = max(self.done, other.done)
+
     def crash(self) -> None:
         """Everything forgotten, the trigger not acknowledged."""
         self._work = None
@@ -142,11 +147,14 @@ class Replica:
 
     def _forget(self) -> None:
         self.state = State(TASK)
+        self.done = 0
         self._seen: tuple[int, int] = (0, 0)
         self._latest = 0.0
 
     def _reconcile(self, reach: int) -> Generator[None, None, bool]:
         yield
+        if reach <= self.done:
+            return True
         self._read(reach)
         while effects := self._decide():
             for effect in effects:
@@ -158,6 +166,7 @@ class Replica:
                 if self.state.sequence == known:
                     return False  # the read lags: handed back
                 break
+        self.done = max(self.done, reach, self.state.sequence)
         return True
 
     def _read(self, reach: int) -> None:

@@ -140,6 +140,11 @@ class Orchestration(RuleBasedStateMachine):
             replica.finish()
         self._hear_all(self.replicas[0])
 
+    @rule(which=st.integers(0, 2), other=st.integers(0, 2))
+    def tell(self, which: int, other: int) -> None:
+        """A replica has had another look, which says how far it saw to everything."""
+        self.replicas[which].hear_of(self.replicas[other])
+
     @rule(data=st.data())
     def hear_twice(self, data: st.DataObject) -> None:
         heard = [f.sequence for f in self.world.log if f.name.type in ("submitted", "plan", "begun", "result", "due")]

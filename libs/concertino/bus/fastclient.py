@@ -12,14 +12,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from concertino.bus.frames import Frame, Frames
-from concertino.contracts.subjects import Header
+from concertino.bus.frames import OURS, Frame, Frames
 
 _NO_NAME = re.compile(r"[ \t\r\n]")
 """What no subject may hold: it would be another word, or another command."""
 _LINE = b"NATS/1.0\r\n"
-_NAMES = frozenset(value for name, value in vars(Header).items() if name.isupper())
-"""Of headers that need not be looked at before they are sent."""
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +84,7 @@ class FastClient(Client):
             or _NO_NAME.search(subject)
             or _NO_NAME.search(reply)
             or len(payload) > self._max_payload
-            or (headers and not (headers.keys() <= _NAMES and lines.count("\n") == len(headers) == lines.count("\r")))
+            or (headers and not (headers.keys() <= OURS and lines.count("\n") == len(headers) == lines.count("\r")))
         ):
             await super().publish(subject, payload, reply, dict(headers) if headers else None)
             return

@@ -10,9 +10,15 @@ from msgspec import Struct
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
+from concertino.contracts.subjects import Header
+
 _END = b"\r\n"
 _LINE = b"NATS/1.0\r\n"
 _SPACE = " \t\x0b\x0c"
+OURS = frozenset(value for name, value in vars(Header).items() if name.isupper())
+"""Headers whose names need not be looked at before they are sent."""
+_KNOWN = OURS | {"Nats-Stream", "Nats-Num-Pending", "Nats-Last-Sequence"}
+"""Nor these before they are read."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +59,9 @@ def read_lines(raw: bytes) -> dict[str, str]:
     headers = {}
     for line in raw.decode("utf-8", "replace").split("\r\n"):
         name, colon, value = line.partition(":")
+        if name in _KNOWN:
+            headers[name] = value.strip(_SPACE)
+            continue
         name = name.strip(_SPACE)
         if colon and name.isascii() and " " not in name and "\t" not in name:
             headers[name] = value.strip(_SPACE)

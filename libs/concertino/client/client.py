@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import secrets
 import time
@@ -20,7 +21,7 @@ from concertino.bus.jetstream import JetStream
 from concertino.bus.port import Bus
 from concertino.bus.tasklog import TaskLog
 from concertino.client.asking import asking, told
-from concertino.client.ending import Ending, ending
+from concertino.client.ending import LOOK_AGAIN, SOON, Ending, ending
 from concertino.client.failures import Failures, failures, failures_of
 from concertino.client.listing import TaskSummary, newest
 from concertino.client.offers import Offers
@@ -61,6 +62,9 @@ OVERDUE = 10.0
 
 _UNKNOWN = 2.0
 """Seconds that who has waited long enough waits to hear whether there is such a task at all."""
+
+_A_MOMENT = 0.001
+"""Seconds from when a task is in the log within which none has ended."""
 
 FAILURES = 100
 """Pieces of failed work that are listed where nobody says how many."""
@@ -104,6 +108,8 @@ class Client:
         self._bus_: Bus | None = bus
         self._room_: Room | None = None
         self._offers_: Offers | None = None
+        self._last = ("", -math.inf)
+        """The task that was submitted last, and when: on a clock that never jumps."""
 
     async def __aenter__(self) -> Client:
         if self._bus_ is None:
@@ -140,7 +146,8 @@ class Client:
         until: Literal["plan", "report"] = "plan" if plan_only else "report"
         name = self._name(task)
         submitted = _said(request, sources, limits, plan, lane, until)
-        await self._submit(submitted, name, wait, new=task is None)
+        if await self._submit(submitted, name, wait, new=task is None) is not None:
+            self._last = (name, time.monotonic())
         return name
 
     def _name(self, task: str | None) -> str:
@@ -217,7 +224,8 @@ class Client:
                 sequence = await self._submit(submitted, name, wait, new=task is None)
                 if sequence is not None:  # nothing stands before it, and what it says is known
                     state.apply(Fact(FactName("submitted", ""), submitted, sequence, self._clock()))
-                await self._ended(state, end, submitted.limits.deadline + OVERDUE, at_once=sequence is None)
+                first = 0.0 if sequence is None else LOOK_AGAIN
+                await self._ended(state, end, submitted.limits.deadline + OVERDUE, first=first)
             seen = view(state)
             told(span, seen.task, seen.status)
         return seen
@@ -229,8 +237,10 @@ class Client:
         It may be asked for before the task is submitted. Raises after ``timeout`` seconds: :class:`DeadlineExceeded`, and the
         task goes on then, or :class:`TaskNotFound`, where nobody has submitted it until then.
         """
+        # Usually that is asked in one breath with submitting it: to look then finds nothing, and is in the way of its work.
+        first = SOON if self._last[0] == task and time.monotonic() - self._last[1] < _A_MOMENT else 0.0
         async with ending(self._bus, self._subjects, check_id(task)) as end, self._within(task, timeout):
-            fact = await end.seen(lambda: self._log.read_one(task, "outcome"))
+            fact = await end.seen(lambda: self._log.read_one(task, "outcome"), first=first)
         assert isinstance(fact.message, Outcome)  # also in the place of one that cannot be read
         return fact.message
 
@@ -241,7 +251,7 @@ class Client:
             await self._ended(state, end, timeout)
         return view(state)
 
-    async def _ended(self, state: State, end: Ending, timeout: float | None, *, at_once: bool = True) -> None:
+    async def _ended(self, state: State, end: Ending, timeout: float | None, *, first: float = 0.0) -> None:
         """Bring ``state`` up to the outcome of its task."""
 
         async def look() -> Outcome | None:
@@ -250,7 +260,7 @@ class Client:
             return state.outcome
 
         async with self._within(state.task, timeout):
-            await end.seen(look, at_once=at_once)
+            await end.seen(look, first=first)
 
     @asynccontextmanager
     async def _within(self, task: str, timeout: float | None) -> AsyncIterator[None]:

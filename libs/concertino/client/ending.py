@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 LOOK_AGAIN = 2.0
 """Seconds between looks at the log where nothing is heard: what passes by while the connection is down does so unheard."""
+SOON = 0.1
+"""Seconds until the first look at a task that has just begun. Should its outcome have passed by before anybody listened, it is
+found then."""
 _FIRST_PAUSE = 0.001
 """Seconds between looks, at first, once an outcome has passed by."""
 
@@ -33,12 +36,12 @@ class Ending:
         """An outcome passes by while the server stores it, or refuses it: what counts is what the log says."""
         self._passed.set()
 
-    async def seen(self, look: Callable[[], Awaitable[T | None]], *, at_once: bool = True) -> T:
-        """What ``look`` finds in the log; it is asked when there may be something, and ``at_once`` unless there cannot be
-        anything yet. A bus that is away is waited for: bound it where you must not wait for ever."""
+    async def seen(self, look: Callable[[], Awaitable[T | None]], *, first: float = 0.0) -> T:
+        """What ``look`` finds in the log; it is asked when there may be something, and where nothing is heard, after ``first``
+        seconds. A bus that is away is waited for: bound it where you must not wait for ever."""
         pause = _FIRST_PAUSE
-        if not at_once:
-            await self._heard()
+        if first:
+            await self._heard(first)
         while True:
             try:
                 if (found := await look()) is not None:
@@ -53,11 +56,11 @@ class Ending:
                     self._passed.clear()
                     pause = _FIRST_PAUSE
             else:
-                await self._heard()
+                await self._heard(LOOK_AGAIN)
 
-    async def _heard(self) -> None:
+    async def _heard(self, within: float) -> None:
         try:
-            async with asyncio.timeout(LOOK_AGAIN):
+            async with asyncio.timeout(within):
                 await self._passed.wait()
         except TimeoutError:
             return

@@ -153,7 +153,7 @@ def needs(submitted: Submitted) -> Mapping[str, int]:
         found.update({source.kind for source in submitted.sources})
     else:
         done = {one.work for one in submitted.done}
-        found.update(subtask.kind for subtask in submitted.plan.subtasks if subtask.work_id not in done)
+        found.update([subtask.kind for subtask in submitted.plan.subtasks if not done or subtask.work_id not in done])
     if submitted.plan is None or submitted.plan.synthesize:
         found[SYNTHESIZE] += 1
     return found

@@ -79,7 +79,8 @@ class Limits(Message, frozen=True, kw_only=True):
         _finite(deadline=self.deadline, max_cost=self.max_cost, max_queued=self.max_queued)
 
 
-class Subtask(Message, frozen=True, kw_only=True):
+# Plans of thousands are made and read, and hold no cycles: the garbage collector (of a caller, too) need not look there.
+class Subtask(Message, frozen=True, kw_only=True, gc=False):
     """A bounded, self-contained brief for one worker of one kind."""
 
     id: Name
@@ -114,7 +115,8 @@ class Subtask(Message, frozen=True, kw_only=True):
     """For such a kind: how that role goes about it."""
 
     def __post_init__(self) -> None:
-        _finite(max_cost=self.max_cost, max_seconds=self.max_seconds)
+        if self.max_cost is not None or self.max_seconds is not None:  # not for each of thousands
+            _finite(max_cost=self.max_cost, max_seconds=self.max_seconds)
 
     @property
     def work_id(self) -> str:
@@ -591,13 +593,13 @@ class Present(Message, frozen=True, kw_only=True):
     replica: str
     leaving: bool = False
     """It is not to be asked any more."""
+    many: bool = False
+    """It reads several questions, and several answers, in one message."""
 
 
-class Look(Message, frozen=True, kw_only=True):
-    """``ctn.coordinator.look.<replica>``: one orchestrator has triggers of a task that is another's. Not stored."""
+class Asked(Message, frozen=True, kw_only=True):
+    """That one task is to be looked at."""
 
-    replica: str
-    """Who asks."""
     number: int
     """Of the question, for its answer."""
     task: str
@@ -606,12 +608,30 @@ class Look(Message, frozen=True, kw_only=True):
     """The sequence that the log is to be read up to, at least."""
 
 
-class Looked(Message, frozen=True, kw_only=True):
-    """``ctn.coordinator.looked.<replica>``: all that follows from these triggers is done. Not stored."""
+class Look(Asked, frozen=True, kw_only=True):
+    """``ctn.coordinator.look.<replica>``: one orchestrator has triggers of a task that is another's. Not stored."""
+
+    replica: str
+    """Who asks."""
+    more: tuple[Asked, ...] = ()
+    """Further ones; only where that one has said that it reads them."""
+
+
+class Told(Message, frozen=True, kw_only=True):
+    """The answer about one task: all that follows from its triggers is done."""
 
     number: int
     retry: float | None = None
     """It is not: they are to come again after so many seconds."""
+    seen: int = 0
+    """The sequence up to which all that follows from any fact of that task is done."""
+
+
+class Looked(Told, frozen=True, kw_only=True):
+    """``ctn.coordinator.looked.<replica>``: what came of :class:`Look`. Not stored."""
+
+    more: tuple[Told, ...] = ()
+    """Further ones; only where that one has said that it reads them."""
 
 
 class Announcement(Message, frozen=True, kw_only=True):

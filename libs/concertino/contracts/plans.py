@@ -44,57 +44,64 @@ def problems(
     ``offers`` what workers say of themselves, where that is to be held against the plan.
     A planner's plan may read no source that the caller did not name, and may not repeat a brief.
     """
-    earlier = list(earlier)
+    # A plan may have thousands of subtasks, and its caller waits: what most plans do without is not looked for in each of them.
+    subtasks, earlier = plan.subtasks, list(earlier)
     before = {subtask.id for subtask in earlier}
     found: list[str] = []
-    if not plan.subtasks:
+    if not subtasks:
         found.append("it has no subtasks")
     limit = max_subtasks(task.limits, brought=brought)
-    if len(plan.subtasks) + len(before) > limit:
-        found.append(f"it has {len(plan.subtasks) + len(before)} subtasks, and {limit} are allowed")
-    counts = Counter(subtask.id for subtask in plan.subtasks)
-    found += [f"subtask id {id_!r} stands {n} times" for id_, n in counts.items() if n > 1]
-    found += [f"subtask id {id_!r} was used by an earlier round" for id_ in counts if id_ in before]
+    if len(subtasks) + len(before) > limit:
+        found.append(f"it has {len(subtasks) + len(before)} subtasks, and {limit} are allowed")
+    counts = Counter([subtask.id for subtask in subtasks])
+    if len(counts) < len(subtasks):
+        found += [f"subtask id {id_!r} stands {n} times" for id_, n in counts.items() if n > 1]
+    found += [f"subtask id {id_!r} was used by an earlier round" for id_ in counts if id_ in before] if before else []
     # What is done needs no worker.
     done = {one.work for one in task.done} if brought else set()
-    unknown = sorted({subtask.kind for subtask in plan.subtasks if subtask.work_id not in done} - set(kinds))
+    asked = [subtask for subtask in subtasks if subtask.work_id not in done] if done else subtasks
+    unknown = sorted({subtask.kind for subtask in asked}.difference(kinds))
     if unknown:
         found.append(f"no worker does {', '.join(map(repr, unknown))}; on the bus: {', '.join(sorted(kinds)) or 'none'}")
-    for subtask in plan.subtasks:
-        found += [
-            f"subtask {subtask.id!r} depends on {needed!r}, which does not exist"
-            for needed in subtask.depends_on
-            if needed not in counts and needed not in before
-        ]
-    planned = {subtask.work_id for subtask in plan.subtasks}
-    found += [f"a result is given for {work!r}, which is no subtask of it" for work in sorted(done - planned)]
+    dependent = [subtask for subtask in subtasks if subtask.depends_on]
+    found += [
+        f"subtask {subtask.id!r} depends on {needed!r}, which does not exist"
+        for subtask in dependent
+        for needed in subtask.depends_on
+        if needed not in counts and needed not in before
+    ]
+    if done:
+        planned = {subtask.work_id for subtask in subtasks}
+        found += [f"a result is given for {work!r}, which is no subtask of it" for work in sorted(done - planned)]
     if not brought:
-        strange = {source.location for s in plan.subtasks for source in s.sources or () if source not in task.sources}
+        strange = {source.location for s in subtasks for source in s.sources or () if source not in task.sources}
         found += [f"source {location!r} was not given by the caller" for location in sorted(strange)]
         briefs = {brief(subtask) for subtask in earlier}
-        found += [f"subtask {s.id!r} repeats an earlier brief" for s in plan.subtasks if brief(s) in briefs]
+        found += [f"subtask {s.id!r} repeats an earlier brief" for s in subtasks if brief(s) in briefs]
         found += [
             f"subtask {s.id!r} allows itself {s.max_calls} tool calls, and {PLANNED_CALLS} are the most"
-            for s in plan.subtasks
+            for s in subtasks
             if s.max_calls and s.max_calls > PLANNED_CALLS
         ]
+    limits = [(name, whole) for name in ("max_tokens", "max_cost") if (whole := getattr(task.limits, name)) is not None]
     found += [
         f"subtask {s.id!r} allows itself {_spends(name, mine)}, and the task has {_spends(name, whole)}"
-        for s in plan.subtasks
-        for name in ("max_tokens", "max_cost")
-        if (mine := getattr(s, name)) is not None and (whole := getattr(task.limits, name)) is not None and mine > whole
+        for s in (subtasks if limits else ())
+        for name, whole in limits
+        if (mine := getattr(s, name)) is not None and mine > whole
     ]
     found += [
         f"subtask {s.id!r} has private sources and the public web together, and a page could have the one carried into the "
         "other: make two subtasks of it"
-        for s in plan.subtasks
-        if _mixes(s, offers)
+        for s in subtasks
+        if s.kind == GENERAL and _mixes(s, offers)
     ]
-    found += _against(offers, [subtask for subtask in plan.subtasks if subtask.work_id not in done])
-    try:
-        TopologicalSorter({s.id: s.depends_on for s in plan.subtasks}).prepare()
-    except CycleError as e:
-        found.append(f"its dependencies form a cycle: {' → '.join(reversed(e.args[1]))}")
+    found += _against(offers, [subtask for subtask in asked if subtask.tools])
+    if dependent:
+        try:
+            TopologicalSorter({s.id: s.depends_on for s in subtasks}).prepare()
+        except CycleError as e:
+            found.append(f"its dependencies form a cycle: {' → '.join(reversed(e.args[1]))}")
     return found
 
 
@@ -103,10 +110,8 @@ def _spends(limit: str, amount: float) -> str:
 
 
 def _mixes(subtask: Subtask, offers: Collection[Announcement]) -> bool:
-    """Whether one worker would both read what is private and reach the public web. Of tools that are not announced, only the
-    names of those that ship say on which side they are."""
-    if subtask.kind != GENERAL:
-        return False
+    """Whether one worker, of the kind :data:`GENERAL`, would both read what is private and reach the public web. Of tools that
+    are not announced, only the names of those that ship say on which side they are."""
     mine = [offer for offer in offers if offer.kind == GENERAL]
     public = {PUBLIC, *(name for offer in mine for name in offer.public)}
     known = {tool for offer in mine for tool in offer.tools}

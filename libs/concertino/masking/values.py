@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 from msgspec import Struct, inspect, structs
 
 from concertino.contracts.messages import Passage, ResultStatus, Source, Usage
+from concertino.masking.detect import may_hold
+from concertino.masking.known import without_known
 from concertino.masking.texts import masked_text
 
 T = TypeVar("T")
@@ -26,7 +28,40 @@ def masked(value: T, path: str = "") -> T:
     ``path`` is what a text is from: it tells how passwords are written there. A passage knows that itself. What has to stay
     what it is does: sources, since somebody has to open them, and the parameters of a kind of its own.
     """
+    if type(value) is not str and not _may_change(value):
+        return value
     return changed(value, masked_text, path)
+
+
+def _may_change(value: object) -> bool:
+    """Whether masking may do anything to a text in ``value``: they are looked at all at once, and most hold nothing. No secret
+    stands in two of them."""
+    texts: list[str] = []
+    _gather(value, texts)
+    text = "\n".join(texts)
+    return may_hold(text) or without_known(text) is not text
+
+
+def _gather(value: object, texts: list[str]) -> None:
+    """Add every text in ``value`` that :func:`changed` may change."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return
+    if isinstance(value, Struct):
+        for held in filter(None, _fields(type(value))[1](value)):
+            if type(held) is str:
+                texts.append(held)
+            else:
+                _gather(held, texts)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _gather(key, texts)
+            _gather(item, texts)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _gather(item, texts)
+    elif isinstance(value, str):
+        texts.append(value)
 
 
 def changed(value: T, change: Callable[[str, str], str], path: str = "") -> T:

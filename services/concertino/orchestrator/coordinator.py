@@ -58,7 +58,7 @@ class Coordinator:
         self._bus, self._subjects, self._clock, self._stragglers = bus, subjects, clock, stragglers
         self._states = States()
         self._intake = Intake(subjects, self._states, self._handle)
-        self._peers = Peers(bus, subjects, self._intake.take_handed)
+        self._peers = Peers(bus, subjects, self._intake.take_handed, self._states.done, self._leave_to_others)
         self._reader = Reader(bus, subjects, self._states, bounds, stragglers)
         self._performer = Performer(bus, subjects, clock, stragglers)
         self._triggers: Consumption | None = None
@@ -81,13 +81,30 @@ class Coordinator:
 
     async def _handle(self, task: str, triggers: Triggers) -> None:
         logs.about(task)
-        owner = self._peers.owner(task) if triggers.fresh else None
-        looked = await self._peers.hand(owner, task, triggers.reach) if owner else None
-        retry = looked.retry if looked else await self._look_at(task, triggers.reach)
+        # What was read with what came before is done, unless somebody sends for it again.
+        done = triggers.first and triggers.reach <= self._states.done(task)
+        retry = None if done else await self._see_to(task, triggers)
         try:
             await triggers.settle(retry)
         except BusUnavailable as e:
             log.warning("triggers could not be settled; they come back when their lease ends", error=str(e))
+
+    async def _see_to(self, task: str, triggers: Triggers) -> float | None:
+        """Have whoever's ``task`` is look at it. Seconds after which its triggers are to come again, if it is not done."""
+        owner = self._peers.owner(task)
+        if owner and triggers.first and not triggers.handed:
+            told = await self._peers.hand(owner, task, triggers.reach)
+            if told:
+                self._states.did(task, told.seen)
+                return told.retry
+        retry = await self._look_at(task, triggers.reach)
+        if self._peers.owner(task):
+            self._states.forget(task)  # what becomes of it, this replica may never hear
+        return retry
+
+    def _leave_to_others(self) -> None:
+        """There are more coordinators now: forget what is theirs."""
+        self._states.forget_those(self._peers.owner)
 
     async def _look_at(self, task: str, reach: int) -> float | None:
         """Do what follows from the facts of ``task``. Seconds after which its triggers are to come again, if it is not done."""
@@ -153,22 +170,21 @@ class Coordinator:
         if not state.outcome and state.sequence < reach:
             await self._reader.read(state, reach)
         while effects := await self._decide(state):
-            for effect in effects:
-                if not await self._performer.do(state, effect):
-                    await self._reader.catch_up(state)
-                    break
+            if not await self._performer.perform(state, effects):
+                await self._reader.catch_up(state)
         if state.outcome:
             # All that matters of an ended task is that it has ended.
             self._states.remember(State(task, sequence=state.sequence, outcome=state.outcome, halted=state.halted))
+        self._states.did(task, max(reach, state.sequence))
 
     async def _decide(self, state: State) -> list[Effect]:
-        kinds = await self._kinds_for(state)
-        hedging = self._stragglers.hedging({subtask.kind for subtask in state.subtasks}) if self._stragglers else hedge.OFF
-        return decide(state, self._clock(), kinds, hedging)
+        wanted = {subtask.kind for subtask in state.subtasks}
+        hedging = self._stragglers.hedging(wanted) if self._stragglers else hedge.OFF
+        return decide(state, self._clock(), await self._on_the_bus(wanted), hedging)
 
-    async def _kinds_for(self, state: State) -> Collection[str]:
-        """The kinds on the bus, looked up anew where a plan names one that was not there yet."""
-        if not self._kinds.issuperset(subtask.kind for subtask in state.subtasks):
+    async def _on_the_bus(self, wanted: Collection[str]) -> Collection[str]:
+        """The kinds on the bus, looked up anew where one that is ``wanted`` was not there yet."""
+        if not self._kinds.issuperset(wanted):
             found = await kinds(self._bus, self._subjects)
             self._kinds = frozenset(a.kind for a in found if not a.internal)
         return self._kinds

@@ -38,9 +38,14 @@ class Triggers(Struct):
     deliveries: list[Delivery]
 
     @property
-    def fresh(self) -> bool:
-        """None of them came before, here or to a peer."""
-        return all(delivery.attempt == 1 and not isinstance(delivery, Handed) for delivery in self.deliveries)
+    def first(self) -> bool:
+        """None of them was delivered before."""
+        return all(delivery.attempt == 1 for delivery in self.deliveries)
+
+    @property
+    def handed(self) -> bool:
+        """Some of them came to a peer."""
+        return any(isinstance(delivery, Handed) for delivery in self.deliveries)
 
     async def settle(self, retry: float | None) -> None:
         """All are done, or (with ``retry``) come again after so many seconds."""

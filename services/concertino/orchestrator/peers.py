@@ -4,6 +4,8 @@ Any replica may handle any trigger, and all of them may at once: that is safe, a
 log of every task. So a trigger is *handed* to the one whose task it is: the one with the highest number by a hash of its name
 and the task's, among those that were heard a moment ago. Whoever hands keeps the delivery, and settles it as it is told.
 
+What is to be said to the same replica in one turn of the event loop is said in one message, unless it is of the release before.
+
 Nothing rests on this. Who is not answered does it itself, who is not known is not asked, and a trigger that comes again is
 handled where it comes.
 """
@@ -15,7 +17,8 @@ import contextlib
 import itertools
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -23,9 +26,10 @@ import structlog
 
 from concertino.bus.port import Bus, Stored, Subscription
 from concertino.contracts.codec import decode, encode
-from concertino.contracts.errors import BusUnavailable, Invalid, InvalidMessage, Refused
-from concertino.contracts.messages import Look, Looked, Message, Present
+from concertino.contracts.errors import BusUnavailable, ConcertinoError, Invalid, Refused
+from concertino.contracts.messages import Asked, Look, Looked, Message, Present, Told
 from concertino.contracts.subjects import Header, Subjects
+from concertino.orchestrator.outbox import Outbox
 from concertino.runtime.clock import Clock
 
 M = TypeVar("M", bound=Message)
@@ -36,6 +40,8 @@ GONE = 3.5
 """Seconds of silence after which it is not asked any more."""
 ANSWERED = 3.0
 """Seconds within which it answers: less than the lease of what it is asked about."""
+MANY = 100
+"""Of what is said to one, in one message: names of tasks as long as the server allows still fit."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,35 +51,43 @@ class Handed:
 
     attempt = 1
 
-    def __init__(self, subject: str, look: Look, answer: Callable[[Looked], Awaitable[None]]) -> None:
-        self.message = Stored(subject, b"", {}, look.reach, 0.0)
-        self._number, self._answer = look.number, answer
+    def __init__(self, subject: str, reach: int, answer: Callable[[float | None], None]) -> None:
+        self.message = Stored(subject, b"", {}, reach, 0.0)
+        self._answer = answer
 
     async def ack(self, *, confirm: bool = False) -> None:
-        await self._answer(Looked(number=self._number))
+        self._answer(None)
 
     async def nak(self, delay: float = 0) -> None:
-        await self._answer(Looked(number=self._number, retry=delay))
+        self._answer(delay)
 
     async def in_progress(self) -> None:
         """Its lease is kept by whoever holds it."""
 
 
 class Peers:
-    """What one replica knows of the others. ``take`` is given what they hand over; ``clock`` never jumps."""
+    """What one replica knows of the others. ``take`` is given what they hand over, ``done`` says up to which sequence all that
+    follows from a task is done here, and ``more`` is called when there is one more of them. ``clock`` never jumps."""
 
     def __init__(
         self,
         bus: Bus,
         subjects: Subjects,
         take: Callable[[str, Handed], Coroutine[Any, Any, None] | None],
+        done: Callable[[str], int],
+        more: Callable[[], None],
         clock: Clock = time.monotonic,
     ) -> None:
-        self._bus, self._subjects, self._take, self._clock = bus, subjects, take, clock
+        self._bus, self._subjects, self._clock = bus, subjects, clock
+        self._take, self._done, self._more = take, done, more
         self.name = secrets.token_hex(6)
         self._heard: dict[str, float] = {}
         self._numbers = itertools.count(1)
-        self._asked: dict[int, tuple[str, asyncio.Future[Looked | None]]] = {}
+        self._many: set[str] = set()
+        """Who reads several in one message."""
+        self._asked: dict[int, tuple[str, asyncio.Future[Told | None]]] = {}
+        self._questions = Outbox(self._ask, self._together)
+        self._answers = Outbox(self._answer, self._together)
         self._taking: set[asyncio.Task[None]] = set()
         self._subscriptions: list[Subscription] = []
         self._being: asyncio.Task[None] | None = None
@@ -95,25 +109,17 @@ class Peers:
         owner = max(self.name, *others, key=lambda name: blake2b(f"{name} {task}".encode(), digest_size=8).digest())
         return owner if owner != self.name else None
 
-    async def hand(self, owner: str, task: str, reach: int) -> Looked | None:
+    async def hand(self, owner: str, task: str, reach: int) -> Told | None:
         """Have ``owner`` look at ``task`` up to sequence ``reach``, and return what it says; None where it says nothing."""
         number = next(self._numbers)
-        answer: asyncio.Future[Looked | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Told | None] = asyncio.get_running_loop().create_future()
         self._asked[number] = owner, answer
+        self._questions.post(owner, Asked(number=number, task=task, reach=reach))
         try:
             async with asyncio.timeout(ANSWERED):
-                await self._say(
-                    self._subjects.coordinator("look", owner), Look(replica=self.name, number=number, task=task, reach=reach)
-                )
                 return await answer
         except TimeoutError:
             log.warning("another orchestrator did not answer: its tasks are handled here while it is silent", peer=owner)
-            self._heard.pop(owner, None)
-            return None
-        except BusUnavailable:
-            return None
-        except InvalidMessage as e:
-            log.warning("somebody who is no orchestrator says to be one", peer=owner, error=str(e))
             self._heard.pop(owner, None)
             return None
         finally:
@@ -131,7 +137,9 @@ class Peers:
                 await self._say(self._subjects.coordinator("here"), Present(replica=self.name, leaving=True))
 
     async def stop(self) -> None:
-        """Hear nothing more. What is asked still is answered by nobody."""
+        """Hear nothing more, once all is said. What is asked still is answered by nobody."""
+        await self._questions.sent()
+        await self._answers.sent()
         for subscription in self._subscriptions:
             await subscription.stop()
         self._subscriptions.clear()
@@ -158,13 +166,14 @@ class Peers:
 
     async def _be_heard(self) -> None:
         try:
-            await self._say(self._subjects.coordinator("here"), Present(replica=self.name))
+            await self._say(self._subjects.coordinator("here"), Present(replica=self.name, many=True))
         except BusUnavailable as e:
             log.debug("other orchestrators cannot be told", error=str(e))
 
     def _forget(self, *gone: str) -> None:
         for name in gone:
             self._heard.pop(name, None)
+            self._many.discard(name)
         for owner, answer in self._asked.values():
             if owner in gone and not answer.done():
                 answer.set_result(None)
@@ -176,33 +185,62 @@ class Peers:
         if found.leaving:
             self._forget(found.replica)
             return
-        new = found.replica not in self._heard
+        new = found.replica not in self.others
         self._heard[found.replica] = self._clock()
+        if found.many:
+            self._many.add(found.replica)
         if new:
+            self._more()
             log.info("another orchestrator is here: each task is one's", peer=found.replica)
             await self._be_heard()
 
     async def _on_look(self, message: Stored) -> None:
         if (look := _read(Look, message)) is None:
             return
-        back = self._subjects.coordinator("looked", look.replica)
+        for asked in (look, *look.more):
+            handed = Handed(message.subject, asked.reach, partial(self._tell, look.replica, asked))
+            if handling := self._take(asked.task, handed):
+                taking = asyncio.create_task(handling)
+                self._taking.add(taking)
+                taking.add_done_callback(self._taking.discard)
 
-        async def answer(looked: Looked) -> None:
-            await self._say(back, looked)
-
-        handed = Handed(message.subject, look, answer)
-        if (handling := self._take(look.task, handed)) is None:
-            return
-        taking = asyncio.create_task(handling)
-        self._taking.add(taking)
-        taking.add_done_callback(self._taking.discard)
+    def _tell(self, replica: str, asked: Asked, retry: float | None) -> None:
+        self._answers.post(replica, Told(number=asked.number, retry=retry, seen=self._done(asked.task)))
 
     async def _on_looked(self, message: Stored) -> None:
         if (looked := _read(Looked, message)) is None:
             return
-        _, answer = self._asked.get(looked.number, ("", None))
+        for told in (looked, *looked.more):
+            self._hear(told.number, told)
+
+    def _hear(self, number: int, told: Told | None) -> None:
+        _, answer = self._asked.get(number, ("", None))
         if answer and not answer.done():
-            answer.set_result(looked)
+            answer.set_result(told)
+
+    async def _ask(self, owner: str, few: tuple[Asked, ...]) -> None:
+        """Questions that cannot be asked are answered by nobody."""
+        first = few[0]
+        look = Look(replica=self.name, number=first.number, task=first.task, reach=first.reach, more=few[1:])
+        try:
+            await self._say(self._subjects.coordinator("look", owner), look)
+        except BusUnavailable:
+            for asked in few:
+                self._hear(asked.number, None)
+        except Invalid as e:
+            log.warning("somebody who is no orchestrator says to be one", peer=owner, error=str(e))
+            self._forget(owner)
+
+    async def _answer(self, replica: str, few: tuple[Told, ...]) -> None:
+        first = few[0]
+        looked = Looked(number=first.number, retry=first.retry, seen=first.seen, more=few[1:])
+        try:
+            await self._say(self._subjects.coordinator("looked", replica), looked)
+        except ConcertinoError as e:
+            log.warning("another orchestrator cannot be answered: it does itself what it asked for", error=str(e))
+
+    def _together(self, replica: str) -> int:
+        return MANY if replica in self._many else 1
 
     async def _say(self, subject: str, message: Message) -> None:
         await self._bus.publish(subject, encode(message))

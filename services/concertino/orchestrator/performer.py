@@ -32,14 +32,29 @@ class Performer:
         self._bus, self._subjects, self._clock, self._stragglers = bus, subjects, clock, stragglers
         self._log = TaskLog(bus, subjects)
 
-    async def do(self, state: State, effect: Effect) -> bool:
-        """Do it, and let ``state`` know. False where the log is to be read again: the fact was there already, say."""
+    async def perform(self, state: State, effects: Sequence[Effect]) -> bool:
+        """Do ``effects``, and let ``state`` know. False where the log is to be read again: a fact was there already, say; what
+        comes after that one is not done.
+
+        Timers are set beside the others: nothing waits for them, and they would be the first of which a task waits."""
+        timers = [effect for effect in effects if isinstance(effect, SetTimer)]
+        setting = asyncio.create_task(self._set(state, timers)) if timers else None
+        try:
+            for effect in effects:
+                if not isinstance(effect, SetTimer) and not await self._do(state, effect):
+                    return False
+            return True
+        finally:
+            if setting:
+                await setting
+
+    async def _set(self, state: State, timers: Sequence[SetTimer]) -> None:
+        for name, at in ((timer.name, timer.at) for timer in timers):
+            await self._bus.schedule(self._subjects.timer(state.task, name), at, self._subjects.due(state.task, name))
+            _apply(state, "timer", name, None)
+
+    async def _do(self, state: State, effect: Dispatch | WriteFailed | WriteOutcome | Halt) -> bool:
         match effect:
-            case SetTimer(name, at):
-                timer, due = self._subjects.timer(state.task, name), self._subjects.due(state.task, name)
-                await self._bus.schedule(timer, at, due)
-                _apply(state, "timer", name, None)
-                return True
             case Dispatch():
                 return await self._dispatch(state, effect)
             case WriteFailed(results):

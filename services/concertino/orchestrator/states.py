@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
 
 from concertino.contracts.state import State
+
+T = TypeVar("T")
 
 REMEMBERED = 5_000
 """Tasks whose state is kept between triggers."""
@@ -16,6 +20,7 @@ class States:
     def __init__(self) -> None:
         self._states: OrderedDict[str, State] = OrderedDict()
         self._faults: OrderedDict[str, int] = OrderedDict()
+        self._done: OrderedDict[str, int] = OrderedDict()
 
     def seen(self, task: str) -> State | None:
         """What is known of ``task``, if it is remembered."""
@@ -29,10 +34,7 @@ class States:
 
     def remember(self, state: State) -> None:
         """Keep ``state``, and forget what was not asked for the longest. (Who works on that has it, and the log has it too.)"""
-        self._states[state.task] = state
-        self._states.move_to_end(state.task)
-        while len(self._states) > REMEMBERED:
-            self._states.popitem(last=False)
+        _keep(self._states, state.task, state)
 
     def forget(self, task: str) -> None:
         """Have all of ``task`` read again."""
@@ -42,11 +44,31 @@ class States:
         """``task`` made us fail: have all of it read again. Returns how often it did since it last did not, with this replica:
         how often its facts were delivered says more of those who had them before."""
         self.forget(task)
-        self._faults[task] = times = self._faults.pop(task, 0) + 1
-        while len(self._faults) > REMEMBERED:
-            self._faults.popitem(last=False)
+        times = self._faults.get(task, 0) + 1
+        _keep(self._faults, task, times)
         return times
 
     def succeeded(self, task: str) -> None:
         """Nothing counts any more that ``task`` made fail before."""
         self._faults.pop(task, None)
+
+    def done(self, task: str) -> int:
+        """The sequence in the log up to which all that follows from facts of ``task`` is done, as far as that is remembered."""
+        return self._done.get(task, 0)
+
+    def did(self, task: str, sequence: int) -> None:
+        """All that follows from facts of ``task`` up to ``sequence`` is done, whoever did it: that stays true."""
+        _keep(self._done, task, max(sequence, self.done(task)))
+
+    def forget_those(self, others: Callable[[str], object]) -> None:
+        """Have all tasks for which ``others`` is true read again, if they ever are."""
+        for task in [task for task in self._states if others(task)]:
+            self.forget(task)
+
+
+def _keep(kept: OrderedDict[str, T], task: str, value: T) -> None:
+    """Keep ``value``, and no more than :data:`REMEMBERED` of them."""
+    kept[task] = value
+    kept.move_to_end(task)
+    while len(kept) > REMEMBERED:
+        kept.popitem(last=False)

@@ -14,6 +14,7 @@ from concertino.bus.memory.flow import MemorySubscription
 from concertino.bus.port import Listener, Stored
 from concertino.bus.tasklog import TaskLog
 from concertino.client import Client, Plan, Subtask, ending
+from concertino.client import client as client_module
 from concertino.contracts.errors import BusUnavailable, DeadlineExceeded, InvalidId, TaskNotFound
 from concertino.contracts.messages import Announcement, Dispatched, Finding, Outcome, OutcomeStatus, Result, Submitted
 from concertino.contracts.subjects import Subjects
@@ -30,6 +31,7 @@ class Counted(MemoryBus):
     wide: list[int]
     """From where on each whole log was read."""
     single = 0
+    listening = 0
     lags = 0
     away = 0
     deaf = False
@@ -59,7 +61,9 @@ class Counted(MemoryBus):
     async def subscribe(self, subject: str, listener: Listener, *, confirm: bool = True) -> MemorySubscription:
         async def nothing(_: Stored) -> None: ...
 
-        return await super().subscribe(subject, nothing if self.deaf else listener, confirm=confirm)
+        found = await super().subscribe(subject, nothing if self.deaf else listener, confirm=confirm)
+        self.listening += 1
+        return found
 
 
 @pytest.fixture
@@ -104,6 +108,51 @@ async def test_an_outcome_is_read_alone(bus: Counted, log: TaskLog) -> None:
         assert await waiting == ANSWERED
     assert not bus.wide
     assert bus.single == 2, "one look before it ended, and one after"
+
+
+@pytest.fixture
+def in_one_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time passes between what a client does and what it does next."""
+    monkeypatch.setattr(client_module, "_A_MOMENT", float("inf"))
+
+
+@pytest.mark.usefixtures("in_one_breath")
+async def test_who_waits_for_what_it_has_just_submitted_does_not_look_before_it_hears(
+    bus: Counted, log: TaskLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "SOON", 10 * PATIENCE)
+    async with Client(bus=bus) as client:
+        waiting = asyncio.create_task(client.outcome(await client.submit("where?", plan=PLAN)))
+        await until(lambda: bus.listening > 0)
+        await work(log, (await client.tasks())[0].task)
+
+        async with asyncio.timeout(PATIENCE):
+            assert await waiting == ANSWERED
+    assert bus.single == 1
+
+
+@pytest.mark.usefixtures("in_one_breath", "never_again")
+async def test_what_ended_before_anybody_could_listen_is_found_soon(bus: Counted, log: TaskLog) -> None:
+    async with Client(bus=bus) as client:
+        task = await client.submit("where?", plan=PLAN)
+        await work(log, task)
+        async with asyncio.timeout(PATIENCE):
+            assert await client.outcome(task) == ANSWERED
+
+
+async def test_what_was_submitted_earlier_is_looked_for_at_once(
+    bus: Counted, log: TaskLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "SOON", 10 * PATIENCE)
+    async with Client(bus=bus) as client:
+        for moment, others in ((0.0, 0), (float("inf"), 1)):
+            monkeypatch.setattr(client_module, "_A_MOMENT", moment)
+            task = await client.submit("where?", plan=PLAN)
+            await work(log, task)
+            for _ in range(others):
+                await client.submit("where else?", plan=PLAN)
+            async with asyncio.timeout(PATIENCE):
+                assert await client.outcome(task) == ANSWERED
 
 
 async def test_of_a_task_that_has_ended_it_is_there_at_once(bus: Counted, log: TaskLog) -> None:

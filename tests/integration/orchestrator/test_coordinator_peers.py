@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from orchestra import Faulty, Orchestra, brought, subtask
 
 from concertino.bus.jetstream import JetStream
 from concertino.bus.memory import MemoryBus
-from concertino.bus.port import Listener, Subscription
+from concertino.bus.port import Listener, Stored, Subscription
 from concertino.contracts.codec import encode
 from concertino.contracts.errors import BusUnavailable, Refused
 from concertino.contracts.messages import Look, Looked, Message, OutcomeStatus, Present
+from concertino.contracts.state import State
 from concertino.contracts.subjects import Subjects
+from concertino.orchestrator import coordinator as coordinating
 from concertino.orchestrator import peers
 from concertino.orchestrator.coordinator import RETRY_DELAY, Coordinator
+from concertino.orchestrator.core.decide import decide
 from concertino.orchestrator.peers import Peers
+from concertino.runtime.clock import Clock
 from concertino.runtime.nats_server import NatsServer
 from kit.waiting import until
 
@@ -35,7 +41,7 @@ async def two(orchestra: Orchestra, *wraps: Callable[[MemoryBus], Any]) -> tuple
 
 def task_of(owner: Peers, *others: str) -> str:
     """A name for a task that is ``owner``'s beside ``others``."""
-    beside = Peers(MemoryBus(), owner._subjects, nobody)
+    beside = alone(MemoryBus(), owner._subjects)
     beside.name = owner.name
     beside._heard = dict.fromkeys(others, beside._clock())
     return next(task for n in range(1000) if beside.owner(task := f"t{n}") is None)
@@ -43,6 +49,11 @@ def task_of(owner: Peers, *others: str) -> str:
 
 async def nobody(task: str, handed: peers.Handed) -> None:
     raise AssertionError("nothing is handed over here")
+
+
+def alone(bus: Any, subjects: Subjects, clock: Clock = time.monotonic) -> Peers:
+    """One to whom nothing is handed over."""
+    return Peers(bus, subjects, nobody, lambda task: 0, lambda: None, clock)
 
 
 async def say(orchestra: Orchestra, subject: str, message: Message) -> None:
@@ -72,6 +83,161 @@ async def test_the_log_of_a_task_is_read_by_one_of_them(orchestra: Orchestra) ->
     assert set.union(*readers.values()) == {"a", "b"}, "both have some"
 
 
+async def test_what_is_handed_over_at_once_goes_in_one_message_and_so_do_the_answers(orchestra: Orchestra) -> None:
+    said: list[str] = []
+
+    def note(call: str, subject: str) -> None:
+        if call == "publish":
+            said.append(subject)
+
+    a, b = await two(orchestra, lambda bus: Faulty(bus, note), lambda bus: Faulty(bus, note))
+    told = await asyncio.gather(*(b._peers.hand(a._peers.name, f"t{n}", 0) for n in range(peers.MANY + 50)))
+
+    assert {answer.retry for answer in told if answer} == {None}
+    assert len({answer.number for answer in told if answer}) == peers.MANY + 50
+    assert said.count(orchestra.subjects.coordinator("look", a._peers.name)) == 2
+    assert said.count(orchestra.subjects.coordinator("looked", b._peers.name)) < 20
+
+
+async def test_one_of_the_release_before_is_asked_and_answered_one_by_one(orchestra: Orchestra) -> None:
+    bus, subjects = orchestra.buses[0] if orchestra.buses else await orchestra.connect(), orchestra.subjects
+    coordinator = await orchestra.conduct()
+    await until(lambda: coordinator._peers._subscriptions != [])
+    asked: list[dict[str, Any]] = []
+    answered: list[dict[str, Any]] = []
+
+    async def on_look(message: Any) -> None:
+        asked.append(found := msgspec.json.decode(message.data))
+        await bus.publish(subjects.coordinator("looked", coordinator._peers.name), b'{"number":%d}' % found["number"])
+
+    async def on_looked(message: Any) -> None:
+        answered.append(msgspec.json.decode(message.data))
+
+    await bus.subscribe(subjects.coordinator("look", "before"), on_look)
+    await bus.subscribe(subjects.coordinator("looked", "before"), on_looked)
+    await bus.publish(subjects.coordinator("here"), b'{"replica":"before"}')
+    await until(lambda: coordinator._peers.others == ["before"])
+
+    told = await asyncio.gather(*(coordinator._peers.hand("before", f"t{n}", 0) for n in range(5)))
+    assert [(one.retry, one.seen) for one in told if one] == [(None, 0)] * 5
+    assert [set(one) for one in asked] == [{"replica", "number", "task", "reach"}] * 5
+    for number in range(5):
+        question = b'{"replica":"before","number":%d,"task":"t%d","reach":0}' % (number, number)
+        await bus.publish(subjects.coordinator("look", coordinator._peers.name), question)
+    await until(lambda: len(answered) == 5)
+    assert sorted(one["number"] for one in answered) == list(range(5))
+    assert all("more" not in one for one in answered)
+
+
+class Held:
+    """A delivery that a test holds."""
+
+    def __init__(self, message: Stored, attempt: int = 1) -> None:
+        self.message, self.attempt, self.settled = message, attempt, ""
+
+    async def ack(self, *, confirm: bool = False) -> None:
+        self.settled = "done"
+
+    async def nak(self, delay: float = 0) -> None:
+        self.settled = "again"
+
+    async def in_progress(self) -> None: ...
+
+
+async def test_what_the_owner_has_seen_already_is_not_handed_to_it_and_what_comes_again_is_handled_where_it_comes(
+    orchestra: Orchestra,
+) -> None:
+    asked: list[str] = []
+    read: list[str] = []
+
+    def note(call: str, subject: str) -> None:
+        if call == "publish" and subject.startswith(orchestra.subjects.coordinator("look", "x")[:-1]):
+            asked.append(subject)
+        if call == "read":
+            read.append(subject)
+
+    a, b = await two(orchestra, lambda bus: bus, lambda bus: Faulty(bus, note))
+    await orchestra.play()
+    task = task_of(a._peers, b._peers.name)
+    await orchestra.submit(task, brought(*WIDE, deadline=3600.0))
+    await orchestra.outcome(task)
+    await orchestra.quiet()
+    submitted, *others = [stored for stored in await orchestra.facts(task) if ".result." in stored.subject]
+    b._states._done.clear()
+    asked.clear()
+
+    first = Held(submitted)
+    await b._intake.take(first)
+    assert (first.settled, len(asked)) == ("done", 1)
+    more = [Held(stored) for stored in others]
+    for delivery in more:
+        await b._intake.take(delivery)
+    assert {delivery.settled for delivery in more} == {"done"}
+    assert len(asked) == 1, "the first answer said how far all is done"
+    assert not read
+
+    again = Held(others[0], attempt=2)
+    await b._intake.take(again)
+    assert (again.settled, len(asked), len(read)) == ("done", 1, 1)
+    assert b._states.seen(task) is None, "it keeps nothing of what it read in another's place"
+
+
+async def test_what_was_read_with_a_trigger_before_it_is_not_decided_again(
+    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided: list[str] = []
+
+    def counted(state: State, *args: Any) -> Any:
+        decided.append(state.task)
+        return decide(state, *args)
+
+    monkeypatch.setattr(coordinating, "decide", counted)
+    one = await orchestra.conduct()
+    await orchestra.play(lambda work: None)
+    await orchestra.submit("t", brought(*WIDE, deadline=3600.0))
+    await until(lambda: len(orchestra.delivered) == len(WIDE))
+    await orchestra.quiet()
+    [submitted] = [stored for stored in await orchestra.facts("t") if stored.subject.endswith("submitted")]
+    before = len(decided)
+
+    repeated = Held(submitted)
+    await one._intake.take(repeated)
+    assert (repeated.settled, len(decided)) == ("done", before)
+    again = Held(submitted, attempt=2)
+    await one._intake.take(again)
+    assert (again.settled, len(decided)) == ("done", before + 1)
+
+
+async def test_who_is_joined_by_another_forgets_what_is_the_others_now(orchestra: Orchestra) -> None:
+    a = await orchestra.conduct()
+    await orchestra.play(lambda work: None)
+    tasks = {f"t{n}" for n in range(40)}
+    for task in tasks:
+        await orchestra.submit(task, brought(*WIDE, deadline=3600.0))
+    await orchestra.quiet()
+    assert a._states._states.keys() == tasks
+    b = await orchestra.conduct()
+    await until(lambda: a._peers.others == [b._peers.name])
+
+    kept = a._states._states.keys()
+    assert kept == {task for task in tasks if a._peers.owner(task) is None}
+    assert kept != tasks
+
+
+async def test_who_cannot_ask_another_does_it_itself_and_may_ask_later(orchestra: Orchestra) -> None:
+    away = True
+
+    def fault(call: str, subject: str) -> None:
+        if away and call == "publish" and ".look." in subject:
+            raise BusUnavailable("away")
+
+    a, b = await two(orchestra, lambda bus: bus, lambda bus: Faulty(bus, fault))
+    assert await b._peers.hand(a._peers.name, "t", 0) is None
+    assert b._peers.others == [a._peers.name]
+    away = False
+    assert await b._peers.hand(a._peers.name, "t", 0) is not None
+
+
 async def test_a_task_of_a_peer_that_does_not_answer_is_done_here(
     orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +250,7 @@ async def test_a_task_of_a_peer_that_does_not_answer_is_done_here(
     await orchestra.buses[0].subscribe(orchestra.subjects.coordinator("look", "frozen"), silent)
     coordinator = await orchestra.conduct()
     await orchestra.play()
-    ghost = Peers(orchestra.buses[0], orchestra.subjects, nobody)
+    ghost = alone(orchestra.buses[0], orchestra.subjects)
     ghost.name = "frozen"
     await until(lambda: coordinator._peers._subscriptions != [])
     await say(orchestra, orchestra.subjects.coordinator("here"), Present(replica="frozen"))
@@ -201,7 +367,7 @@ async def test_what_cannot_be_understood_harms_nobody(orchestra: Orchestra) -> N
 @pytest.mark.nats
 async def test_who_has_a_name_that_cannot_be_addressed_is_not_asked(subjects: Subjects, nats_server: NatsServer) -> None:
     bus = await JetStream.connect(nats_server.url, "test", subjects, patience=2.0)
-    one = Peers(bus, subjects, nobody)
+    one = alone(bus, subjects)
     one._heard["no name"] = one._clock()
     assert await one.hand("no name", "t", 1) is None
     assert one.others == []
@@ -210,7 +376,7 @@ async def test_who_has_a_name_that_cannot_be_addressed_is_not_asked(subjects: Su
 
 async def test_tasks_are_shared_out_evenly_and_stay_where_they_are() -> None:
     subjects = Subjects()
-    all_of_them = {name: Peers(MemoryBus(), subjects, nobody) for name in ("a", "b", "c")}
+    all_of_them = {name: alone(MemoryBus(), subjects) for name in ("a", "b", "c")}
     for name, one in all_of_them.items():
         one.name = name
         one._heard = dict.fromkeys(all_of_them.keys() - {name}, one._clock())
@@ -227,7 +393,7 @@ async def test_tasks_are_shared_out_evenly_and_stay_where_they_are() -> None:
 
 async def test_who_falls_silent_is_gone() -> None:
     now = 100.0
-    one = Peers(MemoryBus(), Subjects(), nobody, lambda: now)
+    one = alone(MemoryBus(), Subjects(), lambda: now)
     one._heard["b"] = now
 
     now += peers.GONE

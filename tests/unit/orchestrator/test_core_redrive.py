@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from msgspec import structs
 from story import BROKEN, FOUND, JOIN_AT, KINDS, LIMITS, START, Story, brought, plan, planned, report, subtask
@@ -22,6 +24,7 @@ from concertino.contracts.messages import (
     Locator,
     Outcome,
     OutcomeStatus,
+    Plan,
     Planned,
     Result,
     ResultStatus,
@@ -32,10 +35,12 @@ from concertino.contracts.messages import (
 )
 from concertino.contracts.plans import problems
 from concertino.contracts.redrive import Redrive, evidence_of, redrive
-from concertino.contracts.state import fold
+from concertino.contracts.state import State, fold
 from concertino.contracts.subjects import FactName
 from concertino.contracts.timeline import timeline
 from concertino.contracts.view import view
+from concertino.orchestrator.core.decide import decide
+from concertino.orchestrator.core.effects import Dispatch
 from concertino.orchestrator.core.invariants import violations_of_log
 
 USAGE = Usage(model_calls=2, output_tokens=30, cost_usd=0.5)
@@ -254,6 +259,18 @@ def test_work_of_a_kind_that_is_gone_is_no_better_for_what_is_done() -> None:
         done=(Done(work="result.gone.a", result=FOUND),),
     )
     assert "no worker does 'gone'" in Story(task).ended().reason
+
+
+def test_the_kinds_of_a_wide_task_that_is_nearly_done_are_found_quickly() -> None:
+    subtasks = tuple(subtask(f"s{i}") for i in range(5_000))
+    done = tuple(Done(work=one.work_id, result=FOUND) for one in subtasks[1:])
+    state = State("t")
+    wide = Submitted(request="What is it?", limits=Limits(max_subtasks=5_000), plan=Plan(subtasks=subtasks), done=done)
+    state.apply(Fact(FactName("submitted", ""), wide, 1, START))
+
+    start = time.process_time()
+    assert any(isinstance(effect, Dispatch) for effect in decide(state, START, KINDS))
+    assert time.process_time() - start < 0.4
 
 
 def test_results_of_nobody_are_refused_and_count_for_nothing() -> None:

@@ -143,8 +143,8 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
 def _started(state: State, round_: Round) -> bool:
     """Whether some coordinator found the plan sound and began it. (A result alone does not say so: anybody may write one.)"""
     earlier = {subtask.id for r in state.rounds[: round_.number] for subtask in r.plan.subtasks}
-    begun = {subtask.work_id for subtask in round_.plan.subtasks if subtask.id not in earlier}
-    return f"synthesis.{round_.number}" in state.sent or not begun.isdisjoint(state.sent)
+    new = [subtask for subtask in round_.plan.subtasks if subtask.id not in earlier]
+    return f"synthesis.{round_.number}" in state.sent or not new or any(subtask.work_id in state.sent for subtask in new)
 
 
 def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
@@ -152,7 +152,8 @@ def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
     earlier = [s for r in state.rounds[: round_.number] for s in r.plan.subtasks]
     brought = state.submitted.plan is not None and round_.number == 0
     # Whoever began the plan may have crashed before saying so: what has a result has had a worker, gone or not.
-    served = {*kinds, *(s.kind for s in round_.plan.subtasks if s.work_id in state.results.keys() - state.done)}
+    worked = state.results.keys() - state.done
+    served = {*kinds, *(s.kind for s in round_.plan.subtasks if worked and s.work_id in worked)}
     return problems(round_.plan, state.submitted, served, brought=brought, earlier=earlier)
 
 
@@ -174,13 +175,15 @@ def _ready(state: State, subtasks: Sequence[Subtask]) -> Iterator[Work]:
     assert state.submitted is not None
     until, bounded = join.work_until(state), state.submitted.limits.max_queued is not None
     begun = {name.rpartition(".")[0] for name in state.begun}
-    by_id = {subtask.id: subtask for subtask in state.subtasks}
+    by_id: dict[str, Subtask] = {}
     for subtask in subtasks:
         id_ = subtask.work_id
         if id_ in state.results:
             continue
         if id_ in state.sent and id_ not in begun and not bounded and subtask.max_seconds is None:
             continue
+        if subtask.depends_on and not by_id:
+            by_id = {other.id: other for other in state.subtasks}
         needed = [by_id.get(name) for name in subtask.depends_on]
         if all(other and other.work_id in state.results for other in needed):
             inputs = tuple(_input(state, other, {}) for other in needed if other)
