@@ -25,11 +25,15 @@ _REMEMBERED = 1000
 class _Bounded(MetricWrapperBase):
     """A metric whose labels take only what their closed set knows."""
 
+    _by_values: dict[tuple[Any, ...], Self] | None = None
+
     def labels(self, *labelvalues: Any, **labelkwargs: Any) -> Self:
         values = labelvalues
         if labelkwargs:
             values = (*labelvalues, *(labelkwargs[name] for name in self._labelnames[len(labelvalues) :]))
-        known: dict[tuple[Any, ...], Self] = self.__dict__.setdefault("_by_values", {})
+        known = self._by_values
+        if known is None:
+            known = self._by_values = {}
         if found := known.get(values):
             return found
         found = super().labels(*(CLOSED[name](str(value)) for name, value in zip(self._labelnames, values, strict=True)))
@@ -39,7 +43,7 @@ class _Bounded(MetricWrapperBase):
 
     def clear(self) -> None:
         """Forget every series, also those that are found at once."""
-        self.__dict__.pop("_by_values", None)
+        self._by_values = None
         super().clear()
 
 
