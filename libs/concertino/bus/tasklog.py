@@ -110,8 +110,10 @@ class TaskLog:
 
     async def work_in(self, message: Stored) -> Work:
         """The work in a delivery. Raises :class:`InvalidMessage` and :class:`UnknownSchema`."""
-        payload = await self._payload(message, self._subjects.queue_of(message.subject))
-        return decode(Work, payload, message.headers.get(Header.SCHEMA))
+        data = message.data
+        if Header.BLOB in message.headers:
+            data = await self._payload(message, self._subjects.queue_of(message.subject))
+        return decode(Work, data, message.headers.get(Header.SCHEMA))
 
     async def write_checkpoint(self, subject: str, checkpoint: Checkpoint, life: int) -> bool:
         """Store ``checkpoint`` for ``life`` seconds. False: there is one on that subject already, and it stays."""

@@ -5,6 +5,7 @@ It is data, and no more: a process that records nothing carries it on all the sa
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -61,8 +62,14 @@ NO_TRACE = Trace()
 def trace_of(headers: Mapping[str, str]) -> Trace:
     """The trace that a message names. Anybody can write one: what is none by the letter of the standard counts for nothing."""
     parent = headers.get(Header.TRACEPARENT)
-    if parent is None or (found := _PARENT.fullmatch(parent)) is None or (found[1] == "00" and found[2] is not None):
+    return NO_TRACE if parent is None else _trace(parent, headers.get(Header.TRACESTATE, ""))
+
+
+@functools.lru_cache(maxsize=16)
+def _trace(parent: str, state: str) -> Trace:
+    """Of a task whose trace is carried on and not recorded here, all messages name the same."""
+    found = _PARENT.fullmatch(parent)
+    if found is None or (found[1] == "00" and found[2] is not None):
         return NO_TRACE
-    state = headers.get(Header.TRACESTATE, "")
     # What a later version of the standard adds is cut off: this is the part that it promises to keep.
     return Trace(f"00{parent[2:_LENGTH]}", state if _STATE.fullmatch(state) else "")

@@ -25,11 +25,15 @@ _REMEMBERED = 1000
 class _Bounded(MetricWrapperBase):
     """A metric whose labels take only what their closed set knows."""
 
+    _by_values: dict[tuple[Any, ...], Self] | None = None
+
     def labels(self, *labelvalues: Any, **labelkwargs: Any) -> Self:
         values = labelvalues
         if labelkwargs:
             values = (*labelvalues, *(labelkwargs[name] for name in self._labelnames[len(labelvalues) :]))
-        known: dict[tuple[Any, ...], Self] = self.__dict__.setdefault("_by_values", {})
+        known = self._by_values
+        if known is None:
+            known = self._by_values = {}
         if found := known.get(values):
             return found
         found = super().labels(*(CLOSED[name](str(value)) for name, value in zip(self._labelnames, values, strict=True)))
@@ -39,7 +43,7 @@ class _Bounded(MetricWrapperBase):
 
     def clear(self) -> None:
         """Forget every series, also those that are found at once."""
-        self.__dict__.pop("_by_values", None)
+        self._by_values = None
         super().clear()
 
 
@@ -105,6 +109,11 @@ FAILURES = Counter("concertino_failed_results", "Those of them that failed, by c
 HANDED_BACK = Counter("concertino_handed_back", "Work that a leaving worker handed back.", ["kind"])
 LATE = Counter("concertino_late_results", "Results that came second: another attempt was first.", ["kind"])
 
+HANDED_OVER = Counter(
+    "concertino_handed_over",
+    "Groups of facts that an orchestrator had another look at, whose task it is. Unanswered: it did so itself.",
+    ["answer"],
+)
 OVERDUE = Counter("concertino_timers_overdue", "Timers that did not reach their task's log in time: an orchestrator said so.")
 HEDGES = Counter("concertino_hedges", "Second attempts that were sent beside a slow first.", ["kind"])
 HEDGES_ENDED = Counter(

@@ -60,6 +60,12 @@ def headers() -> dict[str, str]:
     return here().headers()
 
 
+def recorded() -> bool:
+    """Whether this process records any span. Who makes many may ask, and pay for none where it does not."""
+    trace = _api()
+    return trace is not None and _tracer(trace) is not None
+
+
 def span(
     name: str,
     kind: Kind = "internal",

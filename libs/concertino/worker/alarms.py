@@ -5,23 +5,28 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Self
+import time
+from typing import Any, Self
+
+from concertino.runtime.clock import Clock
 
 _EARLY = 0.001
 """Seconds by which the event loop may call too soon: its clock has no finer ticks."""
 
 
 class Alarms:
-    """Those that are set, of one event loop."""
+    """Those that are set, of one event loop. ``monotonic`` gives seconds that never jump: to ask the loop for its own clock
+    costs a call of the system."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Clock = time.monotonic) -> None:
+        self.now = monotonic
         self._set: dict[Alarm, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next = math.inf
 
-    def after(self, seconds: float) -> Alarm:
-        """One that goes off so many ``seconds`` from now, in the task that asks for it."""
-        return Alarm(self, asyncio.get_running_loop().time() + seconds)
+    def after(self, seconds: float, task: asyncio.Task[Any] | None = None) -> Alarm:
+        """One that goes off so many ``seconds`` from now in ``task``, which enters it; who does may be left out."""
+        return Alarm(self, self.now() + seconds, task)
 
     def set(self, alarm: Alarm) -> None:
         self._set[alarm] = None
@@ -37,11 +42,11 @@ class Alarms:
         if self._timer:
             self._timer.cancel()
         self._next = at
-        self._timer = asyncio.get_running_loop().call_at(at, self._look)
+        self._timer = asyncio.get_running_loop().call_later(max(at - self.now(), 0.0), self._look)
 
     def _look(self) -> None:
         self._timer, self._next = None, math.inf
-        due = asyncio.get_running_loop().time() + _EARLY
+        due = self.now() + _EARLY
         for alarm in [alarm for alarm in self._set if alarm.at <= due]:
             self.off(alarm)
             alarm.ring()
@@ -50,30 +55,37 @@ class Alarms:
 
 
 class Alarm:
-    """Ends what stands in its ``with`` at ``at``, by the event loop's clock, with a :class:`TimeoutError`: what
+    """Ends what stands in its ``with`` at ``at``, by the clock of all, with a :class:`TimeoutError`: what
     :class:`asyncio.Timeout` does, by a timer that it shares."""
 
     __slots__ = ("_alarms", "_cancelling", "_task", "at", "rang")
 
-    def __init__(self, alarms: Alarms, at: float) -> None:
-        self._alarms, self.at, self.rang = alarms, at, False
+    def __init__(self, alarms: Alarms, at: float, task: asyncio.Task[Any] | None) -> None:
+        self._alarms, self._task, self.at, self.rang = alarms, task, at, False
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
+        task = self._task = self._task or asyncio.current_task()
         assert task is not None
-        self._task, self._cancelling = task, task.cancelling()
+        self._cancelling = task.cancelling()
         self._alarms.set(self)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._alarms.off(self)
         # Where somebody else has cancelled the task as well, that counts.
-        if self.rang and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+        if self.rang and self._task and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
     def ring(self) -> None:
         self.rang = True
-        self._task.cancel()
+        if self._task:
+            self._task.cancel()
+
+    def within(self, seconds: float) -> None:
+        """It goes off in so many ``seconds``, if not sooner."""
+        at = self._alarms.now() + seconds
+        if at < self.at:
+            self.move(at)
 
     def move(self, at: float) -> None:
         """It goes off at ``at``, unless it has."""

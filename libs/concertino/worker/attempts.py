@@ -186,7 +186,7 @@ class Attempts:
             await self._take_over(job)  # not before: what waits for its turn, and is lost with another, does not count
         elif job.work.limits.max_queued is not None:
             await self._telling.tell(job)  # it may end its worker at once, and is not to be taken for waiting then
-        return await call(self._handler, job.context, self._threads)
+        return await call(self._handler, job.context, self._threads, job.running)
 
     async def _say(self, work: Work, attempt: int, doing: str, text: str) -> None:
         replica = self._replica

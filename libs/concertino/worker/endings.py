@@ -123,7 +123,7 @@ class Endings:
         """Write the result, however long the bus is away: nobody throws away what is done. False: there is one already."""
         while True:
             try:
-                return await self._replica.log.write(work.task, work.id, settled)
+                return await self._replica.log.store(work.task, work.id, settled) is not None
             except Transient as e:
                 if self._replica.draining or self._replica.clock() > work.deadline:
                     raise

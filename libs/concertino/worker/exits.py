@@ -11,10 +11,12 @@ _OURS = (Exception, asyncio.CancelledError, KeyboardInterrupt)
 
 class exits_are_bugs:  # noqa: N801  (it is used as a function, and is a class to cost little)
     """Raises :class:`RuntimeError` in the place of what is no :class:`Exception`, such as :class:`SystemExit`, or what comes of
-    a panic in a library."""
+    a panic in a library. Who knows the ``task`` in which this is done may say so: to ask for it costs a call of the system."""
 
-    def __enter__(self) -> None:
-        self._task = _task()
+    def __init__(self, task: asyncio.Task[Any] | None = None) -> None:
+        self._task = task or _task()
+
+    def __enter__(self) -> None: ...
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is None or isinstance(error, _OURS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
@@ -22,9 +23,10 @@ Handler: TypeAlias = Callable[[Subtask, Context], Any]
 """``async def handler(brief, context)``, or a plain function, which then runs in a thread."""
 
 
-async def call(handler: Handler, context: Context, threads: Executor) -> Settled:
-    """Run ``handler``, settle what it returns, and keep what that quotes. A plain function runs in one of ``threads``."""
-    with exits_are_bugs():
+async def call(handler: Handler, context: Context, threads: Executor, task: asyncio.Task[Any] | None = None) -> Settled:
+    """Run ``handler`` in this ``task``, settle what it returns, and keep what that quotes. A plain function runs in one of
+    ``threads``."""
+    with exits_are_bugs(task):
         if inspect.iscoroutinefunction(handler):
             returned = await handler(context.work.brief, context)
         else:
@@ -32,7 +34,8 @@ async def call(handler: Handler, context: Context, threads: Executor) -> Settled
             if isinstance(returned, Awaitable):
                 returned = await returned
     settled = settle(returned, context)
-    settled = _checked(_noted(settled, [*context.notes, *_another(settled, context.work.limits.model)]), context.work.id)
+    notes = [*context.notes, *_another(settled, context.work.limits.model)]
+    settled = _checked(_noted(settled, notes), context.work.id)
     await context.evidence.keep()
     return settled
 

@@ -98,16 +98,16 @@ class Intake:
             return self._unreadable(delivery, e)
         if work.attempt > 1:
             return await self._judge_hedge(work, delivery.attempt)
+        if delivery.attempt == 1 and self._clock() - delivery.message.time < QUEUED_LONG:
+            return Run(work, 1)
+        # Whoever was frozen, or heard nothing, finds in its socket what another has long been given.
+        no_use, later = await asyncio.gather(self._of_no_use(work), self._begun_later(work, delivery))
+        if no_use:
+            return Drop()
+        if later:
+            return Leave()
         before: Before | None = None
         attempt, stands = delivery.attempt, Standing(delivery.attempt)
-        waited = delivery.attempt > 1 or self._clock() - delivery.message.time >= QUEUED_LONG
-        if waited:
-            # Whoever was frozen, or heard nothing, finds in its socket what another has long been given.
-            no_use, later = await asyncio.gather(self._of_no_use(work), self._begun_later(work, delivery))
-            if no_use:
-                return Drop()
-            if later:
-                return Leave()
         if delivery.attempt > 1:
             names = (self._subjects.returned(work.id, number) for number in range(1, delivery.attempt))
             returned = await self._those_of(work.task, names)

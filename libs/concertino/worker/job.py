@@ -41,7 +41,7 @@ class Job:
     """What ends it when its time is up, while it runs."""
     trace: Trace = NO_TRACE
     """The span of all that is done about this delivery."""
-    running: asyncio.Future[Settled] | None = None
+    running: asyncio.Task[Settled] | None = None
     """Its handler at work, and what is around that."""
 
     def interrupt(self) -> None:
@@ -56,9 +56,8 @@ class Job:
     def finish(self, seconds: float) -> None:
         """Its caller wants what there is, within ``seconds``."""
         self.context.wish.voice()
-        at = asyncio.get_running_loop().time() + seconds
-        if self.alarm and at < self.alarm.at:
-            self.alarm.move(at)
+        if self.alarm:
+            self.alarm.within(seconds)
 
     @property
     def journal(self) -> Journal:

@@ -9,6 +9,7 @@ import structlog
 from concertino.bus.port import Delivery, Stored
 from concertino.contracts.errors import ConcertinoError
 from concertino.contracts.subjects import Header
+from concertino.runtime.clock import Clock
 
 _LOOKS = 4
 """So often is it looked, in the third of a lease after which it is renewed, whose time has come."""
@@ -56,11 +57,12 @@ class Hold:
 
 
 class Leases:
-    """Of ``seconds`` each. One task renews those of a replica at a third of that: a task for each would cost quick work more
-    than its handler does. One that is lost costs a second attempt beside the first, no result."""
+    """Of ``seconds`` each, by ``monotonic``, which never jumps. One task renews those of a replica at a third of that: a task
+    for each would cost quick work more than its handler does. One that is lost costs a second attempt beside the first, no
+    result."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, monotonic: Clock) -> None:
+        self._seconds, self._monotonic = seconds, monotonic
         self._renewed: dict[Delivery, float] = {}
         self._keeping: asyncio.Task[None] | None = None
 
@@ -73,14 +75,14 @@ class Leases:
 
     def keep(self, delivery: Delivery) -> None:
         """Renew its lease, from now on."""
-        self._renewed[delivery] = asyncio.get_running_loop().time()
+        self._renewed[delivery] = self._monotonic()
 
     def drop(self, delivery: Delivery) -> None:
         """Nothing is done about it any more."""
         del self._renewed[delivery]
 
     async def _keep(self) -> None:
-        now = asyncio.get_running_loop().time
+        now = self._monotonic
         pause = self._seconds / 3 / _LOOKS
         while True:
             await asyncio.sleep(pause)
@@ -105,7 +107,7 @@ class Leases:
             log.exception("the lease could not be renewed", message=_named(delivery))
         else:
             if delivery in self._renewed:
-                self._renewed[delivery] = asyncio.get_running_loop().time()
+                self._renewed[delivery] = self._monotonic()
 
 
 def _named(delivery: Delivery) -> str:

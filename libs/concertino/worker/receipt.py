@@ -52,5 +52,11 @@ def told(found: Run | Fail | Drop | Leave, about: logs.About, span: tracing.Span
         case Leave():
             span.event(Event.TAKEN_OVER)
             return
-    said = {Attribute.CONVERSATION: about.task, Attribute.GEN_AI_CONVERSATION: about.task}
-    span.set({**said, Attribute.WORK: about.work, Attribute.ATTEMPT: about.attempt})
+    span.set(
+        {
+            Attribute.CONVERSATION: about.task,
+            Attribute.GEN_AI_CONVERSATION: about.task,
+            Attribute.WORK: about.work,
+            Attribute.ATTEMPT: about.attempt,
+        }
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from concertino.contracts.messages import Work
+from concertino.telemetry.names import Event
 from concertino.worker.job import Job
 from concertino.worker.lease import Hold
 
@@ -31,8 +32,7 @@ class Roster:
     def enter(self, job: Job) -> None:
         """It is at work from now on, or ends at once because of what was said while it was made ready."""
         self._jobs[job] = None
-        task, work = job.work.task, job.work.id
-        if self._leaving or self.is_over(task) or self.is_superseded(task, work) or self.is_finishing(task):
+        if self._leaving or self.needless(job.work):
             job.interrupt()
 
     def leave(self, job: Job) -> None:
@@ -57,6 +57,14 @@ class Roster:
         return found if found and not found.lost else None
 
     # --- what nobody waits for
+
+    def needless(self, work: Work) -> str:
+        """Why nobody waits for ``work`` any more, as spans say it; empty where somebody does."""
+        if work.task in self._over:
+            return Event.OVER
+        if work.task in self._finishing:
+            return Event.DROPPED
+        return Event.LATE if (work.task, work.id) in self._superseded else ""
 
     def is_over(self, task: str) -> bool:
         return task in self._over
@@ -114,16 +122,10 @@ def _interrupt(jobs: Iterable[Job]) -> None:
         job.interrupt()
 
 
-class _Latest(Generic[T]):
+class _Latest(OrderedDict[T, None]):
     """Words that were said lately."""
 
-    def __init__(self) -> None:
-        self._said: OrderedDict[T, None] = OrderedDict()
-
-    def __contains__(self, word: T) -> bool:
-        return word in self._said
-
     def add(self, word: T) -> None:
-        self._said[word] = None
-        if len(self._said) > REMEMBERED:
-            self._said.popitem(last=False)
+        self[word] = None
+        if len(self) > REMEMBERED:
+            self.popitem(last=False)

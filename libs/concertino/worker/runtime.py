@@ -86,7 +86,7 @@ class Runtime:
         self._signals = Signals(replica, self._roster, self._telling)
         self._endings = Endings(replica)
         self._attempts = Attempts(replica, handler, self._roster, self._endings, self._telling, self._stuck, middleware)
-        self._leases = Leases(settings.lease)
+        self._leases = Leases(settings.lease, monotonic)
         self._deliveries: set[asyncio.Task[None]] = set()
         self._consumptions: list[Consumption] = []
 
@@ -179,27 +179,21 @@ class Runtime:
                 await delivery.ack()
 
     async def _do(self, found: Run, delivery: Delivery, span: tracing.Span) -> None:
-        """Make the attempt, if here and now is where to. (A chain of patterns would cost more than what it looks at.)"""
+        """Make the attempt, if here and now is where to."""
         replica, roster, work = self._replica, self._roster, found.work
-        needless = ""
-        if roster.is_over(work.task):
-            needless = Event.OVER
-        elif roster.is_finishing(work.task):
-            needless = Event.DROPPED
-        elif roster.is_superseded(work.task, work.id):
-            needless = Event.LATE
-        elif work.attempt == 1:
-            if hold := roster.held(work.task, work.id):
-                # The bus was away for longer than its lease, and nobody else has taken it: whoever is at it goes on.
-                await hold.renew(delivery)
+        needless = roster.needless(work)
+        if not needless and work.attempt > 1:
+            if replica.draining or roster.held(work.task, work.id, work.attempt):
+                # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
+                span.event(Event.HANDED_BACK)
+                await delivery.nak(policy.elsewhere(delivery.attempt))
                 return
-        elif replica.draining or roster.held(work.task, work.id, work.attempt):
-            # Here it would be as slow again. Where nobody else takes it, it waits until the first has ended.
-            span.event(Event.HANDED_BACK)
-            await delivery.nak(policy.elsewhere(delivery.attempt))
+            if not await replica.intake.begin_hedge(work, delivery, replica.name):
+                needless = Event.DROPPED
+        elif not needless and (hold := roster.held(work.task, work.id)):
+            # The bus was away for longer than its lease, and nobody else has taken it: whoever is at it goes on.
+            await hold.renew(delivery)
             return
-        elif not await replica.intake.begin_hedge(work, delivery, replica.name):
-            needless = Event.DROPPED
         if needless:
             span.event(needless)
             await delivery.ack()

@@ -64,6 +64,39 @@ async def test_one_that_is_moved_goes_off_then_and_later_ones_after_it() -> None
     assert not alarms._set
 
 
+async def test_one_is_made_to_go_off_sooner_and_never_later() -> None:
+    alarms = Alarms()
+    with alarms.after(LONG) as alarm:
+        at = alarm.at
+        alarm.within(2 * LONG)
+        assert alarm.at == at
+    task = asyncio.create_task(held(alarm := alarms.after(LONG)))
+    await asyncio.sleep(0)
+    alarm.within(0.01)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(task, 60)
+    assert alarm.rang
+
+
+async def test_it_ends_the_task_that_it_is_told() -> None:
+    alarms = Alarms()
+
+    async def enter(task: asyncio.Task[None]) -> None:
+        with alarms.after(LONG, task) as alarm:
+            alarm.ring()
+            await asyncio.Event().wait()
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def begin() -> None:
+        await enter(tasks[0])
+
+    tasks.append(asyncio.create_task(begin()))
+    with pytest.raises(TimeoutError):
+        await tasks[0]
+    assert tasks[0].cancelling() == 0
+
+
 async def test_who_is_cancelled_by_somebody_else_is_cancelled_also_where_its_time_is_up() -> None:
     task = asyncio.create_task(held(alarm := Alarms().after(LONG)))
     await asyncio.sleep(0)

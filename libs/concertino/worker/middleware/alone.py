@@ -25,6 +25,13 @@ class Room:
         self._waiting = 0
         self._changed = asyncio.Event()
 
+    def enter_at_once(self, job: Job) -> bool:
+        """Whether ``job`` may begin now, as nobody wants to be alone."""
+        if job.alone or self._alone:
+            return False
+        self._there[id(job)] = job
+        return True
+
     async def enter(self, job: Job) -> None:
         """Returns when ``job`` may begin, or when it is of no use any more."""
         if job.alone:
@@ -55,8 +62,6 @@ class Room:
             self._waiting -= 1
 
     def _waits(self, job: Job) -> bool:
-        if not self._alone:
-            return False
         first = next((other for other in self._alone.values() if not other.context.cancelled), None)
         if first is not job:
             return first is not None
@@ -68,7 +73,8 @@ def alone(clock: Clock) -> Middleware:
     room = Room(clock)
 
     async def middleware(job: Job, next_: Next) -> Settled:
-        await room.enter(job)
+        if not room.enter_at_once(job):  # a coroutine costs more than what it would look at
+            await room.enter(job)
         try:
             return await next_(job)
         finally:

@@ -14,6 +14,8 @@ from concertino.worker.middleware import Next
 
 async def trace(job: Job, next_: Next) -> Settled:
     """Inside the slots: what waits there does not work yet."""
+    if not tracing.recorded():
+        return await next_(job)
     kind = job.work.brief.kind
 
     def said() -> tracing.Attributes:

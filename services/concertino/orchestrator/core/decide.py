@@ -143,8 +143,8 @@ def _step(state: State, now: float, kinds: Collection[str]) -> Outcome | list[Wo
 def _started(state: State, round_: Round) -> bool:
     """Whether some coordinator found the plan sound and began it. (A result alone does not say so: anybody may write one.)"""
     earlier = {subtask.id for r in state.rounds[: round_.number] for subtask in r.plan.subtasks}
-    new = [subtask for subtask in round_.plan.subtasks if subtask.id not in earlier]
-    return f"synthesis.{round_.number}" in state.sent or not new or any(subtask.work_id in state.sent for subtask in new)
+    new = (subtask for subtask in round_.plan.subtasks if subtask.id not in earlier)
+    return f"synthesis.{round_.number}" in state.sent or any(subtask.work_id in state.sent for subtask in new)
 
 
 def _problems(state: State, round_: Round, kinds: Collection[str]) -> list[str]:
