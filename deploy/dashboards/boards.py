@@ -155,6 +155,12 @@ FLEET = Board(
                     [Query("sum by (state) (max by (namespace, state) (concertino_triggers))", "{{state}}")],
                 ),
                 Panel(
+                    "Facts handed over",
+                    "Each task is one orchestrator's, and the others have it look. Unanswered: one hangs, or has just gone.",
+                    "ops",
+                    [Query(_rate("concertino_handed_over_total", "answer"), "{{answer}}")],
+                ),
+                Panel(
                     "Timers that did not come",
                     "An orchestrator said what was due in the place of NATS, seconds late. For long: look at its servers.",
                     "ops",

@@ -24,6 +24,10 @@ class Effort(Struct, frozen=True):
     slices: int = 3
     """Turns of each of two that are compared."""
     starts: int = 3
+    questions: int = 8
+    """That are asked at once of a model that takes no time."""
+    readers: int = 4
+    """Processes that read documents for a realistic task: slots for its twelve parts, and a few to spare."""
     runs: int = 4
     """Realistic tasks of each sort."""
     learned: int = 10
@@ -44,6 +48,8 @@ QUICK = Effort(
     replicas=(2,),
     slices=1,
     starts=1,
+    questions=2,
+    readers=1,
     runs=1,
     learned=1,
     pace=0.05,

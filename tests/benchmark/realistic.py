@@ -22,14 +22,12 @@ from concertino.contracts.messages import Dispatched
 GOAL = 1.15
 _OTHERS = 1000
 """The number of the first question that is asked to warm up, or beside those with a straggler."""
-READERS = 4
-"""Processes that read documents: slots for twelve parts, and a few to spare."""
 
 
 async def figures(effort: Effort) -> AsyncIterator[Figure]:
     """Against the critical path: the model's plan, the slowest part if none straggled, and the model's report."""
-    more = (Service(f"docs-{n}", "concertino.docs") for n in range(2, READERS + 1))
-    of = (*ALWAYS, *more)
+    needed = (service for service in ALWAYS if service.name != "code")
+    of = (*needed, *(Service(f"docs-{n}", "concertino.docs") for n in range(2, effort.readers + 1)))
     with Api(functools.partial(recorded.rules, pace=effort.pace)) as api:
         told = {"CTN_MODEL": "anthropic", **api.environment}
         others = count(_OTHERS)

@@ -10,16 +10,15 @@ from tests.benchmark.effort import Effort
 from tests.benchmark.figures import Figure
 from tests.benchmark.limit import limit
 from tests.benchmark.scripted import Api, quickly
-from tests.benchmark.site import SUBJECTS, WORKERS, Site, services, site
+from tests.benchmark.site import SUBJECTS, WORKERS, Site, site
 
-from concertino.cli.fleet.services import SERVICES
+from concertino.cli.fleet.services import ALWAYS
 from concertino.client import Limits, Source
 
 GOAL = {100: 0.7}
 """The least that the rate of subtasks may be, in rates of the skeleton."""
 AT_ONCE, IN_ALL = 64, 2000
 """The most tasks at once, and the most subtasks of all of them."""
-QUESTIONS_AT_ONCE = 8
 
 
 async def rate(one: Callable[[], Awaitable[object]], at_once: int, seconds: float) -> float:
@@ -52,9 +51,9 @@ async def figures(effort: Effort) -> AsyncIterator[Figure]:
             yield Figure(f"k = {k}", rates[0], "subtasks/s", rates[1], "limit", GOAL.get(k), least=True)
             yield Figure(f"k = {k}, against the bus", rates[0], "subtasks/s", rates[2], "bare bus")
     with Api(quickly) as api:
-        async with site(of=(*SERVICES, *services()[-1:]), environment={"CTN_MODEL": "anthropic", **api.environment}) as ours:
+        async with site(of=ALWAYS, environment={"CTN_MODEL": "anthropic", **api.environment}) as ours:
             await question(ours)  # with the first one each process loads the SDK
-            asked = await rate(lambda: question(ours), QUESTIONS_AT_ONCE, effort.seconds * effort.slices)
+            asked = await rate(lambda: question(ours), effort.questions, effort.seconds * effort.slices)
     note = "a plan, two workers with four calls of tools, a report; the scripted API shares the machine"
     yield Figure("planned and written by a model that takes no time", asked, "tasks/s", note=note)
 

@@ -14,7 +14,7 @@ from concertino.bus.port import Bus, Parcel, Stored
 from concertino.contracts.codec import MAX_MESSAGE, decode, encode, schema_of
 from concertino.contracts.errors import BusUnavailable, Invalid, InvalidMessage, QueueFull
 from concertino.contracts.facts import Fact, read_fact, unreadable_fact
-from concertino.contracts.messages import Checkpoint, Lane, Message, Outcome, Progress, Work
+from concertino.contracts.messages import Checkpoint, Lane, Message, Outcome, Progress, Submitted, Work
 from concertino.contracts.subjects import Header, Subjects
 from concertino.telemetry import tracing
 
@@ -25,8 +25,14 @@ INLINE = 32 * 1024
 
 An outcome travels inline for as long as it fits a message: whoever has nothing but a NATS client reads it, too."""
 
-_INLINE: Mapping[type[Message], int] = {Outcome: MAX_MESSAGE, Checkpoint: MAX_MESSAGE // 2}
-"""A checkpoint is of no use for long, and a blob is kept for as long as the log."""
+_INLINE: Mapping[type[Message], int] = {
+    Outcome: MAX_MESSAGE,
+    # Of no use for long, and a blob is kept for as long as the log.
+    Checkpoint: MAX_MESSAGE // 2,
+    # Its caller waits until it is stored, then until a coordinator has it, which takes its lane from what is delivered: a plan
+    # of a thousand subtasks is not stored, and fetched, beside the one message that names it.
+    Submitted: MAX_MESSAGE // 4,
+}
 
 _FIRST_PAUSE, _LOOK_AGAIN = 0.001, 2.0
 """Seconds between looks at the log: for a fact that just passed by, and where nothing happens."""

@@ -15,7 +15,7 @@ from concertino.documents import formats
 from concertino.documents.fetch import Fetched, shown
 from concertino.documents.fetch import parse as parse_url
 from concertino.documents.readers import html
-from concertino.retrieval.tree import File, Tree
+from concertino.retrieval.tree import File, NotReadNow, Tree
 
 MOST_BYTES = 20 * 1024 * 1024
 """In one document."""
@@ -94,7 +94,7 @@ class OneFile:
             with self._path.open("rb") as file:
                 data = file.read(MOST_BYTES + 1)
         except OSError as e:
-            raise SourceError(f"{e.strerror}: give a file that may be read") from e
+            raise NotReadNow(f"{e.strerror}: give a file that may be read") from e
         if len(data) > MOST_BYTES:
             raise SourceError(f"over the limit of {MOST_BYTES} bytes: split it")
         return data

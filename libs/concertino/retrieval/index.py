@@ -67,8 +67,9 @@ class Index:
         self._closed = False
         self._database = Database(path, version=version)
 
-    def refresh(self, files: Sequence[File], read: Callable[[File], list[Passage]]) -> Refreshed:
-        """Bring the index up to ``files``, calling ``read`` for those that are new or may have changed.
+    def refresh(self, files: Sequence[File], read: Callable[[File], list[Passage] | None]) -> Refreshed:
+        """Bring the index up to ``files``, calling ``read`` for those that are new or may have changed. It returns None for
+        what could not be read now: nothing is kept of that, and it is read again next time.
 
         Size and time stamp decide whether a file is read, the digest of its passages whether it is indexed again. It is one
         transaction: killed in between, the index is as it was; a second process waits, and then finds nothing to do.
@@ -84,7 +85,7 @@ class Index:
             with self._database.writing():
                 return self._bring_up(files, read)
 
-    def _bring_up(self, files: Sequence[File], read: Callable[[File], list[Passage]]) -> Refreshed:
+    def _bring_up(self, files: Sequence[File], read: Callable[[File], list[Passage] | None]) -> Refreshed:
         known = self._database.files()
         gone = known.keys() - {file.path for file in files}
         for path in gone:
@@ -93,11 +94,12 @@ class Index:
         for file in _changes(files, known):
             look()
             now = time.time_ns()
-            passages = read(file)
+            found = read(file)
+            passages = found or []
             encoded = [(passage, _encode(passage)) for passage in passages]
             digest = hashlib.sha256(b"\n".join(text for _, text in encoded)).hexdigest()
             before = known.get(file.path)
-            settled = file.mtime_ns < now - _UNSETTLED
+            settled = found is not None and file.mtime_ns < now - _UNSETTLED
             if before is not None and before.digest == digest:
                 self._database.touch(file, settled=settled)
                 continue

@@ -26,6 +26,10 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """Without O_NONBLOCK a pipe that took the place of a file would block the reader for ever."""
 
 
+class NotReadNow(SourceError):
+    """A file whose bytes could not be had. They may be next time, though nothing tells that it changed."""
+
+
 class File(Struct, frozen=True):
     """One regular file. ``path`` is relative to the root with forward slashes; ``mtime_ns`` is nanoseconds since 1970."""
 
@@ -73,7 +77,8 @@ class Tree:
         return sorted(found, key=lambda f: f.path)
 
     def read(self, path: str) -> bytes:
-        """The bytes of one file. :class:`SourceError` where it is not a readable regular file inside the root."""
+        """The bytes of one file. :class:`SourceError` where it is not a regular file inside the root, :class:`NotReadNow` where
+        it cannot be read."""
         look()
         parts = self._inside(path)
         try:
@@ -83,7 +88,7 @@ class Tree:
                     raise SourceError(f"{path!r} is not a regular file: name one that files() lists")
                 data = _read(fd, self._max_file_bytes + 1)
         except OSError as e:
-            raise SourceError(f"{path!r}: {_reason(e)}: name a file that exists and may be read") from e
+            raise NotReadNow(f"{path!r}: {_reason(e)}: name a file that exists and may be read") from e
         if len(data) > self._max_file_bytes:
             raise SourceError(f"{path!r} is over the limit of {self._max_file_bytes} bytes: split it, or raise the limit")
         return data
@@ -148,7 +153,7 @@ class Tree:
         try:
             real = Path(os.path.realpath(self.root.joinpath(*parts), strict=True))
         except (OSError, ValueError) as e:
-            raise SourceError(f"{path!r}: {_reason(e)}: name a file that exists and may be read") from e
+            raise NotReadNow(f"{path!r}: {_reason(e)}: name a file that exists and may be read") from e
         if not real.is_relative_to(self.root):
             raise SourceError(f"{path!r} is a link that leads out of this source: give its target as a source of its own")
         inside = real.relative_to(self.root).parts

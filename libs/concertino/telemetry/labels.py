@@ -34,6 +34,7 @@ REFUSALS: Final = ("429", "529")
 """With which HTTP status a provider says that it is asked too much."""
 CHECKS: Final = ("passed", "failed")
 HEDGE_ENDS: Final = ("won", "lost")
+ANSWERS: Final = ("answered", "unanswered")
 
 Closed = Callable[[str], str]
 
@@ -77,5 +78,6 @@ CLOSED: Mapping[str, Closed] = {
     "refusal": fixed(*REFUSALS),
     "check": fixed(*CHECKS),
     "hedge": fixed(*HEDGE_ENDS),
+    "answer": fixed(*ANSWERS),
 }
 """By label."""

@@ -109,6 +109,11 @@ FAILURES = Counter("concertino_failed_results", "Those of them that failed, by c
 HANDED_BACK = Counter("concertino_handed_back", "Work that a leaving worker handed back.", ["kind"])
 LATE = Counter("concertino_late_results", "Results that came second: another attempt was first.", ["kind"])
 
+HANDED_OVER = Counter(
+    "concertino_handed_over",
+    "Groups of facts that an orchestrator had another look at, whose task it is. Unanswered: it did so itself.",
+    ["answer"],
+)
 OVERDUE = Counter("concertino_timers_overdue", "Timers that did not reach their task's log in time: an orchestrator said so.")
 HEDGES = Counter("concertino_hedges", "Second attempts that were sent beside a slow first.", ["kind"])
 HEDGES_ENDED = Counter(

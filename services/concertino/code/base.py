@@ -63,16 +63,17 @@ class Base:
         self._stopped.set()
         self.index.close()
 
-    def _passages(self, file: File) -> list[Passage]:
+    def _passages(self, file: File) -> list[Passage] | None:
         if self._stopped.is_set():
             raise Cancelled(f"{self.name} is closed: nobody waits for its index any more")
         try:
             text = self.tree.text(file.path)
         except SourceError as e:  # gone or changed since it was listed
             self.problems.append((file.path, str(e)))
-            return []
+            return None
         if text is None:
-            if is_promising(file.path):
-                self.problems.append((file.path, "binary, though its name says otherwise"))
-            return []
+            if not is_promising(file.path):
+                return []
+            self.problems.append((file.path, "binary, though its name says otherwise"))
+            return None  # it is looked at again, and told of, next time
         return passages(file.path, text)

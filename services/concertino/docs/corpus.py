@@ -16,7 +16,7 @@ from concertino.masking import without_credentials
 from concertino.retrieval.cache import Cache, Held
 from concertino.retrieval.index import INDEX, Index, index_folder
 from concertino.retrieval.search import SearchResult
-from concertino.retrieval.tree import File
+from concertino.retrieval.tree import File, NotReadNow
 from concertino.runtime.threads import held as locked
 from concertino.runtime.threads import in_thread, look
 from concertino.worker.passages import rooted
@@ -116,14 +116,14 @@ def _refresh(material: Material, index: Index) -> dict[str, str]:
     problems: dict[str, str] = {}
     tried: set[str] = set()
 
-    def read(file: File) -> list[Passage]:
+    def read(file: File) -> list[Passage] | None:
         look()
         tried.add(file.path)
         try:
             return material.passages(file.path)
         except SourceError as e:
             problems[file.path] = str(e)
-            return []
+            return None if isinstance(e, NotReadNow) else []
 
     files = material.files()
     problems.update(material.problems())

@@ -94,6 +94,7 @@ class Coordinator:
         owner = self._peers.owner(task)
         if owner and triggers.first and not triggers.handed:
             told = await self._peers.hand(owner, task, triggers.reach)
+            counting.handed_over(answered=told is not None)
             if told:
                 self._states.did(task, told.seen)
                 return told.retry

@@ -10,13 +10,20 @@ from concertino.contracts.state import State
 from concertino.contracts.subjects import LANES, kind_of
 from concertino.orchestrator.core.policies import hedge
 from concertino.telemetry import metrics
-from concertino.telemetry.labels import OTHER
+from concertino.telemetry.labels import ANSWERS, OTHER
 
 
 def nothing_yet() -> None:
-    """Show tasks as 0 until there is one."""
+    """Show as 0 what did not happen yet."""
     for outcome, lane in itertools.product(OutcomeStatus, LANES):
         metrics.TASKS.labels(outcome, lane)
+    for answer in ANSWERS:
+        metrics.HANDED_OVER.labels(answer)
+
+
+def handed_over(*, answered: bool) -> None:
+    """Another replica was to look at what came here."""
+    metrics.HANDED_OVER.labels("answered" if answered else "unanswered").inc()
 
 
 def sent(work: Sequence[Work]) -> None:

@@ -40,6 +40,8 @@ GONE = 3.5
 """Seconds of silence after which it is not asked any more."""
 ANSWERED = 3.0
 """Seconds within which it answers: less than the lease of what it is asked about."""
+KNOWN = 10_000
+"""Tasks of which it is kept whose they are."""
 MANY = 100
 """Of what is said to one, in one message: names of tasks as long as the server allows still fit."""
 
@@ -82,6 +84,9 @@ class Peers:
         self._take, self._done, self._more = take, done, more
         self.name = secrets.token_hex(6)
         self._heard: dict[str, float] = {}
+        self._sharing: list[str] = []
+        self._owners: dict[str, str] = {}
+        """Whose tasks are, among those."""
         self._numbers = itertools.count(1)
         self._many: set[str] = set()
         """Who reads several in one message."""
@@ -104,26 +109,38 @@ class Peers:
 
     def owner(self, task: str) -> str | None:
         """Whose ``task`` is, if it is not ours."""
-        if not (others := self.others):
+        others = self.others
+        if others != self._sharing:
+            self._sharing = others
+            self._owners.clear()
+        if not others:
             return None
-        owner = max(self.name, *others, key=lambda name: blake2b(f"{name} {task}".encode(), digest_size=8).digest())
+        owner = self._owners.get(task)
+        if owner is None:
+            owner = max(self.name, *others, key=lambda name: blake2b(f"{name} {task}".encode(), digest_size=8).digest())
+            if len(self._owners) >= KNOWN:
+                self._owners.clear()
+            self._owners[task] = owner
         return owner if owner != self.name else None
 
     async def hand(self, owner: str, task: str, reach: int) -> Told | None:
         """Have ``owner`` look at ``task`` up to sequence ``reach``, and return what it says; None where it says nothing."""
         number = next(self._numbers)
-        answer: asyncio.Future[Told | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Told | None] = loop.create_future()
         self._asked[number] = owner, answer
         self._questions.post(owner, Asked(number=number, task=task, reach=reach))
+        patience = loop.call_later(ANSWERED, self._silent, owner, number)
         try:
-            async with asyncio.timeout(ANSWERED):
-                return await answer
-        except TimeoutError:
-            log.warning("another orchestrator did not answer: its tasks are handled here while it is silent", peer=owner)
-            self._heard.pop(owner, None)
-            return None
+            return await answer
         finally:
+            patience.cancel()
             del self._asked[number]
+
+    def _silent(self, owner: str, number: int) -> None:
+        log.warning("another orchestrator did not answer: its tasks are handled here while it is silent", peer=owner)
+        self._heard.pop(owner, None)
+        self._hear(number, None)
 
     async def leave(self) -> None:
         """Be asked no more."""

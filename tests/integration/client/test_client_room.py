@@ -81,7 +81,7 @@ async def test_a_task_is_refused_where_a_queue_that_it_needs_is_full_and_nothing
     with pytest.raises(
         QueueFull, match=rf"queue of '{kind}', lane 'interactive', is full \(4 of 4\).*try again later"
     ) as caught:
-        await Client(bus=bus).submit("What?" + "x" * 50_000, sources=sources)
+        await Client(bus=bus).submit("What?" + "ü" * 90_000, sources=sources)
     assert caught.value.retryable
     assert caught.value.after
     assert await stored(bus) == [[], []]
@@ -189,7 +189,7 @@ async def undecided(bus: Bus, count: int, name: str = "submitted", first: int = 
 async def test_where_no_orchestrator_decides_tasks_are_refused_and_nothing_is_stored(bus: Looked) -> None:
     await undecided(bus, BEHIND)
     with pytest.raises(QueueFull, match=r"orchestrators are behind \(1,000 facts.*and 1,000 may\).*try again later") as caught:
-        await Client(bus=bus).submit("What?" + "x" * 50_000, lane="batch")
+        await Client(bus=bus).submit("What?" + "ü" * 90_000, lane="batch")
     assert caught.value.retryable
     assert caught.value.after
     assert len(await bus.read(SUBJECTS.tasks_stream, ">")) == BEHIND

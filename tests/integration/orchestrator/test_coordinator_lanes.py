@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from msgspec import structs
 from orchestra import Orchestra, brought, subtask
 
@@ -34,7 +35,7 @@ class Slow:
         return await self._bus.read(stream, subjects, *args, **kwargs)
 
 
-async def flood(orchestra: Orchestra, count: int) -> Slow:
+async def flood(orchestra: Orchestra, count: int, batch: Submitted = BATCH) -> Slow:
     slow: list[Slow] = []
 
     def wrap(bus: MemoryBus) -> Slow:
@@ -44,13 +45,19 @@ async def flood(orchestra: Orchestra, count: int) -> Slow:
     await orchestra.conduct(wrap)
     await orchestra.play()
     for i in range(count):
-        await orchestra.submit(f"b{i}", BATCH)
+        await orchestra.submit(f"b{i}", batch)
     await until(lambda: len(slow[0].reading) >= BATCH_AT_ONCE)
     return slow[0]
 
 
-async def test_an_interactive_task_passes_a_flood_of_batch_tasks(orchestra: Orchestra) -> None:
-    slow = await flood(orchestra, BATCH_AT_ONCE + 30)
+WIDE: Submitted = structs.replace(
+    brought(*(structs.replace(subtask(f"s{i}"), objective="look " * 3_600) for i in range(2))), lane="batch"
+)
+
+
+@pytest.mark.parametrize("batch", [BATCH, WIDE], ids=["small", "of 36 KB each"])
+async def test_an_interactive_task_passes_a_flood_of_batch_tasks(orchestra: Orchestra, batch: Submitted) -> None:
+    slow = await flood(orchestra, BATCH_AT_ONCE + 30, batch)
     await orchestra.submit("i1", brought(subtask("a")))
     assert (await orchestra.outcome("i1")).status == OutcomeStatus.ANSWERED
     assert len(slow.reading) == BATCH_AT_ONCE, "of the flood no more were begun than are handled at once"

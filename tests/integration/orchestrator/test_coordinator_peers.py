@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from orchestra import Faulty, Orchestra, brought, subtask
+from prometheus_client import REGISTRY
 
 from concertino.bus.jetstream import JetStream
 from concertino.bus.memory import MemoryBus
@@ -54,6 +55,10 @@ async def nobody(task: str, handed: peers.Handed) -> None:
 def alone(bus: Any, subjects: Subjects, clock: Clock = time.monotonic) -> Peers:
     """One to whom nothing is handed over."""
     return Peers(bus, subjects, nobody, lambda task: 0, lambda: None, clock)
+
+
+def handed_over(answer: str) -> float:
+    return REGISTRY.get_sample_value("concertino_handed_over_total", {"answer": answer}) or 0.0
 
 
 async def say(orchestra: Orchestra, subject: str, message: Message) -> None:
@@ -166,6 +171,7 @@ async def test_what_the_owner_has_seen_already_is_not_handed_to_it_and_what_come
     b._states._done.clear()
     asked.clear()
 
+    before = handed_over("answered")
     first = Held(submitted)
     await b._intake.take(first)
     assert (first.settled, len(asked)) == ("done", 1)
@@ -179,6 +185,7 @@ async def test_what_the_owner_has_seen_already_is_not_handed_to_it_and_what_come
     again = Held(others[0], attempt=2)
     await b._intake.take(again)
     assert (again.settled, len(asked), len(read)) == ("done", 1, 1)
+    assert handed_over("answered") == before + 1
     assert b._states.seen(task) is None, "it keeps nothing of what it read in another's place"
 
 
@@ -256,11 +263,13 @@ async def test_a_task_of_a_peer_that_does_not_answer_is_done_here(
     await say(orchestra, orchestra.subjects.coordinator("here"), Present(replica="frozen"))
     await until(lambda: coordinator._peers.others == ["frozen"])
 
+    before = handed_over("unanswered")
     task = task_of(ghost, coordinator._peers.name)
     await orchestra.submit(task, brought(*WIDE, deadline=3600.0))
 
     assert (await orchestra.outcome(task)).status == OutcomeStatus.ANSWERED
     assert len(asked) == 1, "it is not asked again while it is silent"
+    assert handed_over("unanswered") == before + 1
     assert coordinator._peers.others == []
 
 

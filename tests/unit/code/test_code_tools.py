@@ -17,9 +17,11 @@ from concertino.code.base import Base
 from concertino.code.code import MOST_LINES, Code
 from concertino.contracts.errors import Cancelled, Invalid, SourceError
 from concertino.contracts.messages import Passage, Source
+from concertino.retrieval import tree
 from concertino.retrieval.cache import Cache
 from concertino.worker.passages import passages
 from concertino.worker.tools import Toolbox
+from kit.disks import failing_at
 
 RETRY = '''\
 """Tries again."""
@@ -389,3 +391,30 @@ async def test_no_tool_shows_a_credential(opened: Open, tmp_path: Path) -> None:
         shown = msgspec.json.encode(await box.call(tool, **arguments)).decode()
         assert "********" in shown, tool
         assert KEY not in shown, tool
+
+
+async def test_what_could_not_be_read_for_a_moment_is_read_next_time(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells that it can be read now: size and time stamp are as they were. Until then it is named every time."""
+    root = write(tmp_path / "p", {"retry.py": RETRY, "other.py": "def unrelated(): ...\n"})
+    os.utime(root / "retry.py", (1_700_000_000, 1_700_000_000))
+    pause = "pause before the next attempt"
+    with monkeypatch.context() as patched:
+        patched.setattr(tree, "_read", failing_at(RETRY[:20].encode()))
+        for _ in range(2):
+            code, box = await opened(root)
+            assert "Too many open files" in dict(code.problems)["retry.py"]
+            assert (await box.call("search", query=pause)).hits == ()
+    for _ in range(2):
+        code, box = await opened(root)
+        assert code.problems == []
+        assert (await box.call("search", query=pause)).hits[0].passage.source == "retry.py"
+
+
+async def test_what_is_binary_though_its_name_says_otherwise_is_named_every_time(opened: Open, tmp_path: Path) -> None:
+    root = write(tmp_path / "p", {"binary.py": b"\x7fELF\0\0\0", "other.py": "def unrelated(): ...\n"})
+    os.utime(root / "binary.py", (1_700_000_000, 1_700_000_000))
+    for _ in range(3):
+        code, _ = await opened(root)
+        assert "binary" in dict(code.problems)["binary.py"]

@@ -14,8 +14,10 @@ from concertino.docs.tools import Docs
 from concertino.documents.addresses import networks
 from concertino.documents.fetch import Fetched
 from concertino.documents.material import MOST_BYTES, Page
+from concertino.retrieval import tree
 from concertino.retrieval.cache import Cache
 from concertino.worker.tools import Toolbox
+from kit.disks import failing_at
 from kit.samples import docx, pdf
 from kit.site import Site, running
 from kit.waiting import until
@@ -169,6 +171,24 @@ async def test_problems_of_single_files_are_named_every_time_and_the_rest_is_rea
         assert (await docs.search("Känguru")).hits[0].passage.source == "wide.txt"
         with pytest.raises(Invalid, match="could not be read"):
             await docs.read("broken.pdf")
+        await docs.close()
+
+
+async def test_what_could_not_be_read_for_a_moment_is_read_next_time(
+    manual: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells that it can be read now: size and time stamp are as they were."""
+    os.utime(manual / "deep" / "policy.docx", (1_700_000_000, 1_700_000_000))
+    with monkeypatch.context() as patched:
+        patched.setattr(tree, "_read", failing_at(b"PK"))
+        docs = await open_(tmp_path, manual)
+        assert "Too many open files" in dict(docs.problems)["deep/policy.docx"]
+        assert not [hit for hit in (await docs.search("holidays")).hits if hit.passage.source == "deep/policy.docx"]
+        await docs.close()
+    for _ in range(2):
+        docs = await open_(tmp_path, manual)
+        assert docs.problems == []
+        assert (await docs.search("holidays")).hits[0].passage.source == "deep/policy.docx"
         await docs.close()
 
 
