@@ -51,6 +51,6 @@ async def test_what_is_under_way_is_the_sum_of_all_replicas_and_nothing_once_the
     assert in_flight() == 2
     end.set()
     await tasks[0]
-    with pytest.raises(ValueError):  # noqa: PT011  (it is our own)
+    with pytest.raises(ValueError):
         await tasks[1]
     assert in_flight() == 0
