@@ -125,7 +125,10 @@ async def test_without_the_bus_calls_are_made_within_what_the_process_knows_itse
     assert wait.seconds >= 9
 
 
-async def test_a_bus_that_says_nothing_holds_no_call_up_for_long(world: World, bus: Bus) -> None:
+async def test_a_bus_that_says_nothing_holds_no_call_up_for_long(
+    world: World, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("concertino.worker.limiter._ANSWER", 0.1)
     counted = Counted(bus)
     counted.silent = True
     async with asyncio.timeout(20):

@@ -29,6 +29,8 @@ Severity = Literal["", "info", "low", "medium", "high", "critical"]
 
 DEADLINE = 600.0
 """Seconds a task may take where the caller sets none: every task ends."""
+LONGEST_OBJECTIVE = 20_000
+"""Characters of what one worker is to find out. What a caller asks for may be longer."""
 WRITING_UP = 20.0
 """Seconds for whoever is at work on a subtask to write up what there is, once the caller has asked to finish."""
 
@@ -85,7 +87,7 @@ class Subtask(Message, frozen=True, kw_only=True, gc=False):
 
     id: Name
     kind: Kind
-    objective: Annotated[str, Meta(min_length=1, max_length=20_000)]
+    objective: Annotated[str, Meta(min_length=1, max_length=LONGEST_OBJECTIVE)]
     why: str = ""
     expected_output: str = ""
     boundaries: str = ""

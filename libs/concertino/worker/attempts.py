@@ -67,6 +67,7 @@ class Attempts:
             measure(replica.monotonic),
             deadline(replica.clock),
         ]
+        self._create_task = asyncio.get_running_loop().create_task  # to ask for the loop each time costs a call of the system
         handle: Next = self._handle
         self._call = functools.reduce(_wrap, reversed(chain), handle)
 
@@ -113,8 +114,9 @@ class Attempts:
             limits=replica.limits,
             journal=journal,
         )
-        lane = replica.subjects.lane_of(hold.message.subject)
-        job = Job(work, found.attempt, context, replica.name, lane, hold.message.time, journal.delivery)
+        message = hold.message
+        lane = replica.subjects.lane_of(message.subject)
+        job = Job(work, found.attempt, context, replica.name, lane, message.time, journal.delivery)
         job.trace, job.told, job.hold, job.alone = tracing.here(), hedge, hold, found.stands.alone
         if found.before and found.before.became == "lost" and not job.alone:
             await self._take_over(job)
@@ -167,7 +169,7 @@ class Attempts:
 
     async def _run(self, job: Job, span: tracing.Span) -> Settled:
         """What it brings. Who is told to go is interrupted, and not what is done about it here."""
-        job.running = running = asyncio.create_task(self._call(job))
+        job.running = running = self._create_task(self._call(job))
         job.journal.on_end(job.interrupt)
         job.journal.on_no_first(functools.partial(self._is_no_first, job, span))
         self._roster.enter(job)

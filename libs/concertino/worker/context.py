@@ -78,10 +78,11 @@ class Context:
         limits: Shared | None = None,
         journal: Journal | None = None,
     ) -> None:
-        learn(secret for source in work.sources for secret in credentials(source.location))
-        request, brief = masked(work.request), masked(work.brief)
-        clean = request is work.request and brief is work.brief
-        self.work = work if clean else structs.replace(work, request=request, brief=brief)
+        if work.sources:
+            learn(secret for source in work.sources for secret in credentials(source.location))
+        asked = work.request, work.brief
+        clean = masked(asked)
+        self.work = work if clean is asked else structs.replace(work, request=clean[0], brief=clean[1])
         self.last_attempt = last_attempt
         """Whether what fails now is not tried again."""
         self.model = model

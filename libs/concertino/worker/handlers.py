@@ -66,6 +66,8 @@ def settle(returned: Any, context: Context) -> Settled:
     Raises :class:`Unfit` for what is none of the things that a handler may return.
     """
     match returned:
+        case list() | tuple() if all(isinstance(item, Finding) for item in returned):
+            return Result(findings=tuple(returned))
         case Settled():
             return returned
         case Answer():
@@ -80,8 +82,6 @@ def settle(returned: Any, context: Context) -> Settled:
             return Result(status=status, findings=findings, gaps=returned.gaps, notes=dropped)
         case None:
             return Result()
-        case list() | tuple() if all(isinstance(item, Finding) for item in returned):
-            return Result(findings=tuple(returned))
         case _:
             raise Unfit(
                 f"a handler returns findings (a list of Finding, or Findings), a Result or None, not {_named(returned)}"

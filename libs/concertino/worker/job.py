@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from concertino.contracts.messages import Settled, Work
 from concertino.contracts.subjects import nth
@@ -14,8 +15,7 @@ from concertino.worker.journal import Journal
 from concertino.worker.lease import Hold
 
 
-@dataclass(slots=True, eq=False)
-class Job:
+class Job(Struct, eq=False):
     """``attempt`` counts from 1, without deliveries that were no fault of the work's."""
 
     work: Work

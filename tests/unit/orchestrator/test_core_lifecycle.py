@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from story import BROKEN, FOUND, JOIN_AT, START, Story, brought, planned, report, subtask
 
-from concertino.contracts.messages import Cancel
+from concertino.contracts.codec import decode, encode
+from concertino.contracts.messages import Cancel, Submitted, Work
 from concertino.contracts.state import State
 from concertino.orchestrator.core.decide import phase
 from concertino.orchestrator.core.lifecycle import START as FIRST
@@ -55,6 +56,17 @@ def test_a_task_goes_through_its_phases() -> None:
     story.then("cancel", Cancel())
     story.then("outcome", story.ended())
     assert phase(story.state, START) == Phase.ENDED
+
+
+def test_what_is_asked_at_length_is_planned_and_written_about() -> None:
+    asked = "What is it? " * 8_000
+    story = Story(Submitted(request=asked))
+    planning = story.sent()
+    story.then("plan.0", planned(subtask("a")))
+    story.sent()
+    story.then("result.web.a", FOUND)
+    for work in (*planning, *story.sent()):
+        assert decode(Work, encode(work)).request == asked
 
 
 def test_failures_are_results() -> None:

@@ -13,7 +13,16 @@ from itertools import count
 from msgspec import structs
 
 from concertino.contracts.errors import InvalidId
-from concertino.contracts.messages import Input, Outcome, OutcomeStatus, ResultStatus, Subtask, Work
+from concertino.contracts.messages import (
+    LONGEST_OBJECTIVE,
+    Input,
+    Outcome,
+    OutcomeStatus,
+    ResultStatus,
+    Source,
+    Subtask,
+    Work,
+)
 from concertino.contracts.plans import problems, sources_of, unread
 from concertino.contracts.state import Round, State
 from concertino.contracts.subjects import PLAN, ROOM, SYNTHESIZE, check_id
@@ -192,17 +201,22 @@ def _ready(state: State, subtasks: Sequence[Subtask]) -> Iterator[Work]:
 
 def _planning(state: State, number: int) -> Work:
     assert state.submitted is not None
-    brief = Subtask(id=f"{PLAN}-{number}", kind=PLAN, objective=state.submitted.request, sources=state.submitted.sources)
+    brief = _brief(f"{PLAN}-{number}", PLAN, state.submitted.request, state.submitted.sources)
     gaps = rounds.gaps_worth_a_round(state, number - 1) if number else ()
     return _work(state, f"plan.{number}", brief, join.work_until(state), _everything(state, {}), gaps)
 
 
 def _writing(state: State, number: int) -> Work:
     assert state.submitted is not None
-    brief = Subtask(id=f"{SYNTHESIZE}-{number}", kind=SYNTHESIZE, objective=state.submitted.request, sources=())
+    brief = _brief(f"{SYNTHESIZE}-{number}", SYNTHESIZE, state.submitted.request, ())
     whys = missing.reasons(state, state.subtasks)
     work = _work(state, f"synthesis.{number}", brief, join.ends_at(state), _everything(state, whys))
     return structs.replace(work, unread=unread(state.submitted.sources, state.subtasks))
+
+
+def _brief(id_: str, kind: str, request: str, sources: tuple[Source, ...]) -> Subtask:
+    """Of planning and synthesis, which have the whole request beside it."""
+    return Subtask(id=id_, kind=kind, objective=request[:LONGEST_OBJECTIVE], sources=sources)
 
 
 def _everything(state: State, whys: Mapping[str, str]) -> tuple[Input, ...]:
