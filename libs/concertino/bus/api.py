@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -198,13 +199,13 @@ class _Patience:
 
     def __init__(self, nc: FastClient, seconds: float, unanswered: Callable[[], None]) -> None:
         self._nc, self._unanswered = nc, unanswered
-        self._give_up, self._pause = asyncio.get_running_loop().time() + seconds, _FIRST_PAUSE
+        self._give_up, self._pause = time.monotonic() + seconds, _FIRST_PAUSE
 
     async def wait(self, error: BusUnavailable) -> None:
         """Until the next attempt, longer each time; raise ``error`` where there is to be none."""
         if isinstance(error, NobodyAnswers):
             self._unanswered()
-        if self._nc.is_closed or asyncio.get_running_loop().time() + self._pause > self._give_up:
+        if self._nc.is_closed or time.monotonic() + self._pause > self._give_up:
             raise error
         await asyncio.sleep(self._pause)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)

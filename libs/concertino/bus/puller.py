@@ -93,7 +93,8 @@ class Puller:
         self._inbox = nc.new_inbox() + "."
         self._subscription: Subscription | None = None
         self._leaving: asyncio.Task[None] | None = None
-        self._clock = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()  # to ask for it each time costs a call of the system
+        self._clock, self._create_task = loop.time, loop.create_task
         self._heard = self._clock()
         self._loop = asyncio.create_task(self._run())
         self._loop.add_done_callback(self._ended)
@@ -275,7 +276,7 @@ class Puller:
             self._give_back(message, FAILED_PAUSE)
             return
         if handling is not None:
-            task = asyncio.create_task(self._guard(message, handling))
+            task = self._create_task(self._guard(message, handling))
             self._running.add(task)
             task.add_done_callback(self._done)
 

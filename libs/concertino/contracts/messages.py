@@ -78,7 +78,9 @@ class Limits(Message, frozen=True, kw_only=True):
     """The model to ask for all of the task, in the place of those that are configured, and of their fallbacks. Empty: those."""
 
     def __post_init__(self) -> None:
-        _finite(deadline=self.deadline, max_cost=self.max_cost, max_queued=self.max_queued)
+        # All at once, as each piece of work carries them; and one by one where one of them is not.
+        if not math.isfinite((self.deadline or 0.0) + (self.max_cost or 0.0) + (self.max_queued or 0.0)):
+            _finite(deadline=self.deadline, max_cost=self.max_cost, max_queued=self.max_queued)
 
 
 # Plans of thousands are made and read, and hold no cycles: the garbage collector (of a caller, too) need not look there.

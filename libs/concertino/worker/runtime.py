@@ -87,6 +87,7 @@ class Runtime:
         self._endings = Endings(replica)
         self._attempts = Attempts(replica, handler, self._roster, self._endings, self._telling, self._stuck, middleware)
         self._leases = Leases(settings.lease, monotonic)
+        self._loop = asyncio.get_running_loop()  # to ask for it each time costs a call of the system
         self._deliveries: set[asyncio.Task[None]] = set()
         self._consumptions: list[Consumption] = []
 
@@ -144,7 +145,7 @@ class Runtime:
     # --- the life of a delivery
 
     async def _on_delivery(self, delivery: Delivery) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None
         self._deliveries.add(task)
         self._leases.keep(delivery)
