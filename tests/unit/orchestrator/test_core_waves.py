@@ -11,11 +11,14 @@ from story import BROKEN, END, FOUND, JOIN_AT, LIMITS, NOTHING, START, Story, br
 from concertino.contracts.messages import (
     Begun,
     Evidence,
+    Failure,
     Finding,
     Input,
     Limits,
     Locator,
+    Planned,
     Result,
+    ResultStatus,
     Source,
     Spent,
     Submitted,
@@ -307,6 +310,15 @@ def test_another_round_for_which_nobody_is_left_to_ask_ends_the_task_as_it_stand
     found = story.then("plan.1", planned()).ended()
 
     assert (found.status, found.reason) == ("answered", "1 subtask done")
+
+
+def test_who_knows_of_another_round_that_came_to_nothing_waits_for_no_result_it_has_not_heard_of() -> None:
+    """The round before was written up: nothing of it comes any more."""
+    no_plan = Planned(status=ResultStatus.FAILED, error=Failure(code="invalid_plan", message="the model made none"))
+    story = brought(subtask("a"), subtask("b"), limits=Limits(deadline=100.0, max_rounds=2))
+    story.then("synthesis.0", report("who pays?")).then("plan.1", no_plan)
+
+    assert story.ended().report is not None
 
 
 def test_another_round_that_cannot_be_run_is_named_and_costs_nothing_that_was_there() -> None:

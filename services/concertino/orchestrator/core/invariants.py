@@ -321,7 +321,8 @@ def _of_early_end(state: State, submitted: Submitted, kinds: Collection[str]) ->
     if _problems(state, submitted, last, kinds):
         return
     results = [state.results.get(subtask.work_id) for subtask in last.plan.subtasks]
-    if None in results:
+    # Another round is thought of only when nothing of this one can come any more, whatever of it is known here.
+    if None in results and last.number + 1 not in state.plans:
         yield "it ends while results may still come"
     if last.plan.synthesize and last.synthesis is None and any(r and r.status != ResultStatus.FAILED for r in results):
         yield "it ends before its report"
