@@ -34,6 +34,9 @@ from concertino.bus.frames import Frame
 from concertino.contracts.errors import ConcertinoError
 
 EXPIRES = 30.0
+MAX_BYTES = 8 * 1024 * 1024
+"""Bytes at the most that come of one request; then the server says so, and it is asked again. It cuts off who is slower to read
+than it is to send, once 64 MiB lie there: a thousand large tasks would."""
 RETRY_PAUSE = 0.25
 ANSWERED = 0.5
 """Seconds in which the server says whether anything waits. It does not where a limit holds back what waits."""
@@ -211,7 +214,8 @@ class Puller:
         number = self._number()
         self._nothing = False
         self._requests[number] = _Request(batch, self._clock())
-        request = {"batch": batch, "expires": int(EXPIRES * 1e9), "idle_heartbeat": int(self._heartbeat * 1e9)}
+        times = {"expires": int(EXPIRES * 1e9), "idle_heartbeat": int(self._heartbeat * 1e9)}
+        request = {"batch": batch, "max_bytes": MAX_BYTES, **times}
         try:
             await self._nc.publish(self._subject, msgspec.json.encode(request), reply=number)
         except (nats.errors.Error, OSError) as e:

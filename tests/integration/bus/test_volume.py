@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import Any
 
 import nats
 import pytest
 
+from concertino.bus import calls
 from concertino.bus.jetstream import JetStream
-from concertino.bus.topology import Consumer, Stream, Topology, coordinator, installation, work
+from concertino.bus.topology import Consumer, Stream, Topology, coordinator, installation, queues, work
 from concertino.contracts.errors import Refused
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.nats_server import NatsServer
+from kit.inbox import Deliveries, ack
 
 pytestmark = pytest.mark.nats
 
@@ -30,6 +33,36 @@ async def test_a_thousand_facts_written_at_once_are_all_there(bus: JetStream, su
 
     assert sorted(s or 0 for s in sequences) == list(range(1, 1001))
     assert len(await bus.read(subjects.tasks_stream, subjects.task("a"))) == 1000
+    await bus.close()
+
+
+async def test_no_more_is_asked_for_at_once_than_the_server_keeps_for_who_reads_slowly(
+    bus: JetStream, subjects: Subjects
+) -> None:
+    """12 MB of work: the server cuts off whoever it has 64 MiB for, and a request has no more than 8 of it."""
+    await bus.provision(queues(subjects, ["web"]))
+    for first in range(0, 40, 10):
+        await asyncio.gather(
+            *(bus.enqueue(subjects.work("batch", "web"), b"%300000d" % i, f"m{i}") for i in range(first, first + 10))
+        )
+    asked: list[bytes] = []
+    consumer = work(subjects, "web", "batch")
+    publish = bus._nc.publish
+
+    async def noted(subject: str, payload: bytes = b"", reply: str = "", **rest: Any) -> None:
+        if subject == calls.pull(consumer):
+            asked.append(payload)
+        await publish(subject, payload, reply, **rest)
+
+    bus._nc.publish = noted  # type: ignore[assignment,method-assign]
+    came = Deliveries(ack)
+    consumption = bus.consume(consumer, came, 200)
+    for _ in range(40):
+        await came.next()
+
+    assert sorted((int(data), attempt) for data, attempt in came.seen) == [(i, 1) for i in range(40)]
+    assert len(asked) >= 2, "one request has not room for all of it"
+    await consumption.stop()
     await bus.close()
 
 
