@@ -610,6 +610,8 @@ class Asked(Message, frozen=True, kw_only=True):
     """As it stands in the subject of its facts."""
     reach: int
     """The sequence that the log is to be read up to, at least."""
+    begins: bool = False
+    """It was just submitted: what is known under its name is of a task before it, which the log no longer has."""
 
 
 class Look(Asked, frozen=True, kw_only=True):

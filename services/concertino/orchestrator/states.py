@@ -21,6 +21,7 @@ class States:
         self._states: OrderedDict[str, State] = OrderedDict()
         self._faults: OrderedDict[str, int] = OrderedDict()
         self._done: OrderedDict[str, int] = OrderedDict()
+        self._newest = 0
 
     def seen(self, task: str) -> State | None:
         """What is known of ``task``, if it is remembered."""
@@ -39,6 +40,19 @@ class States:
     def forget(self, task: str) -> None:
         """Have all of ``task`` read again."""
         self._states.pop(task, None)
+
+    def begins(self, task: str) -> None:
+        """``task`` was just submitted: what is known under its name is of one before it, which the log no longer has."""
+        self.forget(task)
+        self._done.pop(task, None)
+
+    def comes(self, sequence: int) -> None:
+        """What stands at ``sequence`` was delivered for the first time. The server does that in the order of the log: one that
+        stands before the last is of a log that was made anew, of which nothing is known."""
+        if sequence < self._newest:
+            self._states.clear()
+            self._done.clear()
+        self._newest = sequence
 
     def failed(self, task: str) -> int:
         """``task`` made us fail: have all of it read again. Returns how often it did since it last did not, with this replica:
