@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -57,11 +58,13 @@ from concertino.runtime.settings import Settings, settings
 from concertino.telemetry import tracing
 from concertino.telemetry.names import Attribute, Event
 
+T = TypeVar("T")
+
 OVERDUE = 10.0
 """Seconds after a task's deadline for which its outcome is still waited for."""
 
-_UNKNOWN = 2.0
-"""Seconds that who has waited long enough waits to hear whether there is such a task at all."""
+_LAST_LOOK = 2.0
+"""Seconds that who has waited long enough waits to hear whether the task has ended by now, and whether there is such a task."""
 
 _A_MOMENT = 0.001
 """Seconds from when a task is in the log within which none has ended."""
@@ -234,13 +237,13 @@ class Client:
         """How ``task`` ended, once it has: status, reason, report, and what it cost. However wide the task is, that is one
         message; what its workers found one by one, :meth:`show` tells.
 
-        It may be asked for before the task is submitted. Raises after ``timeout`` seconds: :class:`DeadlineExceeded`, and the
-        task goes on then, or :class:`TaskNotFound`, where nobody has submitted it until then.
+        It may be asked for before the task is submitted. Raises after ``timeout`` seconds (0: it looks once):
+        :class:`DeadlineExceeded`, and the task goes on then, or :class:`TaskNotFound`, where nobody has submitted it by then.
         """
         # Usually that is asked in one breath with submitting it: to look then finds nothing, and is in the way of its work.
         first = SOON if self._last[0] == task and time.monotonic() - self._last[1] < _A_MOMENT else 0.0
-        async with ending(self._bus, self._subjects, check_id(task)) as end, self._within(task, timeout):
-            fact = await end.seen(lambda: self._log.read_one(task, "outcome"), first=first)
+        async with ending(self._bus, self._subjects, check_id(task)) as end:
+            fact = await self._within(task, timeout, end, lambda: self._log.read_one(task, "outcome"), first)
         assert isinstance(fact.message, Outcome)  # also in the place of one that cannot be read
         return fact.message
 
@@ -259,26 +262,24 @@ class Client:
                 state.apply(fact)
             return state.outcome
 
-        async with self._within(state.task, timeout):
-            await end.seen(look, first=first)
+        await self._within(state.task, timeout, end, look, first)
 
-    @asynccontextmanager
-    async def _within(self, task: str, timeout: float | None) -> AsyncIterator[None]:
+    async def _within(
+        self, task: str, timeout: float | None, end: Ending, look: Callable[[], Awaitable[T | None]], first: float
+    ) -> T:
+        """What ``look`` finds within ``timeout`` seconds, or when they are over: who does not want to wait wants to look."""
         try:
             async with asyncio.timeout(timeout):
-                yield
+                return await end.seen(look, first=first)
         except TimeoutError as e:
-            if await self._is_unknown(task):
-                raise _not_found(task) from e
+            # A bus that is away says nothing.
+            with contextlib.suppress(BusUnavailable, TimeoutError):
+                async with asyncio.timeout(_LAST_LOOK):
+                    if (found := await look()) is not None:
+                        return found
+                    if await self._log.read_one(task, "submitted") is None:
+                        raise _not_found(task) from e
             raise DeadlineExceeded(f"task {task} has no outcome after {timeout:g} s; it goes on") from e
-
-    async def _is_unknown(self, task: str) -> bool:
-        """Whether the log says that nobody submitted ``task``. A bus that is away says nothing."""
-        try:
-            async with asyncio.timeout(_UNKNOWN):
-                return await self._log.read_one(task, "submitted") is None
-        except (BusUnavailable, TimeoutError):
-            return False
 
     def follow(self, task: str) -> AbstractAsyncContextManager[AsyncIterator[Fact | Progress]]:
         """Everything about ``task``, from its first fact on, as it happens. Ends only with the ``async with``."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import Any, Self
+from typing import Self
 
 from concertino.runtime.clock import Clock
 
@@ -15,18 +15,18 @@ _EARLY = 0.001
 
 
 class Alarms:
-    """Those that are set, of one event loop. ``monotonic`` gives seconds that never jump: to ask the loop for its own clock
-    costs a call of the system."""
+    """Those that are set, of the event loop in which this is made. ``monotonic`` gives seconds that never jump: to ask for the
+    loop, or the loop for its own clock, costs a call of the system."""
 
     def __init__(self, monotonic: Clock = time.monotonic) -> None:
-        self.now = monotonic
+        self.now, self.loop = monotonic, asyncio.get_running_loop()
         self._set: dict[Alarm, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next = math.inf
 
-    def after(self, seconds: float, task: asyncio.Task[Any] | None = None) -> Alarm:
-        """One that goes off so many ``seconds`` from now in ``task``, which enters it; who does may be left out."""
-        return Alarm(self, self.now() + seconds, task)
+    def after(self, seconds: float) -> Alarm:
+        """One that goes off so many ``seconds`` from now, in the task that enters it."""
+        return Alarm(self, self.now() + seconds)
 
     def set(self, alarm: Alarm) -> None:
         self._set[alarm] = None
@@ -42,7 +42,7 @@ class Alarms:
         if self._timer:
             self._timer.cancel()
         self._next = at
-        self._timer = asyncio.get_running_loop().call_later(max(at - self.now(), 0.0), self._look)
+        self._timer = self.loop.call_later(max(at - self.now(), 0.0), self._look)
 
     def _look(self) -> None:
         self._timer, self._next = None, math.inf
@@ -60,26 +60,25 @@ class Alarm:
 
     __slots__ = ("_alarms", "_cancelling", "_task", "at", "rang")
 
-    def __init__(self, alarms: Alarms, at: float, task: asyncio.Task[Any] | None) -> None:
-        self._alarms, self._task, self.at, self.rang = alarms, task, at, False
+    def __init__(self, alarms: Alarms, at: float) -> None:
+        self._alarms, self.at, self.rang = alarms, at, False
 
     def __enter__(self) -> Self:
-        task = self._task = self._task or asyncio.current_task()
+        task = asyncio.current_task(self._alarms.loop)
         assert task is not None
-        self._cancelling = task.cancelling()
+        self._task, self._cancelling = task, task.cancelling()
         self._alarms.set(self)
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._alarms.off(self)
         # Where somebody else has cancelled the task as well, that counts.
-        if self.rang and self._task and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+        if self.rang and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
     def ring(self) -> None:
         self.rang = True
-        if self._task:
-            self._task.cancel()
+        self._task.cancel()
 
     def within(self, seconds: float) -> None:
         """It goes off in so many ``seconds``, if not sooner."""

@@ -262,3 +262,12 @@ async def test_who_does_not_want_to_wait_longer_is_told(bus: Counted, log: TaskL
             await client.outcome("a.*")
         with pytest.raises(InvalidId):
             await client.wait("a.*")
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0])
+async def test_who_does_not_want_to_wait_at_all_has_what_is_there(bus: Counted, log: TaskLog, timeout: float) -> None:
+    await log.write("t", "submitted", Submitted(request="Why?"))
+    await log.write("t", "outcome", ANSWERED)
+    async with Client(bus=bus) as client:
+        assert await client.outcome("t", timeout) == ANSWERED
+        assert (await client.wait("t", timeout)).status == ANSWERED.status

@@ -78,25 +78,6 @@ async def test_one_is_made_to_go_off_sooner_and_never_later() -> None:
     assert alarm.rang
 
 
-async def test_it_ends_the_task_that_it_is_told() -> None:
-    alarms = Alarms()
-
-    async def enter(task: asyncio.Task[None]) -> None:
-        with alarms.after(LONG, task) as alarm:
-            alarm.ring()
-            await asyncio.Event().wait()
-
-    tasks: list[asyncio.Task[None]] = []
-
-    async def begin() -> None:
-        await enter(tasks[0])
-
-    tasks.append(asyncio.create_task(begin()))
-    with pytest.raises(TimeoutError):
-        await tasks[0]
-    assert tasks[0].cancelling() == 0
-
-
 async def test_who_is_cancelled_by_somebody_else_is_cancelled_also_where_its_time_is_up() -> None:
     task = asyncio.create_task(held(alarm := Alarms().after(LONG)))
     await asyncio.sleep(0)

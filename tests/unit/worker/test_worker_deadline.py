@@ -51,3 +51,28 @@ async def test_it_says_what_it_was_at_and_what_had_kept_it(doing: str, setback: 
     with pytest.raises(TooLate) as raised:
         await deadline(lambda: NOW)(Job(work, 1, context, "r1"), never)
     assert str(raised.value) == f"its time was up before it was done{told}"
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_it_ends_what_runs_and_not_who_waits_for_that(apart: bool) -> None:
+    """A middleware around it may run what is inside of it in a task of its own, as ``asyncio.wait_for`` does."""
+
+    async def say(_: str, __: str) -> None:
+        return None
+
+    brief = Subtask(id="s1", kind="docs", objective="?")
+    work = Work(task="t1", id="result.s1", attempt=1, request="?", brief=brief, deadline=NOW + 0.01)
+    job = Job(work, 1, Context(work, bus=MemoryBus(), model=Extractive(), settings=Settings(), say=say), "r1")
+    middleware = deadline(lambda: NOW)
+
+    async def never(_: Job) -> Settled:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def around() -> Settled:
+        inside = middleware(job, never)
+        return await (asyncio.wait_for(inside, 60) if apart else inside)
+
+    job.running = asyncio.create_task(around())
+    with pytest.raises(TooLate):
+        await job.running

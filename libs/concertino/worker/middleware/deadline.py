@@ -34,7 +34,7 @@ def deadline(clock: Clock) -> Middleware:
         if left <= 0:
             raise TooLate(f"{up} while it waited in its queue")
         try:
-            with alarms.after(left, job.running) as alarm:
+            with alarms.after(left) as alarm:
                 job.alarm = alarm
                 return await next_(job)
         except TimeoutError as e:
