@@ -82,7 +82,7 @@ class Coordinator:
     async def _handle(self, task: str, triggers: Triggers) -> None:
         logs.about(task)
         if triggers.begins:
-            self._states.begins(task)
+            self._states.begins(task, triggers.begins)
         # What was read with what came before is done, unless somebody sends for it again.
         done = triggers.first and triggers.reach <= self._states.done(task)
         retry = None if done else await self._see_to(task, triggers)

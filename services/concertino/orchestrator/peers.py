@@ -123,9 +123,9 @@ class Peers:
             self._owners[task] = owner
         return owner if owner != self.name else None
 
-    async def hand(self, owner: str, task: str, reach: int, *, begins: bool = False) -> Told | None:
+    async def hand(self, owner: str, task: str, reach: int, *, begins: int = 0) -> Told | None:
         """Have ``owner`` look at ``task`` up to sequence ``reach``, and return what it says; None where it says nothing.
-        It ``begins`` where it was just submitted."""
+        It ``begins`` at the sequence where it was just submitted."""
         number = next(self._numbers)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Told | None] = loop.create_future()

@@ -21,6 +21,7 @@ class States:
         self._states: OrderedDict[str, State] = OrderedDict()
         self._faults: OrderedDict[str, int] = OrderedDict()
         self._done: OrderedDict[str, int] = OrderedDict()
+        self._begun: OrderedDict[str, int] = OrderedDict()
         self._newest = 0
 
     def seen(self, task: str) -> State | None:
@@ -41,10 +42,12 @@ class States:
         """Have all of ``task`` read again."""
         self._states.pop(task, None)
 
-    def begins(self, task: str) -> None:
-        """``task`` was just submitted: what is known under its name is of one before it, which the log no longer has."""
-        self.forget(task)
-        self._done.pop(task, None)
+    def begins(self, task: str, sequence: int) -> None:
+        """``task`` was submitted at ``sequence``: what is known of another under its name, the log no longer has."""
+        if self._begun.get(task) != sequence:
+            self.forget(task)
+            self._done.pop(task, None)
+            _keep(self._begun, task, sequence)
 
     def comes(self, sequence: int) -> None:
         """What stands at ``sequence`` was delivered for the first time. The server does that in the order of the log: one that
@@ -52,6 +55,7 @@ class States:
         if sequence < self._newest:
             self._states.clear()
             self._done.clear()
+            self._begun.clear()
         self._newest = sequence
 
     def failed(self, task: str) -> int:
