@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -170,7 +171,7 @@ async def test_a_full_queue_refuses_with_a_status_of_its_own_and_may_be_waited_f
     await is_there(one.cli, "slow")
     submit = ("submit", "Wait", "--plan", "-")
     assert one.cli.run(*submit, "--id", "first", stdin=json.dumps(SLOW))[0] == 0
-    await until(lambda: "waiting" in one.cli.run("show", "first")[1] or "◦ slow" in one.cli.run("show", "first")[1])
+    await until(lambda: re.search("[◦●] slow", one.cli.run("show", "first")[1]) is not None, "its work is queued")
     code, out, err = one.cli.run(*submit, stdin=json.dumps(SLOW))
     assert (code, out) == (75, ""), err
     assert "the queue of 'slow', lane 'interactive', is full (1 of 1), so the task was not submitted: try again later" in err
