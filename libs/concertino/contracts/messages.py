@@ -610,6 +610,8 @@ class Asked(Message, frozen=True, kw_only=True):
     """As it stands in the subject of its facts."""
     reach: int
     """The sequence that the log is to be read up to, at least."""
+    begins: int = 0
+    """The sequence at which it was submitted, where that was just now: what is known under its name is of one before it."""
 
 
 class Look(Asked, frozen=True, kw_only=True):

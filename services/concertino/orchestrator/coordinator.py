@@ -81,6 +81,8 @@ class Coordinator:
 
     async def _handle(self, task: str, triggers: Triggers) -> None:
         logs.about(task)
+        if triggers.begins:
+            self._states.begins(task, triggers.begins)
         # What was read with what came before is done, unless somebody sends for it again.
         done = triggers.first and triggers.reach <= self._states.done(task)
         retry = None if done else await self._see_to(task, triggers)
@@ -93,7 +95,7 @@ class Coordinator:
         """Have whoever's ``task`` is look at it. Seconds after which its triggers are to come again, if it is not done."""
         owner = self._peers.owner(task)
         if owner and triggers.first and not triggers.handed:
-            told = await self._peers.hand(owner, task, triggers.reach)
+            told = await self._peers.hand(owner, task, triggers.reach, begins=triggers.begins)
             counting.handed_over(answered=told is not None)
             if told:
                 self._states.did(task, told.seen)

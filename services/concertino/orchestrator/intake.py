@@ -36,6 +36,8 @@ class Triggers(Struct):
 
     reach: int
     deliveries: list[Delivery]
+    begins: int = 0
+    """The sequence at which the task was submitted, where that is among them."""
 
     @property
     def first(self) -> bool:
@@ -85,16 +87,20 @@ class Intake:
 
     def take(self, delivery: Delivery) -> Coroutine[Any, Any, None] | None:
         """Done when it is settled; None where somebody is at its task already, who will settle it."""
+        if delivery.attempt == 1:
+            self._states.comes(delivery.message.sequence)
         task, name = self._subjects.parse_fact(delivery.message.subject)
-        return self._add(task, delivery, urgent=name.type in _URGENT)
+        begins = delivery.message.sequence if name.type == "submitted" else 0
+        return self._add(task, delivery, urgent=name.type in _URGENT, begins=begins)
 
     def take_handed(self, task: str, handed: Handed) -> Coroutine[Any, Any, None] | None:
         """The same of what a peer hands over: it waits for no turn, as it had its turn there."""
-        return self._add(task, handed, urgent=True)
+        return self._add(task, handed, urgent=True, begins=handed.begins)
 
-    def _add(self, task: str, delivery: Delivery, *, urgent: bool) -> Coroutine[Any, Any, None] | None:
+    def _add(self, task: str, delivery: Delivery, *, urgent: bool, begins: int) -> Coroutine[Any, Any, None] | None:
         triggers = self._waiting.setdefault(task, Triggers(0, []))
         triggers.reach = max(triggers.reach, delivery.message.sequence)
+        triggers.begins = max(triggers.begins, begins)
         triggers.deliveries.append(delivery)
         if task in self._busy:
             if urgent:

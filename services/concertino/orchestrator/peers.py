@@ -53,8 +53,8 @@ class Handed:
 
     attempt = 1
 
-    def __init__(self, subject: str, reach: int, answer: Callable[[float | None], None]) -> None:
-        self.message = Stored(subject, b"", {}, reach, 0.0)
+    def __init__(self, subject: str, asked: Asked, answer: Callable[[float | None], None]) -> None:
+        self.message, self.begins = Stored(subject, b"", {}, asked.reach, 0.0), asked.begins
         self._answer = answer
 
     async def ack(self, *, confirm: bool = False) -> None:
@@ -123,13 +123,14 @@ class Peers:
             self._owners[task] = owner
         return owner if owner != self.name else None
 
-    async def hand(self, owner: str, task: str, reach: int) -> Told | None:
-        """Have ``owner`` look at ``task`` up to sequence ``reach``, and return what it says; None where it says nothing."""
+    async def hand(self, owner: str, task: str, reach: int, *, begins: int = 0) -> Told | None:
+        """Have ``owner`` look at ``task`` up to sequence ``reach``, and return what it says; None where it says nothing.
+        It ``begins`` at the sequence where it was just submitted."""
         number = next(self._numbers)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Told | None] = loop.create_future()
         self._asked[number] = owner, answer
-        self._questions.post(owner, Asked(number=number, task=task, reach=reach))
+        self._questions.post(owner, Asked(number=number, task=task, reach=reach, begins=begins))
         patience = loop.call_later(ANSWERED, self._silent, owner, number)
         try:
             return await answer
@@ -215,7 +216,7 @@ class Peers:
         if (look := _read(Look, message)) is None:
             return
         for asked in (look, *look.more):
-            handed = Handed(message.subject, asked.reach, partial(self._tell, look.replica, asked))
+            handed = Handed(message.subject, asked, partial(self._tell, look.replica, asked))
             if handling := self._take(asked.task, handed):
                 taking = asyncio.create_task(handling)
                 self._taking.add(taking)
@@ -238,7 +239,9 @@ class Peers:
     async def _ask(self, owner: str, few: tuple[Asked, ...]) -> None:
         """Questions that cannot be asked are answered by nobody."""
         first = few[0]
-        look = Look(replica=self.name, number=first.number, task=first.task, reach=first.reach, more=few[1:])
+        look = Look(
+            replica=self.name, number=first.number, task=first.task, reach=first.reach, begins=first.begins, more=few[1:]
+        )
         try:
             await self._say(self._subjects.coordinator("look", owner), look)
         except BusUnavailable:

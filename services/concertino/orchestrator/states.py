@@ -21,6 +21,8 @@ class States:
         self._states: OrderedDict[str, State] = OrderedDict()
         self._faults: OrderedDict[str, int] = OrderedDict()
         self._done: OrderedDict[str, int] = OrderedDict()
+        self._begun: OrderedDict[str, int] = OrderedDict()
+        self._newest = 0
 
     def seen(self, task: str) -> State | None:
         """What is known of ``task``, if it is remembered."""
@@ -39,6 +41,22 @@ class States:
     def forget(self, task: str) -> None:
         """Have all of ``task`` read again."""
         self._states.pop(task, None)
+
+    def begins(self, task: str, sequence: int) -> None:
+        """``task`` was submitted at ``sequence``: what is known of another under its name, the log no longer has."""
+        if self._begun.get(task) != sequence:
+            self.forget(task)
+            self._done.pop(task, None)
+            _keep(self._begun, task, sequence)
+
+    def comes(self, sequence: int) -> None:
+        """What stands at ``sequence`` was delivered for the first time. The server does that in the order of the log: one that
+        stands before the last is of a log that was made anew, of which nothing is known."""
+        if sequence < self._newest:
+            self._states.clear()
+            self._done.clear()
+            self._begun.clear()
+        self._newest = sequence
 
     def failed(self, task: str) -> int:
         """``task`` made us fail: have all of it read again. Returns how often it did since it last did not, with this replica:

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 from orchestra import Faulty, Orchestra, brought, subtask
 from prometheus_client import REGISTRY
 
+from concertino.bus import topology
 from concertino.bus.jetstream import JetStream
 from concertino.bus.memory import MemoryBus
 from concertino.bus.port import Listener, Stored, Subscription
@@ -204,15 +206,53 @@ async def test_what_was_read_with_a_trigger_before_it_is_not_decided_again(
     await orchestra.submit("t", brought(*WIDE, deadline=3600.0))
     await until(lambda: len(orchestra.delivered) == len(WIDE))
     await orchestra.quiet()
-    [submitted] = [stored for stored in await orchestra.facts("t") if stored.subject.endswith("submitted")]
+    [dispatched] = [stored for stored in await orchestra.facts("t") if stored.subject.endswith("dispatched.1")]
     before = len(decided)
 
-    repeated = Held(submitted)
-    await one._intake.take(repeated)
-    assert (repeated.settled, len(decided)) == ("done", before)
-    again = Held(submitted, attempt=2)
+    seen = Held(dispatched)
+    seen.message = structs.replace(dispatched, sequence=1)
+    await one._intake.take(seen)
+    assert (seen.settled, len(decided)) == ("done", before)
+    again = Held(seen.message, attempt=2)
     await one._intake.take(again)
     assert (again.settled, len(decided)) == ("done", before + 1)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+async def test_a_name_whose_log_is_no_longer_kept_is_a_task_as_any_other(orchestra: Orchestra, replicas: int) -> None:
+    if replicas == 1:
+        await orchestra.conduct()
+    else:
+        await two(orchestra)
+    await orchestra.play()
+    tasks = [f"t{n}" for n in range(12)]
+    for _ in range(2):
+        for task in tasks:
+            await orchestra.submit(task, brought(*WIDE, deadline=3600.0))
+        for task in tasks:
+            assert (await orchestra.outcome(task)).status == OutcomeStatus.ANSWERED
+        await orchestra.quiet()
+        await orchestra.advance(9 * topology.DAY)
+        assert [await orchestra.facts(task) for task in tasks] == [[]] * len(tasks)
+
+
+async def test_of_a_log_that_was_made_anew_nothing_is_known(orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch) -> None:
+    decided: list[str] = []
+
+    def counted(state: State, *args: Any) -> Any:
+        decided.append(state.task)
+        return decide(state, *args)
+
+    monkeypatch.setattr(coordinating, "decide", counted)
+    one = await orchestra.conduct()
+    for n in range(10):  # the log is as long as what is delivered here says
+        await orchestra.submit(f"other{n}", brought(*WIDE))
+    await orchestra.quiet()
+    one._states.did("t", 500)
+    for sequence, looked in ((498, 0), (499, 0), (5, 1), (4, 2)):
+        delivery = Held(Stored(orchestra.subjects.fact("t", "result.web.s1"), b"", {}, sequence, 0.0))
+        await one._intake.take(delivery)
+        assert (delivery.settled, decided.count("t")) == ("done", looked)
 
 
 async def test_who_is_joined_by_another_forgets_what_is_the_others_now(orchestra: Orchestra) -> None:

@@ -160,7 +160,9 @@ FULL: dict[str, m.Message] = {
     ),
     "signal": m.Signal(reason="cancelled", delivery=2),
     "present": m.Present(replica="0a1b2c3d4e5f", leaving=True, many=True),
-    "look": m.Look(replica="0a1b2c3d4e5f", number=7, task="t1", reach=12, more=(m.Asked(number=8, task="t2", reach=13),)),
+    "look": m.Look(
+        replica="0a1b2c3d4e5f", number=7, task="t1", reach=12, begins=11, more=(m.Asked(number=8, task="t2", reach=13),)
+    ),
     "looked": m.Looked(number=7, retry=0.5, seen=12, more=(m.Told(number=8, retry=0.5, seen=14),)),
     "announcement": m.Announcement(
         kind="code",
