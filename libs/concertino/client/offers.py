@@ -11,8 +11,9 @@ from concertino.contracts.messages import Announcement
 from concertino.contracts.subjects import Subjects
 from concertino.runtime.clock import Clock
 
-FRESH = 0.5
-"""Seconds for which what was found is good. A worker that crashed is held for alive much longer than that anyway."""
+FRESH = 5.0
+"""Seconds for which what was found is good, where it is enough for a plan. A worker that crashed is held for alive much longer
+than that anyway."""
 
 
 class Offers:

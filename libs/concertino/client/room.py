@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 FRESH = 0.5
 """Seconds for which an answer of the server is good: who submits a thousand tasks a second does not ask a thousand times."""
+PLENTY = 5.0
+"""Seconds for which one is that is older, where there was room for twice as much: it is asked again meanwhile. Who submits now
+and then does not wait for an answer that is nearly always the same."""
 BLIND = 60.0
 """Seconds until who may not look tries again."""
 UNANSWERED = 2.0
@@ -45,6 +48,7 @@ class Room:
         self._until = self._unseen_until = float("-inf")
         self._blind_until: dict[str, float] = {}
         self._looking = asyncio.Lock()
+        self._meanwhile: asyncio.Task[None] | None = None
 
     async def take(self, submitted: Submitted) -> None:
         """Count the work that ``submitted`` brings for certain. What it is planned to be later, nobody knows yet.
@@ -53,10 +57,13 @@ class Room:
         :class:`InvalidPlan` where no queue ever has room, and :class:`InvalidMessage` where it might still go on when its log
         begins to be deleted.
         """
+        wanted = {self._subjects.work(submitted.lane, kind): (kind, count) for kind, count in needs(submitted).items()}
         if self._clock() >= self._until:
-            async with self._looking:  # of many at once one looks: another look would forget what was counted since
-                if self._clock() >= self._until:
-                    await self._look()
+            if self._is_plenty(submitted.lane, {queue: count for queue, (_, count) in wanted.items()}):
+                if self._meanwhile is None or self._meanwhile.done():
+                    self._meanwhile = asyncio.create_task(self._look())
+            else:
+                await self._look()
         if self._keep is not None and submitted.limits.deadline > longest(self._keep):
             raise InvalidMessage(
                 f"the deadline is {submitted.limits.deadline:g} s, and may be {longest(self._keep):g} s at the most, as this "
@@ -65,7 +72,6 @@ class Room:
             )
         if self._limit is None:
             return
-        wanted = {self._subjects.work(submitted.lane, kind): (kind, count) for kind, count in needs(submitted).items()}
         for queue, (kind, count) in wanted.items():
             if count > self._limit:
                 raise InvalidPlan(
@@ -88,7 +94,20 @@ class Room:
         self._messages.update({queue: count for queue, (_, count) in wanted.items()})
         self._behind += 1
 
+    def _is_plenty(self, lane: Lane, wanted: Mapping[str, int]) -> bool:
+        """Whether there was room for ``wanted`` in half of what there is, a few seconds ago."""
+        if self._limit is None or self._clock() >= self._until + PLENTY:
+            return False
+        fits = all(2 * (self._messages[queue] + count) <= self._limit for queue, count in wanted.items())
+        return fits and 2 * self._behind < may_wait(self._limit, lane)
+
     async def _look(self) -> None:
+        """Of many at once one looks: another look would forget what was counted since."""
+        async with self._looking:
+            if self._clock() >= self._until:
+                await self._look_at_all()
+
+    async def _look_at_all(self) -> None:
         """At both lanes at once: one look serves whoever uses both."""
         found, self._behind = await asyncio.gather(self._queued(), self._undecided())
         if found is None:

@@ -96,6 +96,7 @@ class Peers:
         self._taking: set[asyncio.Task[None]] = set()
         self._subscriptions: list[Subscription] = []
         self._being: asyncio.Task[None] | None = None
+        self._leaving = False
 
     def start(self) -> None:
         """Be there for others from now on, as soon as the bus is."""
@@ -139,12 +140,13 @@ class Peers:
             del self._asked[number]
 
     def _silent(self, owner: str, number: int) -> None:
-        log.warning("another orchestrator did not answer: its tasks are handled here while it is silent", peer=owner)
-        self._heard.pop(owner, None)
+        if self._heard.pop(owner, None) is not None:  # said once, whatever else it was asked
+            log.warning("another orchestrator did not answer: its tasks are handled here while it is silent", peer=owner)
         self._hear(number, None)
 
     async def leave(self) -> None:
-        """Be asked no more."""
+        """Be asked no more, nor by who comes now."""
+        self._leaving = True
         if self._being is None:
             return
         self._being.cancel()
@@ -210,7 +212,8 @@ class Peers:
         if new:
             self._more()
             log.info("another orchestrator is here: each task is one's", peer=found.replica)
-            await self._be_heard()
+            if not self._leaving:
+                await self._be_heard()
 
     async def _on_look(self, message: Stored) -> None:
         if (look := _read(Look, message)) is None:

@@ -1,6 +1,6 @@
 """Work that was in queues which were deleted, by hand or with their disk, is sent again: the log says what it was.
 
-A task that is not over has a timer, set before its first work is sent. Those that are older than the queues are of tasks whose
+A task that is not over has a timer, set while its first work is sent. Those that are older than the queues are of tasks whose
 work may have been in the ones before; where nothing was ever deleted, there are none, and nothing is read but that.
 
 For two minutes the server drops what is sent twice. So it is sent within that time, by whichever orchestrators there are, or

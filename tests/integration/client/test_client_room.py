@@ -19,6 +19,7 @@ from concertino.client.room import BEHIND, needs
 from concertino.contracts.errors import BusUnavailable, InvalidMessage, InvalidPlan, QueueFull, Refused
 from concertino.contracts.messages import Announcement, Done, Lane, Result, Submitted
 from concertino.contracts.subjects import ROOM, Subjects
+from kit.waiting import until
 
 SUBJECTS = Subjects()
 WEB = Plan(subtasks=tuple(Subtask(id=f"s{i}", kind="web", objective="look") for i in range(3)))
@@ -118,6 +119,67 @@ async def test_who_submits_much_asks_seldom_and_counts_what_he_submits(bus: Look
     assert (bus.asked, bus.asked_behind) == (1, 1)
 
 
+class Held(Looked):
+    """Answers once it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(SUBJECTS)
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def queued(self, stream: str, subjects: str) -> Queued:
+        found = await super().queued(stream, subjects)
+        await self.go_on.wait()
+        return found
+
+
+async def held(max_queued: int) -> Held:
+    bus = Held()
+    await bus.provision(topology.installation(SUBJECTS, max_queued=max_queued))
+    await announce(bus, SUBJECTS, Announcement(kind="web", description="Looks.", replica="r1"))
+    return bus
+
+
+async def test_who_submits_now_and_then_waits_for_no_look_where_there_was_plenty_of_room() -> None:
+    now, bus = 0.0, await held(8)
+    mine = room.Room(bus, SUBJECTS, lambda: now)
+    task = Submitted(request="What?")
+    await mine.take(task)
+
+    bus.go_on.clear()
+    for looks in (2, 2):  # the second while the look that the first began is under way
+        now += room.FRESH + 0.1
+        await asyncio.wait_for(mine.take(task), 5)
+        await asyncio.sleep(0.01)
+        assert bus.asked == looks
+    await fill(bus, "plan", 8)
+    bus.go_on.set()
+    await until(lambda: not mine._looking.locked(), "it was looked")
+    now += room.FRESH + 0.1
+    await asyncio.wait_for(mine.take(task), 5)  # by what was there when it was looked
+    await until(lambda: bus.asked == 3 and not mine._looking.locked(), "it was looked again")
+    with pytest.raises(QueueFull):
+        await mine.take(task)
+    await bus.close()
+
+
+@pytest.mark.parametrize(("room_for", "later"), [(3, room.FRESH), (8, room.FRESH + room.PLENTY)])
+async def test_who_might_find_no_room_or_has_not_looked_for_long_waits_for_the_look(room_for: int, later: float) -> None:
+    now, bus = 0.0, await held(room_for)
+    mine = room.Room(bus, SUBJECTS, lambda: now)
+    await mine.take(Submitted(request="What?"))
+
+    bus.go_on.clear()
+    now += later
+    taking = asyncio.create_task(mine.take(Submitted(request="What?")))
+    await until(lambda: bus.asked == 2, "it looks")
+    await asyncio.sleep(0.01)
+    assert not taking.done()
+    bus.go_on.set()
+    await taking
+    await bus.close()
+
+
 async def test_of_many_that_are_submitted_at_once_one_looks_and_all_are_counted(bus: Looked) -> None:
     client = Client(bus=bus)
     came = await asyncio.gather(*(client.submit("What?") for _ in range(50)), return_exceptions=True)
@@ -128,6 +190,7 @@ async def test_of_many_that_are_submitted_at_once_one_looks_and_all_are_counted(
 
 async def test_with_time_given_it_is_submitted_once_there_is_room(bus: Looked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "FRESH", 0.0)
+    monkeypatch.setattr(room, "PLENTY", 0.0)
     await fill(bus, "plan", 4)
     waiting = asyncio.create_task(Client(bus=bus).submit("What?", wait=60))
     while bus.asked < 3:
@@ -237,6 +300,7 @@ async def test_who_may_see_queues_and_not_orchestrators_is_held_by_queues(
     bus: Looked, monkeypatch: pytest.MonkeyPatch, why: Exception
 ) -> None:
     monkeypatch.setattr(room, "FRESH", 0.0)
+    monkeypatch.setattr(room, "PLENTY", 0.0)
     bus.refuses_behind = why
     await undecided(bus, BEHIND)
     client = Client(bus=bus)
@@ -270,6 +334,7 @@ async def test_who_may_not_see_what_waits_is_held_by_what_orchestrators_have_bef
     bus: Looked, monkeypatch: pytest.MonkeyPatch, why: Exception
 ) -> None:
     monkeypatch.setattr(room, "FRESH", 0.0)
+    monkeypatch.setattr(room, "PLENTY", 0.0)
     bus.refuses_waiting = why
     await waiting(bus, BEHIND)
     client = Client(bus=bus)

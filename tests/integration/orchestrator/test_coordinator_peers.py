@@ -50,6 +50,12 @@ def task_of(owner: Peers, *others: str) -> str:
     return next(task for n in range(1000) if beside.owner(task := f"t{n}") is None)
 
 
+def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is: nobody is taken for gone who merely had no turn."""
+    monkeypatch.setattr(peers, "GONE", 300.0)
+    monkeypatch.setattr(peers, "ANSWERED", 300.0)
+
+
 async def nobody(task: str, handed: peers.Handed) -> None:
     raise AssertionError("nothing is handed over here")
 
@@ -67,7 +73,8 @@ async def say(orchestra: Orchestra, subject: str, message: Message) -> None:
     await orchestra.buses[0].publish(subject, encode(message))
 
 
-async def test_the_log_of_a_task_is_read_by_one_of_them(orchestra: Orchestra) -> None:
+async def test_the_log_of_a_task_is_read_by_one_of_them(orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch) -> None:
+    patiently(monkeypatch)
     readers: dict[str, set[str]] = defaultdict(set)
 
     def counted(name: str) -> Callable[[MemoryBus], Faulty]:
@@ -363,6 +370,19 @@ async def test_who_leaves_is_asked_no_more_and_what_it_was_asked_is_done_by_othe
     go_on.set()
     await leaving
     assert (await orchestra.outcome(task, within=10.0)).status == OutcomeStatus.ANSWERED
+
+
+async def test_who_comes_while_another_leaves_does_not_take_it_for_one_that_stays(orchestra: Orchestra) -> None:
+    a, b = await two(orchestra)
+    await a._peers.leave()
+    await until(lambda: b._peers.others == [], "it said that it leaves")
+
+    c = await orchestra.conduct()
+    await until(lambda: c._peers.name in a._peers.others and b._peers.name in c._peers.others, "it was heard, and answered")
+    for hears, name in ((a, "first"), (c, "second")):  # whatever was said before that has been heard then
+        await say(orchestra, orchestra.subjects.coordinator("here"), Present(replica=name))
+        await until(lambda hears=hears, name=name: name in hears._peers.others, f"{name} is heard")
+    assert set(c._peers.others) == {b._peers.name, "first", "second"}
 
 
 async def test_two_who_each_think_it_is_the_others_do_not_send_it_round(
