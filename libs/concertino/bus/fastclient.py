@@ -12,11 +12,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from concertino.bus.frames import OURS, Frame, Frames
+from concertino.bus.frames import LINE, OURS, Frame, Frames
 
 _NO_NAME = re.compile(r"[ \t\r\n]")
 """What no subject may hold: it would be another word, or another command."""
-_LINE = b"NATS/1.0\r\n"
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +88,7 @@ class FastClient(Client):
             await super().publish(subject, payload, reply, dict(headers) if headers else None)
             return
         if headers:
-            head = b"%b%b\r\n" % (_LINE, lines.encode())
+            head = b"%b%b\r\n" % (LINE, lines.encode())
             sizes = f"{len(head)} {len(head) + len(payload)}"
             command = b"HPUB %b\r\n%b%b\r\n" % (f"{subject} {reply} {sizes}".encode(), head, payload)
         else:

@@ -13,7 +13,8 @@ from nats.protocol.parser import Parser
 from concertino.contracts.subjects import Header
 
 _END = b"\r\n"
-_LINE = b"NATS/1.0\r\n"
+LINE = b"NATS/1.0\r\n"
+"""Before headers."""
 _SPACE = " \t\x0b\x0c"
 OURS = frozenset(value for name, value in vars(Header).items() if name.isupper())
 """Headers whose names need not be looked at before they are sent."""
@@ -36,8 +37,8 @@ class Frame(Struct, eq=False, gc=False):
         """As nats-py reads them: the status in the first line is the header ``Status``, and what it says ``Description``."""
         if not self.head:
             return {}
-        if self.head.startswith(_LINE):
-            return read_lines(self.head[len(_LINE) :])
+        if self.head.startswith(LINE):
+            return read_lines(self.head[len(LINE) :])
         first, _, lines = self.head.partition(_END)
         return {**_read_status(first), **read_lines(lines)}
 

@@ -56,6 +56,18 @@ def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "ANSWERED", 300.0)
 
 
+def decisions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The task of each decision from now on."""
+    decided: list[str] = []
+
+    def counted(state: State, *args: Any) -> Any:
+        decided.append(state.task)
+        return decide(state, *args)
+
+    monkeypatch.setattr(coordinating, "decide", counted)
+    return decided
+
+
 async def nobody(task: str, handed: peers.Handed) -> None:
     raise AssertionError("nothing is handed over here")
 
@@ -201,13 +213,7 @@ async def test_what_the_owner_has_seen_already_is_not_handed_to_it_and_what_come
 async def test_what_was_read_with_a_trigger_before_it_is_not_decided_again(
     orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decided: list[str] = []
-
-    def counted(state: State, *args: Any) -> Any:
-        decided.append(state.task)
-        return decide(state, *args)
-
-    monkeypatch.setattr(coordinating, "decide", counted)
+    decided = decisions(monkeypatch)
     one = await orchestra.conduct()
     await orchestra.play(lambda work: None)
     await orchestra.submit("t", brought(*WIDE, deadline=3600.0))
@@ -244,13 +250,7 @@ async def test_a_name_whose_log_is_no_longer_kept_is_a_task_as_any_other(orchest
 
 
 async def test_of_a_log_that_was_made_anew_nothing_is_known(orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch) -> None:
-    decided: list[str] = []
-
-    def counted(state: State, *args: Any) -> Any:
-        decided.append(state.task)
-        return decide(state, *args)
-
-    monkeypatch.setattr(coordinating, "decide", counted)
+    decided = decisions(monkeypatch)
     one = await orchestra.conduct()
     for n in range(10):  # the log is as long as what is delivered here says
         await orchestra.submit(f"other{n}", brought(*WIDE))
